@@ -1,0 +1,53 @@
+"""robustcheck: how small a change of an input makes a Keras classifier wrong.
+
+Names are imported when first used, so that ``import robustcheck`` does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustcheck.config import Box, SearchOptions
+    from robustcheck.distortion import minimal_distortion
+    from robustcheck.models import Classifier, wrap
+    from robustcheck.results import AuditReport, Measure, SearchResult, Status, TransferMatrix
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AuditReport": "results",
+    "Box": "config",
+    "Classifier": "models",
+    "Measure": "results",
+    "SearchOptions": "config",
+    "SearchResult": "results",
+    "Status": "results",
+    "TransferMatrix": "results",
+    "minimal_distortion": "distortion",
+    "wrap": "models",
+}
+
+__all__ = [
+    "AuditReport",
+    "Box",
+    "Classifier",
+    "Measure",
+    "SearchOptions",
+    "SearchResult",
+    "Status",
+    "TransferMatrix",
+    "minimal_distortion",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,7 @@
+"""``python -m robustcheck``."""
+
+import sys
+
+from robustcheck.cli import main
+
+sys.exit(main())

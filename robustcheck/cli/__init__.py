@@ -1,0 +1,64 @@
+"""The command line: thin edges around :mod:`robustcheck.audit`, one module a command.
+
+TensorFlow is imported inside commands only, so that ``--help`` and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from robustcheck import __version__
+from robustcheck.cli import _audit, _demo
+from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError
+
+_COMMANDS = (_demo, _audit)
+
+_DESCRIPTION = """\
+How small a change of an input makes a Keras classifier wrong, and do examples
+made for one model fool the others?
+"""
+_EPILOG = """\
+exit codes: 0 done, 2 wrong usage or configuration, 3 an input was refused,
+4 incomplete (nothing could be measured), 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets ``run``, called with the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="robustcheck",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"robustcheck {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_to(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    errors = Console(stderr=True)
+    try:
+        code: int = arguments.run(arguments)
+    except RobustcheckError as error:
+        errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="bold red")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away, as `| head` does: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

@@ -1,0 +1,60 @@
+"""``robustcheck demo``: an audit of a small model that comes with the package."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from robustcheck import assets
+from robustcheck.cli._common import add_output_flags, run_audit
+from robustcheck.config import AuditConfig
+from robustcheck.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_SAMPLES = 200
+_DESCRIPTION = """\
+Audit a small digit classifier that comes with the package against two others,
+on the UCI digits (8x8 pixels). Nothing is downloaded; takes less than a minute.
+"""
+
+
+def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="audit a model that comes with the package",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    add_output_flags(parser, "robustcheck-demo")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Audit the shipped models and say what to run next."""
+    models = [str(assets.path(name)) for name in assets.MODELS]
+    config = AuditConfig(
+        model=models[0],
+        references=tuple(models[1:]),
+        data=str(assets.path(assets.DIGITS)),
+        data_range=assets.DIGITS_RANGE,
+        limit=_SAMPLES,
+        out=arguments.out,
+        force=True,
+        command="robustcheck demo",
+    )
+    run_audit(config, arguments)
+    if not (arguments.json or arguments.quiet):
+        Console().print(
+            Text.assemble(
+                ("next    ", "bold"), "robustcheck audit MODEL.keras --data DATA.npz --reference OTHER.keras"
+            ),
+            soft_wrap=True,
+        )
+    return EXIT_OK

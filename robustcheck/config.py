@@ -1,0 +1,162 @@
+"""All that a user can set: frozen, keyword-only dataclasses, checked when they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.errors import ConfigError
+
+__all__ = ["AuditConfig", "Box", "SearchOptions"]
+
+Method: TypeAlias = Literal["szegedy"]
+Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
+BoxLike: TypeAlias = "Box | tuple[Bound, Bound]"
+DataRange: TypeAlias = "tuple[float, float] | None"
+Target: TypeAlias = "int | Literal['random', 'least-likely'] | None"
+
+
+def _require(condition: bool, name: str, expected: str, got: object) -> None:
+    if not condition:
+        raise ConfigError(f"{name}: expected {expected}, got {got!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How to search for the nearest misclassified input.
+
+    Attributes:
+        method: ``"szegedy"``, the penalty method of Szegedy et al. 2013, section 4.1.
+        budget: gradient evaluations for a sample, over all its candidate classes, that the schedule of
+            rounds is laid out for. A larger budget extends the same schedule.
+        candidates: classes tried for a sample in an untargeted search: those whose linearised boundary is
+            nearest.
+        tolerance: relative precision with which the decision boundary is located on the way from the
+            sample to its example.
+        history: pairs of steps that L-BFGS remembers.
+        loss_scale: factor on the logits inside the loss of ``szegedy``. ``"auto"`` sharpens each sample's
+            loss so that the answer depends neither on the scale of the logits nor on third classes; ``1.0``
+            is the paper's letter.
+        seed: seed of everything drawn at random.
+    """
+
+    method: Method = "szegedy"
+    budget: int = 1000
+    candidates: int = 3
+    tolerance: float = 1e-4
+    history: int = 10
+    loss_scale: float | Literal["auto"] = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
+        for name in ("budget", "candidates", "history"):
+            value = getattr(self, name)
+            _require(isinstance(value, int) and value >= 1, name, "a whole number of at least 1", value)
+        _require(isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed)
+        _require(0 < self.tolerance <= 0.1, "tolerance", "a number above 0 and at most 0.1", self.tolerance)
+        scale = self.loss_scale
+        positive = isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0
+        _require(scale == "auto" or positive, "loss_scale", "'auto' or a positive number", scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The values an input may take: ``lower <= x <= upper``, feature by feature.
+
+    Both sides broadcast to a sample: a scalar, one value a channel, or one a feature. Infinite sides are
+    allowed. Distances are measured in these units.
+    """
+
+    lower: NDArray[np.float32]
+    upper: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, box: BoxLike) -> Box:
+        """A checked box from a pair of scalars or arrays."""
+        if isinstance(box, Box):
+            return box
+        try:
+            low, high = box
+            lower, upper = np.asarray(low, np.float32), np.asarray(high, np.float32)
+            ordered = bool(np.all(lower < upper))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"box: expected a pair (lower, upper), got {box!r}") from error
+        _require(ordered, "box", "lower < upper everywhere", box)
+        return cls(lower, upper)
+
+    def rows(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Both sides broadcast to a sample of ``shape`` and flattened, each ``[D]``."""
+        try:
+            lower, upper = (np.broadcast_to(side, shape).reshape(-1) for side in (self.lower, self.upper))
+        except ValueError as error:
+            got = f"{self.lower.shape} and {self.upper.shape}"
+            raise ConfigError(
+                f"box: expected sides that broadcast to a sample of shape {shape}, got shapes {got}"
+            ) from error
+        return lower, upper
+
+    def describe(self) -> str:
+        """Short text for a table: ``[0, 1]``, or how the sides range."""
+        lower, upper = (
+            f"{side.min():g}" if side.min() == side.max() else f"{side.min():g}..{side.max():g}"
+            for side in (self.lower, self.upper)
+        )
+        return f"[{lower}, {upper}]"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditConfig:
+    """One audit of files, as the command line asks for it.
+
+    Attributes:
+        model: the subject: a file or ``package.module:factory``, perhaps ``name=`` before it.
+        data: an ``.npz``, a folder of images or ``package.module:function``.
+        references: models that the examples are tried on, and that are attacked themselves.
+        out: the report folder; must not exist unless ``force``, and then only if robustcheck made it.
+        box: the values a model takes.
+        data_range: the stored values that are mapped to the box.
+        x_key, y_key: arrays of the ``.npz``.
+        class_names: file with one name a line.
+        freeze: file with a mask of features that may not change.
+        labels: ``"data"``, or ``"model"`` to audit against the subject's own predictions.
+        target: None, ``"random"``, ``"least-likely"`` or the number of a class.
+        limit: samples at most.
+        batch_size: samples searched at once, None = chosen.
+        transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
+        options: how to search.
+        command: what was typed, for the report.
+    """
+
+    model: str
+    data: str
+    references: tuple[str, ...] = ()
+    out: Path = Path("robustcheck-report")
+    force: bool = False
+    box: BoxLike = (0.0, 1.0)
+    data_range: DataRange = None
+    x_key: str | None = None
+    y_key: str | None = None
+    class_names: Path | None = None
+    freeze: Path | None = None
+    labels: Literal["data", "model"] = "data"
+    target: Target = None
+    limit: int | None = None
+    batch_size: int | None = None
+    transfer: Literal["all", "one-way"] = "all"
+    options: SearchOptions = field(default_factory=SearchOptions)
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "batch_size"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, name, "a whole number of at least 1", value)
+        if self.data_range is not None:
+            low, high = self.data_range
+            _require(low < high, "data_range", "low < high", self.data_range)

@@ -1,0 +1,241 @@
+"""Minimal distortions: cut samples into batches, search each, check every answer, join.
+
+The one batch loop. What the search claims is checked here with the plain model: the example is clipped to
+the box in float32, classified in a batch, classified as a batch of one, classified by the model's own head,
+and measured again in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from robustcheck import numerics
+from robustcheck.config import DataRange, SearchOptions
+from robustcheck.errors import DataRefused
+from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
+from robustcheck.results import SearchResult, Status
+from robustcheck.samples import Samples, as_samples
+from robustcheck.search import Problem, search
+
+OnBatch = Callable[[int, int], None]
+
+# float32 rounding between batch sizes, as a share of the largest logit
+_ROUNDING = 4e-6
+# samples that the spread between a batch and batches of one is measured on, and the factor of safety
+_SPREAD_SAMPLES, _SPREAD_SAFETY = 32, 4.0
+
+
+def minimal_distortion(
+    classifier: Classifier,
+    x: Any,
+    y: Any,
+    targets: Any = None,
+    *,
+    options: SearchOptions | None = None,
+    data_range: DataRange = None,
+    batch_size: int | None = None,
+    on_batch: OnBatch | None = None,
+) -> SearchResult:
+    """Find for each sample the nearest input that the model misclassifies.
+
+    Args:
+        classifier: from :func:`robustcheck.wrap`.
+        x: samples ``[N, *input_shape]``.
+        y: labels ``[N]`` or one-hot; None = the model's own predictions.
+        targets: class that each example is to be given, ``[N]`` or one for all; None = any other.
+        options: how to search.
+        data_range: stored values that are mapped to the box; by itself (0, 255) for uint8.
+        batch_size: samples searched at once; chosen from the size of a sample when None.
+        on_batch: called with (samples done, samples in all) after each batch.
+
+    Returns:
+        One row a sample in input order. Distances are upper bounds of the true minimum.
+
+    Raises:
+        DataRefused: arrays that do not fit the model.
+    """
+    samples = as_samples(classifier, x, y, data_range=data_range)
+    wanted = _targets(targets, samples, classifier.classes)
+    return attack(
+        classifier,
+        samples,
+        wanted,
+        options=options or SearchOptions(),
+        batch_size=batch_size or default_batch_size(classifier),
+        on_batch=on_batch,
+    )
+
+
+def default_batch_size(classifier: Classifier) -> int:
+    """Samples searched at once so that the search's own arrays stay within a few hundred megabytes."""
+    most = 200_000 // classifier.layout.width
+    return int(np.clip(2 ** int(np.log2(max(most, 1))), 1, 256))
+
+
+def attack(
+    classifier: Classifier,
+    samples: Samples,
+    targets: NDArray[np.int64],
+    *,
+    options: SearchOptions,
+    batch_size: int,
+    on_batch: OnBatch | None = None,
+) -> SearchResult:
+    """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class."""
+    relative = measured_rounding(classifier, samples)
+    parts = []
+    for start in range(0, len(samples), batch_size):
+        chosen = np.arange(start, min(start + batch_size, len(samples)))
+        parts.append(
+            _attack_batch(classifier, samples.take(chosen), targets[chosen], relative, options, batch_size)
+        )
+        if on_batch is not None:
+            on_batch(int(chosen[-1]) + 1, len(samples))
+    return SearchResult.join(parts)
+
+
+def measured_rounding(classifier: Classifier, samples: Samples) -> float:
+    """How far a logit moves with the batch size, as a share of the largest; at least float32's rounding.
+
+    Measured on up to 32 finite samples: models in half precision need a larger lead than others.
+    """
+    rows = samples.rows[samples.finite][:_SPREAD_SAMPLES]
+    together = logits_of(classifier, rows)
+    alone = logits_of(classifier, rows, batch_size=1)
+    largest = np.maximum(np.abs(together).max(axis=1), np.finfo(np.float32).tiny)
+    spread = float(np.max(np.abs(together - alone).max(axis=1) / largest))
+    return max(_ROUNDING, _SPREAD_SAFETY * spread)
+
+
+def _targets(targets: Any, samples: Samples, classes: int) -> NDArray[np.int64]:
+    if targets is None:
+        return np.full(len(samples), -1, np.int64)
+    wanted = np.asarray(targets)
+    if wanted.dtype.kind not in "iu" or wanted.shape not in ((), (len(samples),)):
+        raise DataRefused(
+            f"targets: expected one class or {len(samples)} of them, got {wanted.dtype} of shape {wanted.shape}"
+        )
+    wanted = np.broadcast_to(wanted, len(samples)).astype(np.int64)
+    if wanted.min() < 0 or wanted.max() >= classes:
+        raise DataRefused(
+            f"targets: expected classes 0 to {classes - 1}, got {wanted.min()} to {wanted.max()}"
+        )
+    same = int(np.sum(wanted == samples.label))
+    if same:
+        raise DataRefused(f"targets: expected another class than the label, got the label for {same} samples")
+    return wanted
+
+
+def _attack_batch(
+    classifier: Classifier,
+    samples: Samples,
+    targets: NDArray[np.int64],
+    relative: float,
+    options: SearchOptions,
+    batch_size: int,
+) -> SearchResult:
+    status = np.full(len(samples), Status.NON_FINITE, dtype="<U13")
+    predicted = np.full(len(samples), -1, np.int64)
+    finite = samples.finite
+    if finite.any():
+        predicted[finite] = own_labels(classifier, samples.rows[finite], batch_size=batch_size)
+    status[finite] = np.where(predicted == samples.label, Status.NOT_FOUND, Status.ALREADY_WRONG)[finite]
+
+    points = np.full_like(samples.rows, np.nan)
+    points[status == Status.ALREADY_WRONG] = samples.rows[status == Status.ALREADY_WRONG]
+    gradients, forwards = np.zeros((2, len(samples)), np.int64)
+    attacked = np.flatnonzero(status == Status.NOT_FOUND)
+    if len(attacked):
+        problem = _problem(classifier, samples.take(attacked), targets[attacked], relative)
+        answer = search(classifier, problem, options)
+        held, now = _verify(classifier, problem, answer.point, batch_size)
+        points[attacked[held]] = np.clip(answer.point, problem.lower, problem.upper)[held]
+        status[attacked[held]] = Status.FOUND
+        predicted[attacked[held]] = now[held]
+        gradients[attacked], forwards[attacked] = answer.gradient_evaluations, answer.forward_evaluations
+    before, after = (_confidence(classifier, rows, batch_size) for rows in (samples.rows, points))
+    shape = (len(samples), *classifier.input_shape)
+    return SearchResult(
+        index=samples.index,
+        label=samples.label,
+        status=status,
+        input=samples.rows.reshape(shape),
+        adversarial=points.reshape(shape),
+        predicted=predicted,
+        target=targets,
+        confidence_before=before,
+        confidence_after=after,
+        **_norms(samples.rows, points, classifier.features),
+        gradient_evaluations=gradients,
+        forward_evaluations=forwards,
+    )
+
+
+def _problem(
+    classifier: Classifier, samples: Samples, targets: NDArray[np.int64], relative: float
+) -> Problem:
+    lower, upper = classifier.bounds(samples.rows)
+    return Problem(
+        rows=samples.rows,
+        label=samples.label.astype(np.int32),
+        target=targets.astype(np.int32),
+        lower=lower,
+        upper=upper,
+        relative=relative,
+        absolute=classifier.rounding,
+    )
+
+
+def _verify(
+    classifier: Classifier, problem: Problem, points: NDArray[np.float32], batch_size: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which points hold, ``[B]``, and the class that the plain model gives them, ``[B]``."""
+    held = np.isfinite(points).all(axis=1)
+    now = problem.label.astype(np.int64)
+    if not held.any():
+        return held, now
+    there = np.clip(points, problem.lower, problem.upper)[held]
+    logits = tf.constant(logits_of(classifier, there, batch_size=batch_size))
+    margin = numerics.adversarial_margin(
+        logits, tf.constant(problem.label[held]), tf.constant(problem.target[held])
+    )
+    leads = (margin >= numerics.needed_margin(logits, problem.relative, problem.absolute)).numpy()
+    batched = own_labels(classifier, there, batch_size=batch_size)
+    singly = own_labels_singly(classifier, there, batch_size=batch_size)
+    target, label = problem.target[held], problem.label[held]
+    reached = np.where(target >= 0, batched == target, batched != label)
+    now[held] = batched
+    held[held] = leads & reached & (batched == singly)
+    return held, now
+
+
+def _confidence(
+    classifier: Classifier, rows: NDArray[np.float32], batch_size: int
+) -> NDArray[np.float64]:
+    """Softmax probability of the prediction, ``[N]``; NaN for rows that are not finite."""
+    confidence = np.full(len(rows), np.nan)
+    there = np.isfinite(rows).all(axis=1)
+    if there.any():
+        z = logits_of(classifier, rows[there], batch_size=batch_size).astype(np.float64)
+        confidence[there] = 1.0 / np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)
+    return confidence
+
+
+def _norms(
+    rows: NDArray[np.float32], points: NDArray[np.float32], features: int
+) -> dict[str, NDArray[np.float64]]:
+    """Norms of ``points - rows`` in float64, each ``[N]``; infinite where there is no point."""
+    there = np.isfinite(points).all(axis=1) & np.isfinite(rows).all(axis=1)
+    r = np.abs(points[there].astype(np.float64) - rows[there])
+    l2 = np.sqrt(np.sum(r * r, axis=1))
+    found = {"l2": l2, "rms": l2 / np.sqrt(features), "linf": r.max(axis=1), "l1": r.sum(axis=1)}
+    found["l0"] = np.count_nonzero(r, axis=1).astype(np.float64)
+    norms = {name: np.full(len(rows), np.inf) for name in found}
+    for name, values in found.items():
+        norms[name][there] = values
+    return norms

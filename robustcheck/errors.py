@@ -1,0 +1,72 @@
+"""Everything robustcheck raises on purpose, with the exit code the command line gives it.
+
+::
+
+    RobustcheckError
+    |-- ConfigError (2)        a setting, flag or argument that makes no sense
+    |-- InputRefused (3)       something given to us cannot be used
+    |   |-- ModelRefused       ... a model
+    |   |-- DataRefused        ... samples, labels or targets
+    |   `-- ReportRefused      ... a stored report
+    `-- Incomplete (4)         nothing was measured, so nothing may be concluded
+
+Messages name what was expected, what came, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "DataRefused",
+    "Incomplete",
+    "InputRefused",
+    "ModelRefused",
+    "ReportRefused",
+    "RobustcheckError",
+    "RobustcheckWarning",
+]
+
+EXIT_OK = 0
+EXIT_INTERRUPTED = 130
+
+
+class RobustcheckError(Exception):
+    """Base of every error that robustcheck raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(RobustcheckError, ValueError):
+    """A setting, flag or argument that makes no sense."""
+
+    exit_code = 2
+
+
+class InputRefused(RobustcheckError, ValueError):
+    """Something given to robustcheck cannot be used."""
+
+    exit_code = 3
+
+
+class ModelRefused(InputRefused):
+    """A model that cannot be audited."""
+
+
+class DataRefused(InputRefused):
+    """Samples, labels or targets that cannot be audited."""
+
+
+class ReportRefused(InputRefused):
+    """A stored report that cannot be read."""
+
+
+class Incomplete(RobustcheckError):
+    """Nothing was measured, so nothing may be concluded."""
+
+    exit_code = 4
+
+
+class RobustcheckWarning(UserWarning):
+    """Something was adapted or may be less exact than the user expects."""

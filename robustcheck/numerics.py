@@ -1,0 +1,140 @@
+"""Pure batched TensorFlow maths: margins, the box, exact linear distances and searches along a segment.
+
+Shapes use ``B`` rows, ``D`` flattened features and ``K`` classes. Nothing here knows of models, audits or
+files; every function can be traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any  # TensorFlow ships no type information
+
+
+def rowwise_dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product of each pair of rows, ``[B, D], [B, D] -> [B]``."""
+    return tf.reduce_sum(a * b, axis=-1)
+
+
+def l2_norm(a: Tensor) -> Tensor:
+    """Euclidean norm of each row, ``[B, D] -> [B]``."""
+    return tf.sqrt(rowwise_dot(a, a))
+
+
+def adversarial_margin(logits: Tensor, label: Tensor, target: Tensor) -> Tensor:
+    """By how much the logits ``[B, K]`` hold the wanted mistake; positive = misclassified.
+
+    Untargeted rows (``target`` [B] is -1): the best other class minus the label ``[B]``. Targeted rows: the
+    target minus the best other class. In units of the logits, ``[B]``.
+    """
+    one_hot = tf.one_hot(tf.where(target < 0, label, target), tf.shape(logits)[-1], dtype=logits.dtype)
+    chosen = tf.reduce_sum(logits * one_hot, axis=-1)
+    others = tf.reduce_max(tf.where(one_hot > 0, logits.dtype.min, logits), axis=-1)
+    return tf.where(target < 0, others - chosen, chosen - others)
+
+
+def needed_margin(logits: Tensor, relative: Tensor, absolute: Tensor) -> Tensor:
+    """Lead that the winning logit needs before a decision holds in another batch, ``[B, K] -> [B]``.
+
+    The sum of float rounding in the logits, ``relative * max |Z|``, and of that in the head's
+    probabilities, ``absolute``.
+    """
+    return relative * tf.reduce_max(tf.abs(logits), axis=-1) + absolute
+
+
+def nearest_in_half_space(
+    x: Tensor, normal: Tensor, gap: Tensor, lower: Tensor, upper: Tensor, *, steps: int = 40
+) -> tuple[Tensor, Tensor]:
+    """Nearest point of the box to ``x`` with ``gap + normal . (z - x) <= 0``; exact to rounding.
+
+    The minimiser is ``clip(x - s * normal)`` for the least ``s >= 0`` that reaches the half-space (the KKT
+    conditions of the projection). The left side is piecewise linear, convex and falling in ``s``, so
+    Newton's method from ``s = 0`` climbs to the root without overshooting; rows that cannot reach it within
+    the box go to the corner that comes nearest.
+
+    Args:
+        x: ``[B, D]``, inside the box.
+        normal: ``[B, D]``, gradient of the constraint.
+        gap: ``[B]``, its value at ``x``; rows with ``gap <= 0`` stay where they are.
+        lower, upper: ``[B, D]``, the box, infinite sides allowed.
+        steps: Newton steps at most; each passes at least one kink.
+
+    Returns:
+        The point ``[B, D]`` and whether the half-space was reached ``[B]``.
+    """
+
+    def at(s: Tensor) -> tuple[Tensor, Tensor]:
+        z = tf.clip_by_value(x - s[:, None] * normal, lower, upper)
+        return z, gap + rowwise_dot(normal, z - x)
+
+    def newton(count: Tensor, s: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z, value = at(s)
+        # a coordinate still moves with s unless it has come to rest on the bound that it heads for
+        moving = tf.where(normal > 0, z > lower, z < upper)
+        slope = rowwise_dot(normal * tf.cast(moving, x.dtype), normal)
+        step = tf.math.divide_no_nan(tf.maximum(value, 0.0), slope)
+        return count + 1, s + step, tf.reduce_any(step > 1e-7 * s)
+
+    start = (tf.constant(0), tf.zeros_like(gap), tf.constant(True))
+    _, s, _ = tf.while_loop(lambda count, _, go: go & (count < steps), newton, start)
+    z, value = at(s)
+    scale = tf.abs(gap) + rowwise_dot(tf.abs(normal), tf.abs(z - x))
+    return z, value <= 1e-5 * scale
+
+
+def boundary_on_segment(
+    beyond: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, *, tolerance: float, most: int = 24
+) -> tuple[Tensor, Tensor]:
+    """Bring ``z`` back towards ``x`` to where ``beyond`` changes sign, keeping it positive.
+
+    Illinois' variant of the secant method on the share ``t`` of the way from ``x`` to ``z``, all rows at
+    once, until each bracket is narrower than ``tolerance`` (relative to ``t``) or ``most`` evaluations.
+
+    Args:
+        beyond: ``[B, D] -> [B]``, positive on the far side.
+        x: ``[B, D]``, where ``beyond`` is not positive.
+        z: ``[B, D]``, where it is; rows where it is not stay there.
+        tolerance: relative width of the bracket at which a row is done.
+        most: evaluations of ``beyond`` at most, the two ends not counted.
+
+    Returns:
+        The nearest point found on the far side ``[B, D]`` and the evaluations of each row, a scalar.
+    """
+    direction = z - x
+
+    def point(t: Tensor) -> Tensor:
+        return x + t[:, None] * direction
+
+    def narrow(low: Tensor, high: Tensor) -> Tensor:
+        return high - low <= tolerance * high
+
+    def more(count: Tensor, low: Tensor, high: Tensor, *_: Tensor) -> Tensor:
+        return (count < most) & ~tf.reduce_all(narrow(low, high))
+
+    def step(count: Tensor, low: Tensor, high: Tensor, f_low: Tensor, f_high: Tensor) -> tuple[Tensor, ...]:
+        width = high - low
+        secant = high - width * tf.math.divide_no_nan(f_high, f_high - f_low)
+        # every fourth step halves, so that a flat or broken side cannot stall the search
+        t = tf.where(count % 4 == 3, low + 0.5 * width, secant)
+        t = tf.clip_by_value(t, low + 0.25 * tolerance * high, high - 0.25 * tolerance * high)
+        t = tf.where(narrow(low, high), high, t)
+        value = beyond(point(t))
+        value = tf.where(t >= high, f_high, value)
+        far = value > 0
+        return (
+            count + 1,
+            tf.where(far, low, t),
+            tf.where(far, t, high),
+            tf.where(far, 0.5 * f_low, value),
+            tf.where(far, value, 0.5 * f_high),
+        )
+
+    f_high = beyond(z)
+    ones = tf.ones_like(f_high)
+    low = tf.where(f_high > 0, 0.0, ones)
+    state = (tf.constant(2), low, ones, tf.minimum(beyond(x), 0.0), f_high)
+    count, _, high, _, _ = tf.while_loop(more, step, state)
+    return point(high), count

@@ -1,0 +1,56 @@
+"""``summary.md``: a few lines for a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from robustcheck.report._wording import (
+    NORM_NAMES,
+    STATISTICS,
+    UPPER_BOUND,
+    interval,
+    number,
+    percent,
+    printable,
+    transfer_cells,
+)
+from robustcheck.results import ReportDocument
+
+
+def markdown_summary(document: ReportDocument) -> str:
+    """The report in Markdown; names from outside are escaped."""
+    counts = document.counts
+    lines = [
+        f"## Robustness of {_escape(document.model.name)}",
+        "",
+        *([f"Verdict: **{document.verdict}**", ""] if document.verdict else []),
+        f"{counts.total} samples: {counts.correct} classified right, {counts.already_wrong} wrong already, "
+        f"{counts.non_finite} not finite. Clean accuracy "
+        f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found for "
+        f"{counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
+        "",
+        f"Distance to the nearest misclassified input, box {document.data.box}:",
+        "",
+        *_table(
+            ["norm", *STATISTICS],
+            [
+                [name, *(number(document.measures[f"distortion.{norm}.{one}"].value) for one in STATISTICS)]
+                for norm, name in NORM_NAMES.items()
+            ],
+        ),
+    ]
+    if document.transfer is not None:
+        header = ["made for", *map(_escape, document.transfer.models)]
+        rows = [[_escape(name), *cells] for name, cells in transfer_cells(document)]
+        lines += ["", "Error on examples made for another model (clean error on the same samples):", ""]
+        lines += _table(header, rows)
+    return "\n".join([*lines, "", UPPER_BOUND, ""])
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>&@~:=-])", r"\\\1", printable(text))

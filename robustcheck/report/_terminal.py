@@ -1,0 +1,85 @@
+"""The report as rich tables, for a terminal of 60 columns or more."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from robustcheck.report._wording import (
+    NORM_NAMES,
+    STATISTICS,
+    UPPER_BOUND,
+    interval,
+    number,
+    percent,
+    printable,
+)
+from robustcheck.results import ReportDocument
+
+
+def summary(document: ReportDocument) -> RenderableType:
+    """What a person at a terminal wants to know of an audit."""
+    parts: list[RenderableType] = [_facts(document), Text(), _distortions(document)]
+    if document.transfer is not None:
+        parts += [Text(), _transfer(document)]
+    parts += [Text(), Text(UPPER_BOUND, style="dim")]
+    parts += [Text(f"Note: {printable(note)}.", style="yellow") for note in document.data.notes]
+    return Group(*parts)
+
+
+def _facts(document: ReportDocument) -> Table:
+    counts, measures = document.counts, document.measures
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("model", Text(f"{printable(document.model.name)} ({document.model.head})"))
+    others = f"{counts.already_wrong} wrong already"
+    if counts.non_finite:
+        others += f", {counts.non_finite} not finite"
+    table.add_row("samples", f"{counts.total}: {counts.correct} classified right, {others}")
+    table.add_row("clean accuracy", interval(measures["accuracy.clean"], as_percent=True))
+    table.add_row("found", f"{counts.found} of {counts.correct} ({percent(measures['attack.found'].value)})")
+    cost = document.cost
+    table.add_row(
+        "cost",
+        f"{number(cost.gradient_evaluations_per_sample)} gradients and "
+        f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
+    )
+    return table
+
+
+def _distortions(document: ReportDocument) -> Table:
+    table = Table(
+        title=f"Distance to the nearest misclassified input, box {document.data.box}",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("norm")
+    for statistic in STATISTICS:
+        table.add_column(statistic, justify="right")
+    for norm, name in NORM_NAMES.items():
+        values = (document.measures[f"distortion.{norm}.{one}"].value for one in STATISTICS)
+        table.add_row(name.partition(" ")[0], *map(number, values))
+    return table
+
+
+def _transfer(document: ReportDocument) -> Table:
+    matrix = document.transfer
+    assert matrix is not None
+    table = Table(
+        title="Error on examples made for another model (clean error on the same samples)",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("made for", overflow="fold")
+    table.add_column("n", justify="right")
+    for name in matrix.models:
+        table.add_column(Text(printable(name)), justify="right", overflow="fold")
+    for row in matrix.rows:
+        cells = [
+            Text.assemble(percent(error), (f" ({percent(clean)})", "dim"))
+            for error, clean in zip(row.error, row.clean_error, strict=True)
+        ]
+        table.add_row(Text(printable(row.made_for)), str(row.n), *cells)
+    return table

@@ -1,0 +1,204 @@
+"""A user's arrays as checked rows for one classifier.
+
+Arrays come in many shapes and types. What can be adapted without changing its meaning is adapted and said so;
+anything else is refused with what was expected and what came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.config import DataRange
+from robustcheck.errors import ConfigError, DataRefused
+from robustcheck.models import Classifier, own_labels
+
+# values this close outside the box, in shares of its width, are rounding and are clipped
+_OUTSIDE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """``N`` samples in the units of the box.
+
+    Attributes:
+        index: row in the source, ``[N]``.
+        rows: ``[N, D]`` float32; a row with a NaN or an infinity is kept as it is.
+        label: ``[N]``.
+        finite: whether the row can be searched, ``[N]``.
+        notes: what was adapted, one sentence each.
+    """
+
+    index: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    label: NDArray[np.int64]
+    finite: NDArray[np.bool_]
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, chosen: NDArray[Any]) -> Samples:
+        """The chosen samples, by mask or positions."""
+        return replace(
+            self,
+            index=self.index[chosen],
+            rows=self.rows[chosen],
+            label=self.label[chosen],
+            finite=self.finite[chosen],
+        )
+
+    def noted(self, note: str) -> Samples:
+        """The same samples with one more note."""
+        return replace(self, notes=(*self.notes, note))
+
+
+def as_samples(
+    classifier: Classifier,
+    x: Any,
+    y: Any,
+    *,
+    data_range: DataRange = None,
+    index: NDArray[np.int64] | None = None,
+) -> Samples:
+    """Check samples and labels and lay them out as rows.
+
+    Args:
+        classifier: whose inputs they are to be.
+        x: ``[N, *input_shape]``, or a dict or list of arrays for a model with several inputs. One axis of
+            size 1 more or less is adapted.
+        y: labels ``[N]``, ``[N, 1]`` or one-hot ``[N, K]``; None = what the model predicts.
+        data_range: stored values that are mapped to the box; (0, 255) for uint8 and else the box itself
+            when None.
+        index: row of each sample in its source; counted from 0 when None.
+
+    Raises:
+        DataRefused: an array that does not fit, naming expected and got.
+    """
+    notes: list[str] = []
+    rows = _rows(classifier, x, data_range, notes)
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.any():
+        raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
+    if not finite.all():
+        notes.append(f"{int((~finite).sum())} samples hold a NaN or an infinity and are not attacked")
+    rows = _inside(classifier, rows, finite)
+    if y is None:
+        label = np.full(len(rows), -1, np.int64)
+        label[finite] = own_labels(classifier, rows[finite])
+    else:
+        label = _labels(y, len(rows), classifier.classes, notes)
+    return Samples(
+        index=np.arange(len(rows)) if index is None else np.asarray(index, np.int64),
+        rows=rows,
+        label=label,
+        finite=finite,
+        notes=tuple(notes),
+    )
+
+
+def _rows(classifier: Classifier, x: Any, data_range: DataRange, notes: list[str]) -> NDArray[np.float32]:
+    layout = classifier.layout
+    flat: list[NDArray[np.float32]] = []
+    parts = layout.split(x)
+    start = 0
+    for part, name, shape, size, moves in zip(
+        parts, layout.names, layout.shapes, layout.sizes, layout.perturbed, strict=True
+    ):
+        fitted = _fit_shape(part, shape, name, notes).reshape(-1, size)
+        side = slice(start, start + size)
+        start += size
+        if moves:
+            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], data_range)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a status, not an error
+            flat.append(np.array(fitted, np.float32, order="C"))
+    if len({len(part) for part in flat}) != 1:
+        raise DataRefused(
+            f"samples: expected as many rows in every input, got {[len(part) for part in flat]} for "
+            f"{list(layout.names)}"
+        )
+    return np.concatenate(flat, axis=1) if len(flat) > 1 else flat[0]
+
+
+def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: list[str]) -> NDArray[Any]:
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        raise DataRefused(f"samples: expected numbers, got dtype {array.dtype} for input {name!r}")
+    if array.ndim == 0 or len(array) == 0:
+        raise DataRefused(f"samples: expected at least one, got shape {array.shape}")
+    got = array.shape[1:]
+    if got == shape:
+        return array
+    if abs(len(got) - len(shape)) == 1 and [n for n in got if n != 1] == [n for n in shape if n != 1]:
+        notes.append(f"samples of shape {got} were taken as {shape}: an axis of size 1 differs")
+        return array.reshape(len(array), *shape)
+    raise DataRefused(
+        f"samples: expected shape {('N', *shape)}, got {array.shape}; shapes are not changed, images not "
+        "resized"
+    )
+
+
+def _to_box(
+    values: NDArray[Any], lower: NDArray[np.float32], upper: NDArray[np.float32], data_range: DataRange
+) -> NDArray[Any]:
+    """Map stored values affinely from the data range to the box."""
+    if data_range is None:
+        if values.dtype != np.uint8:
+            return values
+        data_range = (0.0, 255.0)
+    low, high = data_range
+    if not low < high:
+        raise ConfigError(f"data_range: expected low < high, got {low} and {high}")
+    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
+        raise ConfigError(
+            f"data_range: values of {low:g} to {high:g} cannot be mapped to a box with infinite sides: "
+            "give floating point data in the model's own units, or a finite box"
+        )
+    share = (values.astype(np.float64) - low) / (high - low)
+    return lower + share * (upper.astype(np.float64) - lower)
+
+
+def _inside(
+    classifier: Classifier, rows: NDArray[np.float32], finite: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    lower, upper = classifier.bounds(rows)
+    with np.errstate(invalid="ignore"):
+        slack = _OUTSIDE * np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+        outside = ((rows < lower - slack) | (rows > upper + slack)) & finite[:, None]
+    if outside.any():
+        values = rows[finite][:, classifier.free]
+        raise DataRefused(
+            f"samples: expected values in the box {classifier.box.describe()}, got {values.min():g} to "
+            f"{values.max():g}; give the range of the stored values as data range, or the model's own box"
+        )
+    rows[finite] = np.clip(rows[finite], lower[finite], upper[finite])
+    return rows
+
+
+def _labels(y: Any, count: int, classes: int, notes: list[str]) -> NDArray[np.int64]:
+    label = np.asarray(y)
+    if label.dtype.kind not in "fiub":
+        raise DataRefused(f"labels: expected whole numbers, got dtype {label.dtype}")
+    if label.ndim == 2 and label.shape[1] == 1:
+        label = label[:, 0]
+    if label.ndim == 2 and label.shape[1] == classes and _is_one_hot(label):
+        notes.append(f"one-hot labels of {classes} classes were taken as class numbers")
+        label = label.argmax(axis=1)
+    if label.ndim != 1 or len(label) != count:
+        raise DataRefused(
+            f"labels: expected shape ({count},) or one-hot ({count}, {classes}), got {label.shape}"
+        )
+    if not (np.isfinite(label).all() and (label == np.floor(label)).all()):
+        raise DataRefused("labels: expected whole numbers, got fractions or NaN")
+    if label.min() < 0 or label.max() >= classes:
+        raise DataRefused(
+            f"labels: expected classes 0 to {classes - 1} (the model has {classes}), got {label.min():g} to "
+            f"{label.max():g}"
+        )
+    return label.astype(np.int64)
+
+
+def _is_one_hot(label: NDArray[Any]) -> bool:
+    return bool(np.isin(label, (0, 1)).all() and (label.sum(axis=1) == 1).all())

@@ -1,0 +1,112 @@
+"""Which classes are worth trying for a sample, judged by the linearised model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from robustcheck import numerics
+from robustcheck.models import Classifier
+from robustcheck.search._problem import Floats, Ints, Problem
+
+Tensor = Any
+
+# with more classes than this only those with the largest logits are linearised
+_LINEARISED = 10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """``R`` rows, each a sample and a class to reach; sorted by sample.
+
+    Attributes:
+        sample: row of the problem, ``[R]``.
+        target: class to reach, ``[R]``.
+        start: nearest point of the box on the other side of the linearised boundary, ``[R, D]``.
+        distance: its distance, ``[R]``; a guess of the scale of the problem, always positive.
+        gap: ``Z_label - Z_target`` at the sample, ``[R]``, positive.
+        gradient_evaluations, forward_evaluations: spent on each sample.
+    """
+
+    sample: NDArray[np.int64]
+    target: Ints
+    start: Floats
+    distance: Floats
+    gap: Floats
+    gradient_evaluations: int
+    forward_evaluations: int
+
+
+def choose(classifier: Classifier, problem: Problem, count: int) -> Candidates:
+    """The ``count`` most promising classes of each sample (targeted samples: their target).
+
+    The gradient of ``Z_label - Z_t`` at the sample gives a half-space for each class t; the distance to
+    it within the box is exact (:func:`robustcheck.numerics.nearest_in_half_space`). Of more than 10
+    other classes the 10 with the largest logits are looked at.
+    """
+    linearise = classifier.traced("linearise", lambda: _trace_linearise(classifier))
+    logits = classifier.logits(tf.constant(problem.rows)).numpy()
+    pool = _pool(logits, problem)
+    looked_at = [linearise(*_inputs(problem, pool[:, column])) for column in range(pool.shape[1])]
+    distance = np.stack([part[1].numpy() for part in looked_at], axis=1)
+    kept = np.argsort(distance, axis=1, kind="stable")[:, :count]
+    rows = np.arange(len(pool))[:, None]
+    points = np.stack([part[0].numpy() for part in looked_at], axis=1)
+    target = pool[rows, kept]
+    gap = np.take_along_axis(logits, problem.label[:, None], axis=1) - logits[rows, target]
+    floor = 1e-6 * np.abs(logits).max(axis=1, keepdims=True) + np.finfo(np.float32).tiny
+    return Candidates(
+        sample=np.repeat(np.arange(len(pool)), kept.shape[1]),
+        target=target.reshape(-1),
+        start=points[rows, kept].reshape(-1, problem.rows.shape[1]),
+        distance=distance[rows, kept].reshape(-1),
+        gap=np.maximum(gap, floor).reshape(-1),
+        gradient_evaluations=pool.shape[1],
+        forward_evaluations=1,
+    )
+
+
+def _pool(logits: Floats, problem: Problem) -> Ints:
+    """Classes to linearise, ``[B, P]``: the target alone, or the other classes with the largest logits."""
+    if np.all(problem.target >= 0):
+        return problem.target[:, None]
+    others = logits.copy()
+    np.put_along_axis(others, problem.label[:, None], -np.inf, axis=1)
+    most = min(_LINEARISED, logits.shape[1] - 1)
+    return np.argsort(-others, axis=1, kind="stable")[:, :most].astype(np.int32)
+
+
+def _inputs(problem: Problem, target: Ints) -> tuple[Tensor, ...]:
+    arrays = (problem.rows, problem.label, target, problem.lower, problem.upper)
+    return tuple(tf.constant(array) for array in arrays)
+
+
+def _trace_linearise(classifier: Classifier) -> Any:
+    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
+
+    @tf.function(input_signature=[floats, ints, ints, floats, floats], autograph=False)
+    def linearise(
+        x: Tensor, label: Tensor, target: Tensor, lower: Tensor, upper: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = classifier.logits(x)
+            gap = tf.gather(logits, label, batch_dims=1) - tf.gather(logits, target, batch_dims=1)
+        normal = tape.gradient(gap, x)
+        # a direction alone matters: scaled to length 1 the square of tiny gradients does not underflow
+        length = tf.reduce_max(tf.abs(normal), axis=-1)
+        unit = tf.math.divide_no_nan(normal, length[:, None])
+        point, reached = numerics.nearest_in_half_space(
+            x, unit, tf.math.divide_no_nan(gap, length), lower, upper
+        )
+        distance = numerics.l2_norm(point - x)
+        # out of reach or no slope at all: last in line, at the distance of the box's far corner
+        corner = tf.minimum(tf.maximum(x - lower, upper - x), 1.0)
+        far = distance + numerics.l2_norm(corner)
+        return point, tf.where(reached & (distance > 0), distance, far)
+
+    return linearise

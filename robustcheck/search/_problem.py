@@ -1,0 +1,47 @@
+"""What a search is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """One batch of ``B`` rows that the model classifies right.
+
+    Attributes:
+        rows: the samples, ``[B, D]``, finite and inside the box.
+        label: the class to leave, ``[B]``.
+        target: the class to reach, ``[B]``; -1 = any other.
+        lower, upper: the box of each row, ``[B, D]``.
+        relative, absolute: the lead of a decision that holds, ``relative * max |Z| + absolute``.
+    """
+
+    rows: Floats
+    label: Ints
+    target: Ints
+    lower: Floats
+    upper: Floats
+    relative: float
+    absolute: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """The nearest misclassified points that were seen.
+
+    Attributes:
+        point: ``[B, D]``, inside the box; NaN where none was found.
+        gradient_evaluations: forward and backward passes spent on each row, ``[B]``.
+        forward_evaluations: forward passes alone, ``[B]``.
+    """
+
+    point: Floats
+    gradient_evaluations: NDArray[np.int64]
+    forward_evaluations: NDArray[np.int64]
