@@ -1,44 +1,134 @@
-"""The one call of ``tfp.optimizer.lbfgs_minimize``."""
+"""The one call of ``tfp.optimizer.lbfgs_minimize``.
+
+tfp's optimiser is a large graph that takes seconds to trace, and it evaluates every row of a batch until the
+slowest is done. Both are dealt with here, without touching the optimiser:
+
+* The graph calls back into Python for each evaluation, so it is traced once a process, not once a model.
+* A row that has come to rest is asked for at points it was evaluated at just before. Those are remembered,
+  and only rows at new points go through the model. What is counted is what went through the model.
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
 import tensorflow_probability as tfp
+from numpy.typing import NDArray
 
 Tensor = Any
+Floats = NDArray[np.float32]
+# (points [M, D], which rows they are [M]) -> (values [M], gradients [M, D])
+Objective = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
+
+# The objective is scaled to be about 1, and so is the distance to the answer. At a row that has come to
+# rest, float32's rounding makes tfp's line search bisect for as long as it can tell two points apart, and
+# the whole batch pays: with these tolerances two small nets took a fifth of the evaluations for distances
+# 0.04 % longer at most (mean over 196 samples).
+_GRADIENT_TOLERANCE = 1e-3
+_STEP_TOLERANCE = 1e-3
+_VALUE_TOLERANCE = 1e-4
+# a line search cycles through up to three points of a row that rests
+_REMEMBERED = 3
+
+_running: dict[int, _Evaluator] = {}
+_tokens = itertools.count()
 
 
 def minimize(
-    value_and_gradient: Callable[[Tensor], tuple[Tensor, Tensor]],
-    start: Tensor,
-    *,
-    iterations: int,
-    line_search: int,
-    history: int,
-) -> tuple[Tensor, Tensor]:
+    objective: Objective, start: Floats, *, iterations: int, line_search: int, history: int
+) -> tuple[Floats, NDArray[np.int64]]:
     """A few L-BFGS iterations on every row at once.
 
     tfp's own verdicts are of no use here: it calls a zero gradient at the start converged, and the end of
     float32's resolution failed. The caller judges the positions itself.
 
     Args:
-        value_and_gradient: ``[B, D] -> ([B], [B, D])``.
-        start: ``[B, D]``.
+        objective: values and gradients of the rows asked for.
+        start: ``[B, D]`` float32.
         iterations: L-BFGS iterations at most.
         line_search: iterations of each line search at most.
         history: pairs of steps remembered.
 
     Returns:
-        The positions ``[B, D]`` and how often the objective was evaluated, for every row alike, a scalar.
+        The positions ``[B, D]`` and how often each row was evaluated ``[B]``.
     """
-    result = tfp.optimizer.lbfgs_minimize(
-        value_and_gradient,
-        start,
-        num_correction_pairs=history,
-        tolerance=1e-6,
-        max_iterations=iterations,
-        max_line_search_iterations=line_search,
+    token, evaluator = next(_tokens), _Evaluator(objective, np.zeros(len(start), np.int64))
+    _running[token] = evaluator
+    try:
+        position = _traced(history)(
+            tf.constant(start), tf.constant(token, tf.int64), iterations, line_search
+        ).numpy()
+    except tf.errors.OpError as error:
+        # what went wrong in the objective says more than the graph that it went through
+        raise evaluator.failures[0] if evaluator.failures else error from None
+    finally:
+        del _running[token]
+    return position, evaluator.evaluations
+
+
+@dataclass(frozen=True, eq=False)
+class _Evaluator:
+    """Evaluates the rows that are at new points, and remembers the last few."""
+
+    objective: Objective
+    evaluations: NDArray[np.int64]
+    remembered: deque[tuple[Floats, Floats, Floats]] = field(
+        default_factory=lambda: deque(maxlen=_REMEMBERED)
     )
-    return result.position, result.num_objective_evaluations
+    failures: list[BaseException] = field(default_factory=list)
+
+    def __call__(self, points: Floats) -> tuple[Floats, Floats]:
+        value, gradient = np.zeros(len(points), np.float32), np.zeros_like(points)
+        new = np.ones(len(points), bool)
+        for known_points, known_value, known_gradient in self.remembered:
+            same = new & (points == known_points).all(axis=1)
+            value[same], gradient[same] = known_value[same], known_gradient[same]
+            new &= ~same
+        rows = np.flatnonzero(new)
+        if len(rows):
+            value[rows], gradient[rows] = self.objective(points[rows], rows)
+            self.evaluations[rows] += 1
+        self.remembered.append((points, value, gradient))
+        return value, gradient
+
+
+def _evaluate(token: Tensor, points: Tensor) -> tuple[Floats, Floats]:
+    evaluator = _running[int(token)]
+    try:
+        return evaluator(points.numpy())
+    except BaseException as failure:
+        evaluator.failures.append(failure)
+        raise
+
+
+@cache
+def _traced(history: int) -> Any:
+    scalar = tf.TensorSpec([], tf.int32)
+    signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([], tf.int64), scalar, scalar]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def run(start: Tensor, token: Tensor, iterations: Tensor, line_search: Tensor) -> Tensor:
+        def value_and_gradient(points: Tensor) -> tuple[Tensor, Tensor]:
+            value, gradient = tf.py_function(_evaluate, (token, points), (start.dtype, start.dtype))
+            return tf.ensure_shape(value, [None]), tf.ensure_shape(gradient, [None, None])
+
+        result = tfp.optimizer.lbfgs_minimize(
+            value_and_gradient,
+            start,
+            num_correction_pairs=history,
+            tolerance=_GRADIENT_TOLERANCE,
+            x_tolerance=_STEP_TOLERANCE,
+            f_absolute_tolerance=_VALUE_TOLERANCE,
+            max_iterations=iterations,
+            max_line_search_iterations=line_search,
+        )
+        return result.position
+
+    return run

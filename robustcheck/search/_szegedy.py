@@ -25,40 +25,48 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.search._candidates import Candidates, choose
 from robustcheck.search._lbfgs import minimize
-from robustcheck.search._problem import Answer, Problem
+from robustcheck.search._problem import Answer, Floats, Ints, Problem
 
 Tensor = Any
 
 _SHARPNESS = 40.0
 _ITERATIONS = 8
-_LINE_SEARCH = 3
-# what a round costs a row (6 evaluations an iteration on three real nets), to lay out the schedule
-_ROUND_COST = 52
+_LINE_SEARCH = 4
+# what a round costs a row (measured on three small nets), to lay out the schedule
+_ROUND_COST = 40
 _FIRST_C = 0.125
 _MOST_ROUNDS = 30
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Rows:
-    """One row a (sample, class): what stays the same over all rounds."""
+    """One row a (sample, class): what stays the same over all rounds. Shapes ``[R, D]`` and ``[R]``."""
 
-    x: Tensor
-    lower: Tensor
-    upper: Tensor
-    label: Tensor
-    target: Tensor
-    wanted: Tensor
-    unit: Tensor
-    gap: Tensor
-    sharpness: Tensor
-    relative: Tensor
-    absolute: Tensor
+    x: Floats
+    lower: Floats
+    upper: Floats
+    label: Ints
+    target: Ints
+    wanted: Ints
+    unit: Floats
+    gap: Floats
+    sharpness: Floats
+    lead: tuple[np.float32, np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Traced:
+    """The functions traced for a model."""
+
+    penalty: Any
+    to_boundary: Any
 
 
 def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
@@ -66,127 +74,137 @@ def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOpti
     candidates = choose(classifier, problem, options.candidates)
     per_sample = len(candidates.sample) // len(problem.rows)
     rows = _rows(problem, candidates, options)
-    key = ("szegedy", options.history, options.tolerance)
-    one_round = classifier.traced(key, lambda: _trace_round(classifier, options))
-    nearest, gradients, forwards = _search_c(one_round, rows, candidates, _rounds(options, per_sample))
+    traced = classifier.traced(("szegedy", options.tolerance), lambda: _trace(classifier, options.tolerance))
+    rounds = int(np.clip(options.budget // (per_sample * _ROUND_COST), 1, _MOST_ROUNDS))
+    nearest, gradients, forwards = _search_c(traced, rows, candidates.start, rounds, options.history)
 
     shape = (len(problem.rows), per_sample)
-    r = nearest.numpy() - rows.x.numpy()
-    distance = np.sqrt(np.sum(np.square(r, dtype=np.float64), axis=1)).reshape(shape)
-    best = np.argmin(np.where(np.isnan(distance), np.inf, distance), axis=1)
-    points = nearest.numpy().reshape(*shape, -1)[np.arange(shape[0]), best]
-    spent = np.full(shape[0], per_sample, np.int64)
+    best = np.argmin(_distance(rows, nearest).reshape(shape), axis=1)
     return Answer(
-        point=points,
-        gradient_evaluations=spent * gradients + candidates.gradient_evaluations,
-        forward_evaluations=spent * forwards + candidates.forward_evaluations,
+        point=nearest.reshape(*shape, -1)[np.arange(shape[0]), best],
+        gradient_evaluations=gradients.reshape(shape).sum(axis=1) + candidates.gradient_evaluations,
+        forward_evaluations=forwards.reshape(shape).sum(axis=1) + candidates.forward_evaluations,
     )
-
-
-def _rounds(options: SearchOptions, per_sample: int) -> int:
-    return int(np.clip(options.budget // (per_sample * _ROUND_COST), 1, _MOST_ROUNDS))
 
 
 def _rows(problem: Problem, candidates: Candidates, options: SearchOptions) -> _Rows:
     sample, gap = candidates.sample, candidates.gap
     sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
     return _Rows(
-        x=tf.constant(problem.rows[sample]),
-        lower=tf.constant(problem.lower[sample]),
-        upper=tf.constant(problem.upper[sample]),
-        label=tf.constant(problem.label[sample]),
-        target=tf.constant(candidates.target),
-        wanted=tf.constant(problem.target[sample]),
-        unit=tf.constant(candidates.distance),
-        gap=tf.constant(gap),
-        sharpness=tf.constant(sharpness),
-        relative=tf.constant(problem.relative, tf.float32),
-        absolute=tf.constant(problem.absolute, tf.float32),
+        x=problem.rows[sample],
+        lower=problem.lower[sample],
+        upper=problem.upper[sample],
+        label=problem.label[sample],
+        target=candidates.target,
+        wanted=problem.target[sample],
+        unit=candidates.distance,
+        gap=gap,
+        sharpness=sharpness,
+        lead=(np.float32(problem.relative), np.float32(problem.absolute)),
     )
 
 
-def _search_c(one_round: Any, rows: _Rows, candidates: Candidates, rounds: int) -> tuple[Tensor, int, int]:
-    """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations a row."""
-    z = tf.constant(candidates.start)
-    c = tf.fill(tf.shape(rows.unit), _FIRST_C)
-    succeeds, fails = tf.zeros_like(c), tf.fill(tf.shape(c), np.float32(np.inf))
-    nearest = tf.fill(tf.shape(z), np.float32(np.nan))
-    shortest = tf.fill(tf.shape(c), np.float32(np.inf))
-    gradients = forwards = 0
+def _distance(rows: _Rows, points: Floats) -> NDArray[np.float64]:
+    """Of points ``[R, D]`` from their samples, ``[R]``; infinite where there is none."""
+    r = points.astype(np.float64) - rows.x
+    return np.nan_to_num(np.sqrt(np.sum(r * r, axis=1)), nan=np.inf)
+
+
+def _search_c(
+    traced: _Traced, rows: _Rows, start: Floats, rounds: int, history: int
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
+    z, nearest = start, np.full_like(start, np.nan)
+    c = np.full(len(z), _FIRST_C, np.float32)
+    succeeds, fails = np.zeros_like(c), np.full_like(c, np.inf)
+    shortest = np.full(len(z), np.inf)
+    gradients, forwards = np.zeros((2, len(z)), np.int64)
     for _ in range(rounds):
-        z, success, point, gradient_count, forward_count = one_round(*vars(rows).values(), z, c)
-        distance = tf.where(success, numerics.l2_norm(point - rows.x), np.inf)
+        z, spent = _minimize_penalty(traced, rows, z, c, history)
+        success, point, asked = (part.numpy() for part in _to_boundary(traced, rows, z))
+        distance = np.where(success, _distance(rows, point), np.inf)
         nearer = distance < shortest
-        nearest = tf.where(nearer[:, None], point, nearest)
-        shortest = tf.minimum(shortest, distance)
-        succeeds = tf.where(success, tf.maximum(succeeds, c), succeeds)
-        fails = tf.where(success, fails, tf.minimum(fails, c))
-        z = tf.where(tf.math.is_finite(shortest)[:, None], nearest, z)
+        nearest[nearer], shortest[nearer] = point[nearer], distance[nearer]
+        succeeds = np.where(success, np.maximum(succeeds, c), succeeds)
+        fails = np.where(success, fails, np.minimum(fails, c))
+        z = np.where(np.isfinite(shortest)[:, None], nearest, z)
         c = _next_c(succeeds, fails)
-        gradients += int(gradient_count)
-        forwards += int(forward_count)
+        gradients += spent
+        forwards += int(asked)
     return nearest, gradients, forwards
 
 
-def _next_c(succeeds: Tensor, fails: Tensor) -> Tensor:
+def _next_c(succeeds: Floats, fails: Floats) -> Floats:
     """Bracket by factors, then bisect the logarithm. A success above a failure restarts the bracket."""
-    bracketed = (succeeds > 0) & (fails > succeeds) & tf.math.is_finite(fails)
-    between = tf.sqrt(tf.where(bracketed, succeeds * fails, 1.0))
-    outside = tf.where(succeeds > 0, 2.0 * succeeds, 0.125 * fails)
-    return tf.where(bracketed, between, outside)
+    bracketed = (succeeds > 0) & (fails > succeeds) & np.isfinite(fails)
+    between = np.sqrt(np.where(bracketed, succeeds, 1) * np.where(bracketed, fails, 1))
+    outside = np.where(succeeds > 0, 2.0 * succeeds, 0.125 * np.where(np.isfinite(fails), fails, 1))
+    return np.where(bracketed, between, outside).astype(np.float32)
 
 
-def _trace_round(classifier: Classifier, options: SearchOptions) -> Any:
-    floats = tf.TensorSpec([None, classifier.layout.width])
-    ints, scalars = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None])
-    number = tf.TensorSpec([])
-    rows_signature = [floats] * 3 + [ints] * 3 + [scalars] * 3 + [number] * 2
+def _minimize_penalty(
+    traced: _Traced, rows: _Rows, z: Floats, c: Floats, history: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
+    unit = rows.unit[:, None]
+    fixed = (rows.x, rows.lower, rows.upper, rows.unit, c, rows.target, rows.sharpness, rows.gap)
+    start = (z - rows.x) / unit
+    gradient = traced.penalty(start, *fixed, np.zeros(z.shape, bool))[1].numpy()
+    frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
 
-    @tf.function(input_signature=[floats, floats, scalars, scalars, ints, *[scalars] * 2], autograph=False)
-    def loss(
-        z: Tensor, x: Tensor, unit: Tensor, c: Tensor, target: Tensor, sharpness: Tensor, gap: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """``c |r|^2 + loss`` and its gradient by r, with r in units of the linearised distance."""
+    def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        value, gradient = traced.penalty(u, *(one[which] for one in fixed), frozen[which])
+        return value.numpy(), gradient.numpy()
+
+    u, spent = minimize(
+        objective, start, iterations=_ITERATIONS, line_search=_LINE_SEARCH, history=history
+    )
+    return np.clip(rows.x + unit * u, rows.lower, rows.upper), spent + 1
+
+
+def _to_boundary(traced: _Traced, rows: _Rows, z: Floats) -> Any:
+    return traced.to_boundary(
+        z, rows.x, rows.lower, rows.upper, rows.label, rows.wanted, *rows.lead
+    )
+
+
+def _trace(classifier: Classifier, tolerance: float) -> _Traced:
+    floats, scalars = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None])
+    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
+    mask = tf.TensorSpec([None, classifier.layout.width], tf.bool)
+
+    @tf.function(input_signature=[*[floats] * 4, *[scalars] * 2, ints, *[scalars] * 2, mask], autograph=False)
+    def penalty(
+        u: Tensor, x: Tensor, lower: Tensor, upper: Tensor, unit: Tensor, c: Tensor, target: Tensor,
+        sharpness: Tensor, gap: Tensor, frozen: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """``c |r|^2 + loss`` and its gradient by u, with ``r = unit * u`` clipped to the box."""
+        inside = x + unit[:, None] * u
+        z = tf.clip_by_value(inside, lower, upper)
         with tf.GradientTape() as tape:
             tape.watch(z)
             sharp = sharpness[:, None] * classifier.logits(z)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(target, sharp) / (sharpness * gap)
         r = (z - x) / unit[:, None]
         gradient = unit[:, None] * tape.gradient(entropy, z) + 2.0 * c[:, None] * r
-        return c * numerics.rowwise_dot(r, r) + entropy, gradient
+        held = frozen | (inside < lower) | (inside > upper)
+        return c * numerics.rowwise_dot(r, r) + entropy, tf.where(held, 0.0, gradient)
 
-    @tf.function(input_signature=[*rows_signature, floats, scalars], autograph=False)
-    def one_round(*arguments: Tensor) -> tuple[Tensor, ...]:
-        rows, (z, c) = _Rows(*arguments[:-2]), arguments[-2:]
-        unit = rows.unit[:, None]
-        fixed = (rows.x, rows.unit, c, rows.target, rows.sharpness, rows.gap)
-        _, gradient = loss(z, *fixed)
-        frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
-
-        def objective(u: Tensor) -> tuple[Tensor, Tensor]:
-            inside = rows.x + unit * u
-            value, gradient = loss(tf.clip_by_value(inside, rows.lower, rows.upper), *fixed)
-            held = frozen | (inside < rows.lower) | (inside > rows.upper)
-            return value, tf.where(held, 0.0, gradient)
-
-        u, count = minimize(
-            objective,
-            (z - rows.x) / unit,
-            iterations=_ITERATIONS,
-            line_search=_LINE_SEARCH,
-            history=options.history,
-        )
-        z = tf.clip_by_value(rows.x + unit * u, rows.lower, rows.upper)
+    @tf.function(input_signature=[*[floats] * 4, ints, ints, number, number], autograph=False)
+    def to_boundary(
+        z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, wanted: Tensor, relative: Tensor,
+        absolute: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """Whether z is misclassified for good, the boundary on the way to it, and the evaluations."""
 
         def beyond(point: Tensor) -> Tensor:
             logits = classifier.logits(point)
             # twice what the check outside will ask for, so that its own rounding does not decide
-            lead = 2.0 * numerics.needed_margin(logits, rows.relative, rows.absolute)
-            return numerics.adversarial_margin(logits, rows.label, rows.wanted) - lead
+            lead = 2.0 * numerics.needed_margin(logits, relative, absolute)
+            return numerics.adversarial_margin(logits, label, wanted) - lead
 
         success = beyond(z) > 0
-        point, forwards = numerics.boundary_on_segment(beyond, rows.x, z, tolerance=options.tolerance)
-        point = tf.clip_by_value(point, rows.lower, rows.upper)
-        return z, success, point, count + 1, forwards + 1
+        point, asked = numerics.boundary_on_segment(beyond, x, z, tolerance=tolerance)
+        return success, tf.clip_by_value(point, lower, upper), asked + 1
 
-    return one_round
+    return _Traced(penalty=penalty, to_boundary=to_boundary)
