@@ -16,7 +16,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-
 Digits = dict[str, np.ndarray]
 
 
@@ -59,7 +58,9 @@ def convolutional() -> keras.Model:
     )
 
 
-def train(build: Callable[[], keras.Model], seed: int, data: Digits, epochs: int) -> tuple[keras.Model, float]:
+def train(
+    build: Callable[[], keras.Model], seed: int, data: Digits, epochs: int
+) -> tuple[keras.Model, float]:
     """Build and train a model; returns it with its test accuracy."""
     keras.utils.set_random_seed(seed)
     model = build()

@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robustcheck.audit import audit
     from robustcheck.config import Box, SearchOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.models import Classifier, wrap
     from robustcheck.results import AuditReport, Measure, SearchResult, Status, TransferMatrix
+    from robustcheck.transfer import transfer_matrix
 
 __version__ = "0.1.0"
 
@@ -25,7 +27,9 @@ _HOME = {
     "SearchResult": "results",
     "Status": "results",
     "TransferMatrix": "results",
+    "audit": "audit",
     "minimal_distortion": "distortion",
+    "transfer_matrix": "transfer",
     "wrap": "models",
 }
 
@@ -38,7 +42,9 @@ __all__ = [
     "SearchResult",
     "Status",
     "TransferMatrix",
+    "audit",
     "minimal_distortion",
+    "transfer_matrix",
     "wrap",
 ]
 

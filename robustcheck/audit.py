@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -282,7 +283,7 @@ def _run(plan: _Plan, on_progress: OnProgress) -> AuditReport:
             plan.targets,
             options=plan.options,
             batch_size=plan.batch_size,
-            on_batch=lambda done, total, name=name: on_progress(f"search {name}", done, total),
+            on_batch=partial(on_progress, f"search {name}"),
         )
         if classifier is plan.subject:
             seconds = time.perf_counter() - begun

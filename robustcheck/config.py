@@ -59,7 +59,9 @@ class SearchOptions:
         for name in ("budget", "candidates", "history"):
             value = getattr(self, name)
             _require(isinstance(value, int) and value >= 1, name, "a whole number of at least 1", value)
-        _require(isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed)
+        _require(
+            isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
+        )
         _require(0 < self.tolerance <= 0.1, "tolerance", "a number above 0 and at most 0.1", self.tolerance)
         scale = self.loss_scale
         positive = isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0

@@ -118,7 +118,8 @@ def _targets(targets: Any, samples: Samples, classes: int) -> NDArray[np.int64]:
     wanted = np.asarray(targets)
     if wanted.dtype.kind not in "iu" or wanted.shape not in ((), (len(samples),)):
         raise DataRefused(
-            f"targets: expected one class or {len(samples)} of them, got {wanted.dtype} of shape {wanted.shape}"
+            f"targets: expected one class or {len(samples)} of them, got {wanted.dtype} of shape "
+            f"{wanted.shape}"
         )
     wanted = np.broadcast_to(wanted, len(samples)).astype(np.int64)
     if wanted.min() < 0 or wanted.max() >= classes:
@@ -195,7 +196,7 @@ def _verify(
     classifier: Classifier, problem: Problem, points: NDArray[np.float32], batch_size: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which points hold, ``[B]``, and the class that the plain model gives them, ``[B]``."""
-    held = np.isfinite(points).all(axis=1)
+    held: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     now = problem.label.astype(np.int64)
     if not held.any():
         return held, now
@@ -214,9 +215,7 @@ def _verify(
     return held, now
 
 
-def _confidence(
-    classifier: Classifier, rows: NDArray[np.float32], batch_size: int
-) -> NDArray[np.float64]:
+def _confidence(classifier: Classifier, rows: NDArray[np.float32], batch_size: int) -> NDArray[np.float64]:
     """Softmax probability of the prediction, ``[N]``; NaN for rows that are not finite."""
     confidence = np.full(len(rows), np.nan)
     there = np.isfinite(rows).all(axis=1)

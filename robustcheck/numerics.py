@@ -7,11 +7,18 @@ files; every function can be traced.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 Tensor = Any  # TensorFlow ships no type information
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def traced(*signature: tf.TensorSpec) -> Callable[[Function], Function]:
+    """Decorator: trace a function once, for every number of rows that the signature leaves open."""
+    decorator: Callable[[Function], Function] = tf.function(input_signature=signature, autograph=False)
+    return decorator
 
 
 def rowwise_dot(a: Tensor, b: Tensor) -> Tensor:
@@ -86,26 +93,27 @@ def nearest_in_half_space(
 
 
 def boundary_on_segment(
-    beyond: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, *, tolerance: float, most: int = 24
+    beyond: Callable[[Tensor], Tensor], x: Tensor, z: Tensor, *, tolerance: float, most: int = 32
 ) -> tuple[Tensor, Tensor]:
     """Bring ``z`` back towards ``x`` to where ``beyond`` changes sign, keeping it positive.
 
-    Illinois' variant of the secant method on the share ``t`` of the way from ``x`` to ``z``, all rows at
-    once, until each bracket is narrower than ``tolerance`` (relative to ``t``) or ``most`` evaluations.
+    The secant method in Illinois' variant on the share ``t`` of the way from ``x`` to ``z``, all rows at
+    once. A row whose bracket twice running did not shrink to half is halved instead, so that a flat or broken
+    side cannot stall it.
 
     Args:
         beyond: ``[B, D] -> [B]``, positive on the far side.
         x: ``[B, D]``, where ``beyond`` is not positive.
         z: ``[B, D]``, where it is; rows where it is not stay there.
-        tolerance: relative width of the bracket at which a row is done.
-        most: evaluations of ``beyond`` at most, the two ends not counted.
+        tolerance: width of the bracket, relative to ``t``, at which a row is done.
+        most: evaluations of ``beyond`` at most.
 
     Returns:
         The nearest point found on the far side ``[B, D]`` and the evaluations of each row, a scalar.
     """
     direction = z - x
 
-    def point(t: Tensor) -> Tensor:
+    def at(t: Tensor) -> Tensor:
         return x + t[:, None] * direction
 
     def narrow(low: Tensor, high: Tensor) -> Tensor:
@@ -114,27 +122,27 @@ def boundary_on_segment(
     def more(count: Tensor, low: Tensor, high: Tensor, *_: Tensor) -> Tensor:
         return (count < most) & ~tf.reduce_all(narrow(low, high))
 
-    def step(count: Tensor, low: Tensor, high: Tensor, f_low: Tensor, f_high: Tensor) -> tuple[Tensor, ...]:
-        width = high - low
+    def step(
+        count: Tensor, low: Tensor, high: Tensor, f_low: Tensor, f_high: Tensor, slow: Tensor
+    ) -> tuple[Tensor, ...]:
+        width, least = high - low, 0.25 * tolerance * high
         secant = high - width * tf.math.divide_no_nan(f_high, f_high - f_low)
-        # every fourth step halves, so that a flat or broken side cannot stall the search
-        t = tf.where(count % 4 == 3, low + 0.5 * width, secant)
-        t = tf.clip_by_value(t, low + 0.25 * tolerance * high, high - 0.25 * tolerance * high)
-        t = tf.where(narrow(low, high), high, t)
-        value = beyond(point(t))
-        value = tf.where(t >= high, f_high, value)
-        far = value > 0
+        t = tf.where(slow >= 2, low + 0.5 * width, tf.clip_by_value(secant, low + least, high - least))
+        value = beyond(at(t))
+        far, moves = value > 0, ~narrow(low, high)
+        new_low, new_high = tf.where(moves & ~far, t, low), tf.where(moves & far, t, high)
         return (
             count + 1,
-            tf.where(far, low, t),
-            tf.where(far, t, high),
-            tf.where(far, 0.5 * f_low, value),
-            tf.where(far, value, 0.5 * f_high),
+            new_low,
+            new_high,
+            tf.where(moves, tf.where(far, 0.5 * f_low, value), f_low),
+            tf.where(moves, tf.where(far, value, 0.5 * f_high), f_high),
+            tf.where(new_high - new_low > 0.5 * width, slow + 1, 0),
         )
 
     f_high = beyond(z)
-    ones = tf.ones_like(f_high)
-    low = tf.where(f_high > 0, 0.0, ones)
-    state = (tf.constant(2), low, ones, tf.minimum(beyond(x), 0.0), f_high)
-    count, _, high, _, _ = tf.while_loop(more, step, state)
-    return point(high), count
+    high = tf.ones_like(f_high)
+    low = tf.where(f_high > 0, 0.0, high)
+    start = (tf.constant(2), low, high, tf.minimum(beyond(x), 0.0), f_high, tf.zeros_like(high, tf.int32))
+    count, _, high, *_ = tf.while_loop(more, step, start)
+    return at(high), count

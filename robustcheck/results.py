@@ -53,7 +53,8 @@ class SearchResult:
         target: class that was to be reached, -1 = any other, ``[N]``.
         confidence_before, confidence_after: softmax probability of the prediction for the sample and for
             ``adversarial``, NaN where there is none, ``[N]``.
-        l2, rms, linf, l1, l0: norms of ``adversarial - input``, ``[N]``; rms = l2 / sqrt(features), l0 counts.
+        l2, rms, linf, l1, l0: norms of ``adversarial - input``, ``[N]``; rms = l2 / sqrt(features), l0 counts
+            the features changed.
         gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
     """
 

@@ -80,7 +80,7 @@ def as_samples(
     """
     notes: list[str] = []
     rows = _rows(classifier, x, data_range, notes)
-    finite = np.isfinite(rows).all(axis=1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():

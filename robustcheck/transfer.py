@@ -103,7 +103,9 @@ def _row(
     n = int(found.sum())
     if n == 0:
         nothing: list[float | None] = [None] * len(models)
-        return TransferRow(made_for=made_for, n=0, rms=None, clean_error=nothing, error=nothing, excess=nothing)
+        return TransferRow(
+            made_for=made_for, n=0, rms=None, clean_error=nothing, error=nothing, excess=nothing
+        )
     examples = result.adversarial[found].reshape(n, -1)
     label = samples.label[found]
     error = [float(np.mean(own_labels(one, examples) != label)) for one in models.values()]

@@ -49,7 +49,9 @@ class InputLayout:
         """The shapes expected, for error texts."""
         if self.kind == "single":
             return str(("N", *self.shapes[0])).replace("'", "")
-        return ", ".join(f"{name} {('N', *shape)}" for name, shape in zip(self.names, self.shapes, strict=True))
+        return ", ".join(
+            f"{name} {('N', *shape)}" for name, shape in zip(self.names, self.shapes, strict=True)
+        )
 
     def spread(self, per_input: list[NDArray[Any]]) -> NDArray[Any]:
         """Join one array ``[size]`` an input to one ``[D]``."""

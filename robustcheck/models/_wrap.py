@@ -16,6 +16,7 @@ from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
 from robustcheck.models._classifier import Classifier
 from robustcheck.models._heads import Head, HeadKind, find_head
 from robustcheck.models._layout import InputLayout, Kind
+from robustcheck.numerics import traced
 
 Tensor = Any
 _PROBES = 16
@@ -122,7 +123,9 @@ def _layout(model: Any, input_shape: tuple[int, ...] | None, perturb: str | list
     return _several(kind, [str(name) for name in names], tensors, perturb)
 
 
-def _several(kind: Kind, names: list[str], tensors: list[Any], perturb: str | list[str] | None) -> InputLayout:
+def _several(
+    kind: Kind, names: list[str], tensors: list[Any], perturb: str | list[str] | None
+) -> InputLayout:
     chosen = [perturb] if isinstance(perturb, str) else perturb
     floats = [name for name, tensor in zip(names, tensors, strict=True) if "float" in _dtype(tensor)]
     if chosen is None and len(floats) == len(names):
@@ -284,14 +287,12 @@ def _inside(layer: Any) -> list[Any]:
 
 def _compile(head: Head, width: int) -> tuple[Any, Any, Any]:
     """Traced once for every batch size: the logits, and the own head's label batched and one by one."""
-    signature = [tf.TensorSpec([None, width], tf.float32)]
-    logits = tf.function(head.logits, input_signature=signature, autograph=False)
-    label = tf.function(head.label, input_signature=signature, autograph=False)
+    trace = traced(tf.TensorSpec([None, width], tf.float32))
 
     def singly(rows: Tensor) -> Tensor:
         return tf.map_fn(lambda row: head.label(row[None])[0], rows, fn_output_signature=tf.int32)
 
-    return logits, label, tf.function(singly, input_signature=signature, autograph=False)
+    return trace(head.logits), trace(head.label), trace(singly)
 
 
 def _require_gradient(model: Any, logits: Any, probe: Tensor, free: NDArray[np.bool_]) -> None:

@@ -24,7 +24,9 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
     if not out.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
     if any(out.iterdir()) and not (out / "report.json").is_file():
-        raise ConfigError(f"{out}: expected a new or empty folder, got one with files that are not a report's")
+        raise ConfigError(
+            f"{out}: expected a new or empty folder, got one with files that are not a report's"
+        )
     if any(out.iterdir()) and not force:
         raise ConfigError(f"{out}: holds a report already; --force replaces it, --out writes elsewhere")
     return out

@@ -26,8 +26,8 @@ def markdown_summary(document: ReportDocument) -> str:
         *([f"Verdict: **{document.verdict}**", ""] if document.verdict else []),
         f"{counts.total} samples: {counts.correct} classified right, {counts.already_wrong} wrong already, "
         f"{counts.non_finite} not finite. Clean accuracy "
-        f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found for "
-        f"{counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
+        f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "
+        f"for {counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
         "",
         f"Distance to the nearest misclassified input, box {document.data.box}:",
         "",

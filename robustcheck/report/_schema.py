@@ -42,6 +42,8 @@ def read_document(path: Path) -> ReportDocument:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ReportRefused(f"{file}: expected a report of schema {SCHEMA}: {where}: {first['msg']}") from error
+        raise ReportRefused(
+            f"{file}: expected a report of schema {SCHEMA}: {where}: {first['msg']}"
+        ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ReportRefused(f"{file}: expected a report: {error}") from error

@@ -7,8 +7,8 @@ import re
 from robustcheck.results import Measure, ReportDocument
 
 UPPER_BOUND = (
-    "Distances are upper bounds of the true minimum: the search found a misclassified input at that distance, "
-    "and a nearer one may exist."
+    "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
+    "distance, and a nearer one may exist."
 )
 NORM_NAMES = {"l2": "L2", "rms": "RMS", "linf": "Linf", "l1": "L1", "l0": "L0 (features changed)"}
 STATISTICS = ("mean", "p05", "median", "p95", "max")

@@ -88,7 +88,7 @@ def _inputs(problem: Problem, target: Ints) -> tuple[Tensor, ...]:
 def _trace_linearise(classifier: Classifier) -> Any:
     floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
 
-    @tf.function(input_signature=[floats, ints, ints, floats, floats], autograph=False)
+    @numerics.traced(floats, ints, ints, floats, floats)
     def linearise(
         x: Tensor, label: Tensor, target: Tensor, lower: Tensor, upper: Tensor
     ) -> tuple[Tensor, Tensor]:

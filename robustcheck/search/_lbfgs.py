@@ -22,6 +22,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from numpy.typing import NDArray
 
+from robustcheck.numerics import traced
+
 Tensor = Any
 Floats = NDArray[np.float32]
 # (points [M, D], which rows they are [M]) -> (values [M], gradients [M, D])
@@ -113,7 +115,7 @@ def _traced(history: int) -> Any:
     scalar = tf.TensorSpec([], tf.int32)
     signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([], tf.int64), scalar, scalar]
 
-    @tf.function(input_signature=signature, autograph=False)
+    @traced(*signature)
     def run(start: Tensor, token: Tensor, iterations: Tensor, line_search: Tensor) -> Tensor:
         def value_and_gradient(points: Tensor) -> tuple[Tensor, Tensor]:
             value, gradient = tf.py_function(_evaluate, (token, points), (start.dtype, start.dtype))

@@ -107,7 +107,8 @@ def _rows(problem: Problem, candidates: Candidates, options: SearchOptions) -> _
 def _distance(rows: _Rows, points: Floats) -> NDArray[np.float64]:
     """Of points ``[R, D]`` from their samples, ``[R]``; infinite where there is none."""
     r = points.astype(np.float64) - rows.x
-    return np.nan_to_num(np.sqrt(np.sum(r * r, axis=1)), nan=np.inf)
+    squares: NDArray[np.float64] = np.sum(r * r, axis=1)
+    return np.where(np.isnan(squares), np.inf, np.sqrt(squares))
 
 
 def _search_c(
@@ -156,16 +157,12 @@ def _minimize_penalty(
         value, gradient = traced.penalty(u, *(one[which] for one in fixed), frozen[which])
         return value.numpy(), gradient.numpy()
 
-    u, spent = minimize(
-        objective, start, iterations=_ITERATIONS, line_search=_LINE_SEARCH, history=history
-    )
+    u, spent = minimize(objective, start, iterations=_ITERATIONS, line_search=_LINE_SEARCH, history=history)
     return np.clip(rows.x + unit * u, rows.lower, rows.upper), spent + 1
 
 
 def _to_boundary(traced: _Traced, rows: _Rows, z: Floats) -> Any:
-    return traced.to_boundary(
-        z, rows.x, rows.lower, rows.upper, rows.label, rows.wanted, *rows.lead
-    )
+    return traced.to_boundary(z, rows.x, rows.lower, rows.upper, rows.label, rows.wanted, *rows.lead)
 
 
 def _trace(classifier: Classifier, tolerance: float) -> _Traced:
@@ -173,7 +170,7 @@ def _trace(classifier: Classifier, tolerance: float) -> _Traced:
     ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
     mask = tf.TensorSpec([None, classifier.layout.width], tf.bool)
 
-    @tf.function(input_signature=[*[floats] * 4, *[scalars] * 2, ints, *[scalars] * 2, mask], autograph=False)
+    @numerics.traced(*[floats] * 4, *[scalars] * 2, ints, *[scalars] * 2, mask)
     def penalty(
         u: Tensor, x: Tensor, lower: Tensor, upper: Tensor, unit: Tensor, c: Tensor, target: Tensor,
         sharpness: Tensor, gap: Tensor, frozen: Tensor,
@@ -190,7 +187,7 @@ def _trace(classifier: Classifier, tolerance: float) -> _Traced:
         held = frozen | (inside < lower) | (inside > upper)
         return c * numerics.rowwise_dot(r, r) + entropy, tf.where(held, 0.0, gradient)
 
-    @tf.function(input_signature=[*[floats] * 4, ints, ints, number, number], autograph=False)
+    @numerics.traced(*[floats] * 4, ints, ints, number, number)
     def to_boundary(
         z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, wanted: Tensor, relative: Tensor,
         absolute: Tensor,

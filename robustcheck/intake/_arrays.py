@@ -1,0 +1,163 @@
+"""Load arrays: ``.npz`` files and functions that return them."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.errors import ConfigError, DataRefused, InputRefused
+from robustcheck.intake._files import import_function, one_line, require_archive, sha256
+from robustcheck.intake._loaded import LoadedData
+
+
+def load_npz(
+    path: Path,
+    x_key: str | None,
+    y_key: str | None,
+    class_names: tuple[str, ...] | None,
+    limit: int | None,
+    need_labels: bool,
+) -> LoadedData:
+    if not path.is_file():
+        raise DataRefused(
+            f"{path}: expected an .npz file, a folder of images or package.module:function, got nothing there"
+        )
+    require_archive(path, DataRefused, "an .npz archive")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            x_name = _key(path, list(stored), x_key, ("x", "x_test"))
+            y_name = _key(path, list(stored), y_key, ("y", "y_test"), optional=not need_labels)
+            x = stored[x_name][:limit]
+            y = stored[y_name][:limit] if y_name is not None else None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputRefused):
+            raise
+        raise DataRefused(
+            f"{path}: expected arrays of numbers, could not be read: {one_line(error)}"
+        ) from error
+    return LoadedData(
+        x=x,
+        y=y,
+        index=np.arange(len(x) if x.ndim else 0),
+        path=str(path),
+        sha256=sha256(path),
+        class_names=class_names,
+    )
+
+
+def _key(
+    path: Path, keys: list[str], asked: str | None, usual: Sequence[str], *, optional: bool = False
+) -> str | None:
+    for name in [asked] if asked is not None else usual:
+        if name in keys:
+            return name
+    if optional and asked is None:
+        return None
+    expected = repr(asked) if asked is not None else " or ".join(map(repr, usual))
+    flag = "--x-key" if usual[0] == "x" else "--y-key"
+    raise DataRefused(f"{path}: expected an array {expected}, got {keys}; choose one with {flag}")
+
+
+def load_from_function(
+    source: str, class_names: tuple[str, ...] | None, limit: int | None, need_labels: bool
+) -> LoadedData:
+    function = import_function(source, DataRefused)
+    try:
+        given = function()
+        x, y = given if isinstance(given, tuple) and len(given) == 2 else collect(given, limit)
+    except InputRefused:
+        raise
+    except Exception as error:
+        raise DataRefused(f"{source}: the function failed: {one_line(error)}") from error
+    if y is None and need_labels:
+        raise DataRefused(f"{source}: expected (x, y), got no labels; --labels model audits without them")
+    x = _first(x, limit)
+    label = None if y is None else np.asarray(y)[:limit]
+    parts = _parts(x)
+    return LoadedData(
+        x=x,
+        y=label,
+        index=np.arange(len(parts[0])),
+        path=source,
+        sha256=_hash_arrays([*parts, *([] if label is None else [label])]),
+        class_names=class_names,
+    )
+
+
+def collect(dataset: Any, limit: int | None = None) -> tuple[Any, NDArray[Any] | None]:
+    """The samples and labels of a ``tf.data.Dataset``, batched or not, up to ``limit`` of them."""
+    spec = getattr(dataset, "element_spec", None)
+    if spec is None:
+        raise DataRefused(f"data: expected (x, y) or a tf.data.Dataset, got {type(dataset).__name__}")
+    paired = isinstance(spec, tuple) and len(spec) == 2
+    # a batched data set has labels of rank 1 or more; one without labels is taken as batched
+    if (paired and spec[1].shape.rank not in (0, None)) or not paired:
+        dataset = dataset.unbatch()
+    elements = list(dataset.take(-1 if limit is None else limit).as_numpy_iterator())
+    if not elements:
+        raise DataRefused("data: expected at least one sample, got an empty tf.data.Dataset")
+    xs = [element[0] for element in elements] if paired else elements
+    y = np.stack([element[1] for element in elements]) if paired else None
+    if isinstance(xs[0], dict):
+        return {name: np.stack([x[name] for x in xs]) for name in xs[0]}, y
+    if isinstance(xs[0], tuple):
+        return [np.stack(part) for part in zip(*xs, strict=True)], y
+    return np.stack(xs), y
+
+
+def _parts(x: Any) -> list[NDArray[Any]]:
+    if isinstance(x, dict):
+        return [np.asarray(part) for part in x.values()]
+    return [np.asarray(part) for part in x] if isinstance(x, (list, tuple)) else [np.asarray(x)]
+
+
+def _first(x: Any, limit: int | None) -> Any:
+    if isinstance(x, dict):
+        return {name: np.asarray(part)[:limit] for name, part in x.items()}
+    return [np.asarray(part)[:limit] for part in x] if isinstance(x, (list, tuple)) else np.asarray(x)[:limit]
+
+
+def _hash_arrays(arrays: Sequence[NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def read_class_names(path: Path, classes: int) -> tuple[str, ...]:
+    """Names of the classes, one a line, in the order of the model's outputs."""
+    try:
+        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataRefused(f"{path}: expected a text file of class names: {one_line(error)}") from error
+    if len(names) != classes or len(set(names)) != classes:
+        raise DataRefused(
+            f"{path}: expected {classes} different names, one a line, got {len(names)} ({len(set(names))} "
+            "different)"
+        )
+    return names
+
+
+def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
+    """Named arrays of an ``.npz``, such as the two sides of a box; an ``.npy`` where one is wanted."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: expected an .npz with {list(names)}, got nothing there")
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            if len(names) == 1:
+                return [stored]
+            raise ConfigError(f"{path}: expected an .npz with {list(names)}, got a single array")
+        with stored:
+            return [stored[name] for name in names]
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{path}: expected arrays {list(names)}: {one_line(error)}") from error

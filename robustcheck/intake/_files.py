@@ -1,0 +1,56 @@
+"""What every loader needs: hashing, archives measured before they are unpacked, errors in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robustcheck.errors import InputRefused
+
+_MOST_UNPACKED = 32 * 2**30
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
+    """The function that ``package.module:function`` names; the current folder is importable."""
+    module_name, _, name = spec.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        function = getattr(importlib.import_module(module_name), name)
+    except Exception as error:
+        raise refuse(f"{spec}: expected an importable package.module:function: {one_line(error)}") from error
+    if not callable(function):
+        raise refuse(f"{spec}: expected a function, got {type(function).__name__}")
+    chosen: Callable[[], Any] = function
+    return chosen
+
+
+def require_archive(path: Path, refuse: type[InputRefused], what: str) -> None:
+    """Refuse a file that is not a zip archive, or one that unpacks to more than 32 GiB."""
+    if not zipfile.is_zipfile(path):
+        raise refuse(f"{path}: expected {what}, got a file that is not one")
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MOST_UNPACKED:
+        raise refuse(
+            f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked, got {unpacked / 2**30:.0f} GiB"
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An error of some library as one line of at most some 300 characters."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"

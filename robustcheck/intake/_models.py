@@ -1,0 +1,68 @@
+"""Load models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robustcheck.errors import ModelRefused
+from robustcheck.intake._files import import_function, one_line, require_archive, sha256
+
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedModel:
+    """A model with where it came from; ``sha256`` is None for one made by a function."""
+
+    model: Any
+    name: str
+    path: str
+    sha256: str | None
+
+
+def load_model(spec: str, name: str | None = None) -> LoadedModel:
+    """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``.
+
+    Files are loaded in Keras' safe mode: one that carries Python code (a Lambda layer) is refused.
+
+    Raises:
+        ModelRefused: the file or function is missing or does not give a model.
+    """
+    path = Path(spec)
+    if path.suffix.lower() in _SUFFIXES or path.exists():
+        return LoadedModel(model=_model_file(path), name=name or path.stem, path=spec, sha256=sha256(path))
+    if ":" not in spec:
+        raise ModelRefused(
+            f"{spec}: expected a .keras or .h5 file or package.module:factory, got a path that does not exist"
+        )
+    factory = import_function(spec, ModelRefused)
+    try:
+        model = factory()
+    except Exception as error:
+        raise ModelRefused(f"{spec}: the factory failed: {one_line(error)}") from error
+    if not callable(model):
+        raise ModelRefused(f"{spec}: expected a function that returns a model, got {type(model).__name__}")
+    return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
+
+
+def _model_file(path: Path) -> Any:
+    import keras
+
+    if not path.is_file():
+        raise ModelRefused(f"{path}: expected a model file, got {'a folder' if path.is_dir() else 'nothing'}")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ModelRefused(f"{path}: expected a file ending in .keras or .h5")
+    if path.suffix.lower() == ".keras":
+        require_archive(path, ModelRefused, "a .keras archive")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        text = one_line(error)
+        hint = ""
+        if "ambda" in text:
+            hint = "; it holds Python code, which is never run from a file: give package.module:factory"
+        elif "locate class" in text or "custom" in text.lower():
+            hint = "; it holds custom classes: give package.module:factory, a function that returns the model"
+        raise ModelRefused(f"{path}: Keras could not load the model: {text}{hint}") from error

@@ -1,0 +1,67 @@
+"""Data and models that tests share. TensorFlow is imported only by tests that ask for a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robustcheck import assets
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """60 test digits, values 0 to 16, and their labels."""
+    with np.load(assets.path(assets.DIGITS)) as stored:
+        return stored["x_test"][:60], stored["y_test"][:60]
+
+
+@pytest.fixture(scope="session")
+def pixels(digits: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The same digits in the box [0, 1], float32."""
+    return (digits[0] / 16.0).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def digit_models() -> list[Any]:
+    """The three shipped models: dense softmax, dense softmax, convolutional logits."""
+    import keras
+
+    return [keras.models.load_model(assets.path(name), compile=False) for name in assets.MODELS]
+
+
+@pytest.fixture(scope="session")
+def dense(digit_models: list[Any]) -> Any:
+    """The first shipped model as a classifier."""
+    import robustcheck as rc
+
+    return rc.wrap(digit_models[0])
+
+
+@pytest.fixture(scope="session")
+def dense_result(dense: Any, pixels: np.ndarray, digits: tuple[np.ndarray, np.ndarray]) -> Any:
+    """What the default search finds for it."""
+    import robustcheck as rc
+
+    return rc.minimal_distortion(dense, pixels, digits[1])
+
+
+@pytest.fixture(scope="session")
+def mnist() -> dict[str, np.ndarray]:
+    path = SHARED / "data" / "mnist.npz"
+    if not path.exists():
+        pytest.skip("MNIST is not beside the checkout")
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    path = SHARED / "models"
+    if not path.exists():
+        pytest.skip("the benchmark models are not beside the checkout")
+    return path

@@ -1,0 +1,134 @@
+"""The layers of the package, and how large its parts may grow."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "robustcheck"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# A module imports only from modules of a lower number. Beside the design's modules: ``assets`` (files that
+# come with the package), ``measures`` (figures from results, without a model, so that a stored report can be
+# measured again) and ``samples`` (a user's arrays as rows, which distortion, transfer and audit all need).
+LAYERS = {
+    "assets": 0,
+    "errors": 0,
+    "config": 1,
+    "numerics": 2,
+    "results": 2,
+    "figures": 3,
+    "intake": 3,
+    "measures": 3,
+    "models": 3,
+    "report": 4,
+    "samples": 4,
+    "search": 4,
+    "distortion": 5,
+    "transfer": 6,
+    "audit": 7,
+    "cli": 9,
+    "__main__": 10,
+}
+WITHOUT_TENSORFLOW = {
+    "assets", "cli", "config", "errors", "figures", "intake", "measures", "report", "results"
+}  # fmt: skip
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path: Path, *, at_import: bool = False) -> set[str]:
+    """Full names that a file imports; with ``at_import`` only those outside functions and type checking."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if at_import and isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            if at_import and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                found.update(f"{child.module}.{alias.name}" for alias in child.names)
+            visit(child)
+
+    visit(ast.parse(path.read_text("utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_go_one_way(path: Path) -> None:
+    module = module_of(path)
+    if module == "__init__":
+        return
+    for name in imported_modules(path):
+        parts = name.split(".")
+        if parts[0] != "robustcheck" or len(parts) == 1 or parts[1] in ("__version__", module):
+            continue
+        assert LAYERS[parts[1]] < LAYERS[module], f"{module} imports {name}"
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {module_of(path) for path in FILES} - {"__init__"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_tensorflow_stays_out_of_the_light_modules(path: Path) -> None:
+    if module_of(path) in WITHOUT_TENSORFLOW:
+        heavy = ("tensorflow", "keras", "tf_keras", "robustcheck.models", "robustcheck.audit")
+        imported = imported_modules(path, at_import=True)
+        assert not [name for name in imported if name.startswith(heavy)]
+
+
+def test_tensorflow_probability_has_one_home() -> None:
+    users = [
+        path.name
+        for path in FILES
+        if any(name.startswith("tensorflow_probability") for name in imported_modules(path))
+    ]
+    assert users == ["_tensorflow.py", "_lbfgs.py"]  # the first only to import it quietly
+
+
+def test_sizes() -> None:
+    lines = [len(path.read_text("utf-8").splitlines()) for path in FILES]
+    assert max(lines) <= 400
+    assert statistics.median(lines) <= 200
+
+
+def test_function_lengths() -> None:
+    lengths = {
+        f"{path.name}:{node.name}": node.end_lineno - body_start(node) + 1
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None
+    }
+    assert not {name: n for name, n in lengths.items() if n > 60}
+    assert statistics.quantiles(lengths.values(), n=10)[-1] <= 35
+
+
+def body_start(node: ast.FunctionDef) -> int:
+    """First line after the docstring."""
+    first = node.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1
+    return node.body[1].lineno if documented else first.lineno
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import robustcheck; robustcheck.__version__; robustcheck.SearchOptions; robustcheck.AuditReport",
+        "import robustcheck.report, robustcheck.cli, robustcheck.intake, robustcheck.measures",
+        "import robustcheck.cli as c\ntry: c.main(['audit', '--help'])\nexcept SystemExit: pass",
+    ],
+)
+def test_no_tensorflow_on_import(code: str) -> None:
+    check = f"{code}\nimport sys; assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True, stdout=subprocess.DEVNULL, timeout=60)

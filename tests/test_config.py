@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robustcheck.config import AuditConfig, Box, SearchOptions
+from robustcheck.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"method": "fgsm"}, r"method: expected one of \['szegedy'\], got 'fgsm'"),
+        ({"budget": 0}, "budget: expected a whole number of at least 1, got 0"),
+        ({"candidates": 1.5}, "candidates: expected a whole number of at least 1, got 1.5"),
+        ({"history": -1}, "history: expected a whole number"),
+        ({"tolerance": 0.0}, "tolerance: expected a number above 0"),
+        ({"seed": -1}, "seed: expected a whole number, 0 or more"),
+        ({"loss_scale": "big"}, "loss_scale: expected 'auto' or a positive number, got 'big'"),
+        ({"loss_scale": float("inf")}, "loss_scale: expected 'auto' or a positive number"),
+    ],
+)
+def test_search_options_refuse(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text) as refused:
+        SearchOptions(**options)
+    assert refused.value.exit_code == 2
+
+
+def test_options_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        SearchOptions().budget = 3  # type: ignore[misc]
+
+
+def test_box_broadcasts_and_describes() -> None:
+    lower, upper = Box.of((0, [1.0, 2.0, 3.0])).rows((2, 3))
+    np.testing.assert_array_equal(lower, np.zeros(6))
+    np.testing.assert_array_equal(upper, [1, 2, 3, 1, 2, 3])
+    assert Box.of((0, [1.0, 2.0])).describe() == "[0, 1..2]"
+    assert Box.of((-np.inf, np.inf)).describe() == "[-inf, inf]"
+
+
+@pytest.mark.parametrize("box", [(1, 0), (0, 0), 3, ("a", "b"), (0, [1, -1])])
+def test_box_refuses(box: Any) -> None:
+    with pytest.raises(ConfigError, match="box: expected"):
+        Box.of(box)
+
+
+def test_box_that_does_not_fit_a_sample() -> None:
+    with pytest.raises(ConfigError, match=r"broadcast to a sample of shape \(2, 3\), got shapes \(\) and \(2,\)"):
+        Box.of((0, [1.0, 2.0])).rows((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [({"limit": 0}, "limit: expected"), ({"data_range": (1.0, 1.0)}, "data_range: expected low < high")],
+)
+def test_audit_config_refuses(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        AuditConfig(model="m", data="d", **settings)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from exact import half_space_distance
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustcheck import numerics
+
+
+def problems(seed: int, rows: int, width: int) -> tuple[np.ndarray, ...]:
+    draw = np.random.default_rng(seed)
+    x = np.where(
+        draw.random((rows, width)) < 0.5, draw.integers(0, 2, (rows, width)), draw.random((rows, width))
+    )
+    normal = draw.standard_normal((rows, width))
+    gap = draw.random(rows) * np.abs(normal).sum(axis=1) * 0.6
+    return x.astype(np.float32), normal.astype(np.float32), gap.astype(np.float32)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), width=st.integers(1, 60))
+def test_nearest_in_half_space_is_exact(seed: int, width: int) -> None:
+    x, normal, gap = problems(seed, 20, width)
+    lower, upper = np.zeros_like(x), np.ones_like(x)
+    point, reached = (
+        part.numpy() for part in numerics.nearest_in_half_space(x, normal, gap, lower, upper)
+    )
+    exact = np.array(
+        [half_space_distance(*map(np.float64, row)) for row in zip(x, normal, gap, lower, upper, strict=True)]
+    )
+    # float32 decides for a gap within rounding of the farthest corner either way
+    farthest = np.where(normal > 0, -normal * x, -normal * (x - 1)).sum(axis=1) + gap
+    clear = np.abs(farthest) > 1e-4 * (1 + gap)
+    np.testing.assert_array_equal(reached[clear], np.isfinite(exact)[clear])
+    inside = clear & reached
+    distance = np.linalg.norm(point.astype(np.float64) - x, axis=1)
+    np.testing.assert_allclose(distance[inside], exact[inside], rtol=2e-4, atol=1e-5)
+    assert ((point >= 0) & (point <= 1)).all()
+
+
+def test_nearest_in_half_space_without_a_box_is_a_projection() -> None:
+    x, normal, gap = problems(0, 50, 30)
+    infinite = np.full_like(x, np.inf)
+    point, reached = numerics.nearest_in_half_space(x, normal, gap, -infinite, infinite)
+    expected = x - (gap / np.sum(normal**2, axis=1))[:, None] * normal
+    assert reached.numpy().all()
+    np.testing.assert_allclose(point, expected, atol=1e-5)
+
+
+def test_rows_on_the_far_side_stay() -> None:
+    x, normal, gap = problems(1, 10, 5)
+    point, reached = numerics.nearest_in_half_space(x, normal, -gap, np.zeros_like(x), np.ones_like(x))
+    np.testing.assert_array_equal(point, x)
+    assert reached.numpy().all()
+
+
+def test_a_zero_normal_reaches_nothing_and_stays_finite() -> None:
+    x = np.full((2, 3), 0.5, np.float32)
+    point, reached = numerics.nearest_in_half_space(
+        x, np.zeros_like(x), np.ones(2, np.float32), np.zeros_like(x), np.ones_like(x)
+    )
+    np.testing.assert_array_equal(point, x)
+    assert not reached.numpy().any()
+
+
+def test_adversarial_margin_by_hand() -> None:
+    logits = tf.constant([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [1.0, 2.0, 7.0]])
+    label, target = tf.constant([0, 0, 1]), tf.constant([-1, -1, 0])
+    np.testing.assert_allclose(numerics.adversarial_margin(logits, label, target), [-1.0, 5.0, -6.0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    crossing=st.floats(0.01, 0.99),
+    power=st.sampled_from([0.5, 1.0, 1.5, 5.0]),
+    tolerance=st.sampled_from([1e-2, 1e-4]),
+)
+def test_boundary_on_segment_finds_the_crossing(crossing: float, power: float, tolerance: float) -> None:
+    x, z = np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32)
+
+    def beyond(point: tf.Tensor) -> tf.Tensor:
+        distance = point[:, 0] - crossing
+        return tf.sign(distance) * tf.abs(distance) ** power
+
+    point, evaluations = numerics.boundary_on_segment(beyond, x, z, tolerance=tolerance)
+    found = point.numpy()[:, 0]
+    assert (found >= crossing - 1e-6).all()
+    # a root of the fifth order is flat over a wide part: there it need only come near
+    slack = 2 * tolerance if power < 2 else 0.05
+    assert (found <= crossing * (1 + slack) + 1e-6).all()
+    assert int(evaluations) <= 32
+
+
+def test_boundary_on_segment_leaves_rows_that_are_not_beyond() -> None:
+    x, z = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
+    point, _ = numerics.boundary_on_segment(
+        lambda p: p[:, 0] - tf.constant([0.5, 2.0]), x, z, tolerance=1e-4
+    )
+    np.testing.assert_allclose(point, [[0.5], [1.0]], atol=1e-3)
