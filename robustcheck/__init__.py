@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robustcheck.audit import audit
+    from robustcheck.auditing import audit
     from robustcheck.config import Box, SearchOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.models import Classifier, wrap
@@ -27,7 +27,7 @@ _HOME = {
     "SearchResult": "results",
     "Status": "results",
     "TransferMatrix": "results",
-    "audit": "audit",
+    "audit": "auditing",
     "minimal_distortion": "distortion",
     "transfer_matrix": "transfer",
     "wrap": "models",

@@ -94,9 +94,15 @@ class Box:
         return cls(lower, upper)
 
     def rows(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Both sides broadcast to a sample of ``shape`` and flattened, each ``[D]``."""
+        """Both sides broadcast to a sample of ``shape`` and flattened, each ``[D]``.
+
+        A side of ``D`` values is taken as flat already.
+        """
         try:
-            lower, upper = (np.broadcast_to(side, shape).reshape(-1) for side in (self.lower, self.upper))
+            lower, upper = (
+                side if side.shape == (math.prod(shape),) else np.broadcast_to(side, shape).reshape(-1)
+                for side in (self.lower, self.upper)
+            )
         except ValueError as error:
             got = f"{self.lower.shape} and {self.upper.shape}"
             raise ConfigError(

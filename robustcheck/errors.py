@@ -26,6 +26,7 @@ __all__ = [
     "ReportRefused",
     "RobustcheckError",
     "RobustcheckWarning",
+    "one_line",
 ]
 
 EXIT_OK = 0
@@ -70,3 +71,9 @@ class Incomplete(RobustcheckError):
 
 class RobustcheckWarning(UserWarning):
     """Something was adapted or may be less exact than the user expects."""
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's error as one line of at most some 300 characters."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"

@@ -64,14 +64,16 @@ def require_comparable(models: Mapping[str, Classifier]) -> None:
     """Refuse models that cannot take each other's examples."""
     subject = next(iter(models.values()))
     for name, other in models.items():
-        for what, want, got in (
-            ("inputs of shape", subject.input_shape, other.input_shape),
-            ("classes", subject.classes, other.classes),
-            ("the box", subject.box.describe(), other.box.describe()),
+        width = subject.layout.width == other.layout.width
+        box = width and all(
+            np.array_equal(mine, its)
+            for mine, its in ((subject.lower, other.lower), (subject.upper, other.upper))
+        )
+        for same, what, want, got in (
+            (width, "inputs of shape", subject.input_shape, other.input_shape),
+            (subject.classes == other.classes, "classes", subject.classes, other.classes),
+            (box, "the box", subject.box.describe(), other.box.describe()),
         ):
-            same = want == got
-            if what.startswith("inputs"):
-                same = subject.layout.width == other.layout.width
             if not same:
                 raise ModelRefused(
                     f"reference {name!r}: expected {what} {want} as {subject.name!r} has, got {got}"

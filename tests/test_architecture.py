@@ -13,9 +13,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "robustcheck"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# A module imports only from modules of a lower number. Beside the design's modules: ``assets`` (files that
-# come with the package), ``measures`` (figures from results, without a model, so that a stored report can be
-# measured again) and ``samples`` (a user's arrays as rows, which distortion, transfer and audit all need).
+# A module imports only from modules of a lower number. Beside the design's modules:
+# ``assets``    files that come with the package
+# ``auditing``  the design's ``audit``: a module of that name would hide the function ``robustcheck.audit`` as
+#               soon as something imported it
+# ``measures``  figures from results, without a model, so that a stored report can be measured again
+# ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
 LAYERS = {
     "assets": 0,
     "errors": 0,
@@ -31,7 +34,7 @@ LAYERS = {
     "search": 4,
     "distortion": 5,
     "transfer": 6,
-    "audit": 7,
+    "auditing": 7,
     "cli": 9,
     "__main__": 10,
 }
@@ -83,7 +86,7 @@ def test_every_module_has_a_layer() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_tensorflow_stays_out_of_the_light_modules(path: Path) -> None:
     if module_of(path) in WITHOUT_TENSORFLOW:
-        heavy = ("tensorflow", "keras", "tf_keras", "robustcheck.models", "robustcheck.audit")
+        heavy = ("tensorflow", "keras", "tf_keras", "robustcheck.models", "robustcheck.auditing")
         imported = imported_modules(path, at_import=True)
         assert not [name for name in imported if name.startswith(heavy)]
 

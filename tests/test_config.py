@@ -49,7 +49,9 @@ def test_box_refuses(box: Any) -> None:
 
 
 def test_box_that_does_not_fit_a_sample() -> None:
-    with pytest.raises(ConfigError, match=r"broadcast to a sample of shape \(2, 3\), got shapes \(\) and \(2,\)"):
+    with pytest.raises(
+        ConfigError, match=r"broadcast to a sample of shape \(2, 3\), got shapes \(\) and \(2,\)"
+    ):
         Box.of((0, [1.0, 2.0])).rows((2, 3))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -77,11 +79,13 @@ def test_the_curve_falls_and_starts_at_the_clean_accuracy() -> None:
     accuracy = [point.accuracy for point in curve]
     assert accuracy[0] == 0.75
     assert accuracy[-1] == 0.25  # the sample that was not found stays right
-    assert all(after <= before for before, after in zip(accuracy, accuracy[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(accuracy))
 
 
 def test_transfer_measures() -> None:
-    row = TransferRow(made_for="a", n=10, rms=0.1, clean_error=[0.0, 0.1], error=[1.0, 0.4], excess=[1.0, 0.3])
+    row = TransferRow(
+        made_for="a", n=10, rms=0.1, clean_error=[0.0, 0.1], error=[1.0, 0.4], excess=[1.0, 0.3]
+    )
     matrix = TransferMatrix(models=["a", "b"], clean_error=[0.0, 0.1], rows=[row])
     found = measures.transfer_measures(matrix)
     assert found["transfer.a->b"].value == pytest.approx(0.4)

@@ -24,9 +24,7 @@ def problems(seed: int, rows: int, width: int) -> tuple[np.ndarray, ...]:
 def test_nearest_in_half_space_is_exact(seed: int, width: int) -> None:
     x, normal, gap = problems(seed, 20, width)
     lower, upper = np.zeros_like(x), np.ones_like(x)
-    point, reached = (
-        part.numpy() for part in numerics.nearest_in_half_space(x, normal, gap, lower, upper)
-    )
+    point, reached = (part.numpy() for part in numerics.nearest_in_half_space(x, normal, gap, lower, upper))
     exact = np.array(
         [half_space_distance(*map(np.float64, row)) for row in zip(x, normal, gap, lower, upper, strict=True)]
     )
@@ -95,7 +93,5 @@ def test_boundary_on_segment_finds_the_crossing(crossing: float, power: float, t
 
 def test_boundary_on_segment_leaves_rows_that_are_not_beyond() -> None:
     x, z = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
-    point, _ = numerics.boundary_on_segment(
-        lambda p: p[:, 0] - tf.constant([0.5, 2.0]), x, z, tolerance=1e-4
-    )
+    point, _ = numerics.boundary_on_segment(lambda p: p[:, 0] - tf.constant([0.5, 2.0]), x, z, tolerance=1e-4)
     np.testing.assert_allclose(point, [[0.5], [1.0]], atol=1e-3)

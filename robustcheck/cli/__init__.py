@@ -1,4 +1,4 @@
-"""The command line: thin edges around :mod:`robustcheck.audit`, one module a command.
+"""The command line: thin edges around :mod:`robustcheck.auditing`, one module a command.
 
 TensorFlow is imported inside commands only, so that ``--help`` and usage errors answer at once.
 """

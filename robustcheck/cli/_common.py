@@ -62,7 +62,7 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> AuditReport
     log = Console(stderr=True, quiet=arguments.quiet)
     with warnings.catch_warnings():
         import_tensorflow(log)
-        from robustcheck.audit import audit_files
+        from robustcheck.auditing import audit_files
 
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", RobustcheckWarning)

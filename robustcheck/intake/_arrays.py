@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.errors import ConfigError, DataRefused, InputRefused
-from robustcheck.intake._files import import_function, one_line, require_archive, sha256
+from robustcheck.errors import ConfigError, DataRefused, InputRefused, one_line
+from robustcheck.intake._files import import_function, require_archive, sha256
 from robustcheck.intake._loaded import LoadedData
 
 

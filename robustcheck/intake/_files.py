@@ -1,4 +1,4 @@
-"""What every loader needs: hashing, archives measured before they are unpacked, errors in one line."""
+"""What every loader needs: hashing, archives measured before unpacking, functions by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robustcheck.errors import InputRefused
+from robustcheck.errors import InputRefused, one_line
 
 _MOST_UNPACKED = 32 * 2**30
 
@@ -48,9 +48,3 @@ def require_archive(path: Path, refuse: type[InputRefused], what: str) -> None:
         raise refuse(
             f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked, got {unpacked / 2**30:.0f} GiB"
         )
-
-
-def one_line(error: BaseException) -> str:
-    """An error of some library as one line of at most some 300 characters."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.errors import DataRefused, InputRefused
-from robustcheck.intake._files import one_line, sha256
+from robustcheck.errors import DataRefused, InputRefused, one_line
+from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}

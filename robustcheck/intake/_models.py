@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustcheck.errors import ModelRefused
-from robustcheck.intake._files import import_function, one_line, require_archive, sha256
+from robustcheck.errors import ModelRefused, one_line
+from robustcheck.intake._files import import_function, require_archive, sha256
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from robustcheck.errors import ModelRefused
 
@@ -37,11 +38,18 @@ class Head:
     rounding: float
 
 
-def find_head(raw: Raw, candidates: list[Any], probe: Tensor, asked: HeadKind | Literal["auto"]) -> Head:
+def find_head(
+    output: Raw,
+    compiled: Callable[[Raw], Raw],
+    candidates: list[Any],
+    probe: Tensor,
+    asked: HeadKind | Literal["auto"],
+) -> Head:
     """Find the head of a model.
 
     Args:
-        raw: rows ``[B, D]`` to the model's chosen output ``[B, units]``, float32.
+        output: rows ``[B, D]`` to the model's chosen output ``[B, units]``, float32.
+        compiled: how to make a graph of such a function.
         candidates: layers that may hold the last activation, most likely first.
         probe: rows ``[P, D]`` to look at the output with.
         asked: the kind that the user says it is, or ``"auto"``.
@@ -49,14 +57,19 @@ def find_head(raw: Raw, candidates: list[Any], probe: Tensor, asked: HeadKind | 
     Raises:
         ModelRefused: the output is of no kind known, or not the kind asked for.
     """
+    raw = compiled(output)
     out = raw(probe).numpy()
-    kind = asked if asked != "auto" else _kind_of(out, raw, candidates, probe)
+
+    def without(kind: str) -> Raw | None:
+        return _before_activation(output, compiled, candidates, kind, out, probe)
+
+    kind = asked if asked != "auto" else _kind_of(out, bool(candidates), without)
     units = out.shape[-1]
     if kind == "logits":
         return Head(kind, "logits", raw, _argmax(raw), units, 0.0)
     if kind == "binary_logit":
         return Head(kind, "one logit", _two_logits(raw), _above(raw, 0.0), 2, 0.0)
-    before = _before_activation(raw, candidates, kind, out, probe)
+    before = without(kind)
     if kind == "softmax":
         how = "softmax, logits recovered" if before else "softmax, log of probabilities"
         logits = before or (lambda rows: tf.math.log(tf.maximum(raw(rows), 1e-37)))
@@ -65,7 +78,7 @@ def find_head(raw: Raw, candidates: list[Any], probe: Tensor, asked: HeadKind | 
     return Head(kind, how, _two_logits(before or _log_odds(raw)), _above(raw, 0.5), 2, _PROBABILITY_ROUNDING)
 
 
-def _kind_of(out: np.ndarray[Any, Any], raw: Raw, candidates: list[Any], probe: Tensor) -> HeadKind:
+def _kind_of(out: NDArray[np.float32], has_layers: bool, without: Callable[[str], Raw | None]) -> HeadKind:
     inside = bool(np.all((out >= 0) & (out <= 1)))
     units = out.shape[-1]
     if units == 1:
@@ -77,8 +90,7 @@ def _kind_of(out: np.ndarray[Any, Any], raw: Raw, candidates: list[Any], probe: 
         )
     if inside and np.allclose(out.sum(axis=-1), 1.0, atol=2e-3):
         return "softmax"
-    multi_label = inside and _before_activation(raw, candidates, "sigmoid", out, probe) is not None
-    if multi_label or (inside and not candidates):
+    if inside and (not has_layers or without("sigmoid") is not None):
         raise ModelRefused(
             f"the model's {units} outputs look like independent sigmoids (values in [0, 1] that do not add "
             "up to 1): expected one class a sample, got a multi-label head; if they are logits, pass "
@@ -88,8 +100,14 @@ def _kind_of(out: np.ndarray[Any, Any], raw: Raw, candidates: list[Any], probe: 
 
 
 def _before_activation(
-    raw: Raw, candidates: list[Any], kind: str, out: np.ndarray[Any, Any], probe: Tensor
+    output: Raw,
+    compiled: Callable[[Raw], Raw],
+    candidates: list[Any],
+    kind: str,
+    out: NDArray[np.float32],
+    probe: Tensor,
 ) -> Raw | None:
+    """The output without its softmax or sigmoid, if a layer applies it, else None."""
     activate = tf.nn.softmax if kind == "softmax" else tf.nn.sigmoid
     for layer in candidates:
         if not _applies(layer, kind):
@@ -97,11 +115,12 @@ def _before_activation(
 
         def linear(rows: Tensor, layer: Any = layer) -> Tensor:
             with _without_activation(layer):
-                return raw(rows)
+                return output(rows)
 
-        again = activate(linear(probe)).numpy()
+        bare = compiled(linear)
+        again = activate(bare(probe)).numpy()
         if again.shape == out.shape and np.allclose(again, out, atol=2e-3):
-            return linear
+            return bare
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import keras
@@ -12,9 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from robustcheck.config import Box, BoxLike
-from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
+from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning, one_line
 from robustcheck.models._classifier import Classifier
-from robustcheck.models._heads import Head, HeadKind, find_head
+from robustcheck.models._heads import HeadKind, find_head
 from robustcheck.models._layout import InputLayout, Kind
 from robustcheck.numerics import traced
 
@@ -65,8 +65,8 @@ def wrap(
     lower, upper = _box_rows(layout, box)
     free = _free(layout, freeze)
     probe = _probe(layout, lower, upper, free)
-    raw = _raw_output(model, layout, output, probe)
-    head_found = find_head(raw, _last_layers(model, output), probe, head)
+    raw, compiled = _raw_output(model, layout, output, probe)
+    head_found = find_head(raw, compiled, _last_layers(model, output), probe, head)
     if "log of" in head_found.how:
         warnings.warn(
             f"{_name(model, name)}: the layer before the {head_found.kind} could not be told, so logits are "
@@ -75,14 +75,15 @@ def wrap(
             RobustcheckWarning,
             stacklevel=2,
         )
-    logits, label, label_singly = _compile(head_found, layout.width)
+    trace = traced(tf.TensorSpec([None, layout.width]))
+    logits, label = trace(head_found.logits), trace(head_found.label)
     _require_gradient(model, logits, probe, free)
     parameters = getattr(model, "count_params", None)
     return Classifier(
         name=_name(model, name),
         logits=logits,
         label=label,
-        label_singly=label_singly,
+        label_singly=trace(_one_by_one(label)),
         layout=layout,
         box=box,
         lower=lower,
@@ -103,12 +104,13 @@ def _name(model: Any, name: str | None) -> str:
 def _layout(model: Any, input_shape: tuple[int, ...] | None, perturb: str | list[str] | None) -> InputLayout:
     inputs = _declared_inputs(model)
     if inputs is None:
-        if input_shape is None:
+        shape = input_shape or _built_shape(model)
+        if shape is None:
             raise ConfigError(
                 f"{_name(model, None)}: the model does not say what it takes: pass input_shape=, the shape "
-                "of one sample"
+                "of one sample, or call the model on a batch first"
             )
-        return _single("input", input_shape, "float32")
+        return _single("input", shape, "float32")
     kind: Kind = "single"
     if isinstance(inputs, Mapping):
         kind, names, tensors = "dict", list(inputs), list(inputs.values())
@@ -153,6 +155,15 @@ def _single(name: str, shape: tuple[int, ...], dtype: str) -> InputLayout:
     return InputLayout(
         kind="single", names=(str(name),), shapes=(tuple(shape),), dtypes=(dtype,), perturbed=(True,)
     )
+
+
+def _built_shape(model: Any) -> tuple[int, ...] | None:
+    """Shape of the sample that a subclassed model was first called on."""
+    config = getattr(model, "get_build_config", lambda: None)() or {}
+    shape = config.get("input_shape")
+    if not isinstance(shape, (list, tuple)) or not all(isinstance(n, int) for n in shape[1:]):
+        return None
+    return tuple(shape[1:])
 
 
 def _declared_inputs(model: Any) -> Any:
@@ -202,7 +213,9 @@ def _free(layout: InputLayout, freeze: Any) -> NDArray[np.bool_]:
     if layout.kind != "single":
         raise ConfigError("freeze: expected a model with one input; use perturb= to choose among several")
     try:
-        mask = np.broadcast_to(np.asarray(freeze, bool), layout.shapes[0]).reshape(-1)
+        mask = np.asarray(freeze, bool)
+        if mask.shape != (layout.width,):
+            mask = np.broadcast_to(mask, layout.shapes[0]).reshape(-1)
     except ValueError as error:
         raise ConfigError(
             f"freeze: expected a mask that broadcasts to {layout.shapes[0]}, got shape {np.shape(freeze)}"
@@ -224,29 +237,54 @@ def _probe(
     return tf.constant(np.where(free, rows, 0.0).astype(np.float32))
 
 
-def _raw_output(model: Any, layout: InputLayout, output: str | int | None, probe: Tensor) -> Any:
-    """Rows to the chosen output, float32, checked to be one score a class."""
+def _raw_output(
+    model: Any, layout: InputLayout, output: str | int | None, probe: Tensor
+) -> tuple[Callable[[Tensor], Tensor], Callable[..., Any]]:
+    """Rows to the chosen output, float32, checked to be one score a class; and how to make it a graph."""
     # a Keras layer is told that it is inference; a plain callable takes the batch alone
     arguments = {"training": False} if hasattr(model, "trainable_weights") else {}
 
     def raw(rows: Tensor) -> Tensor:
         return tf.cast(_choose(model, model(layout.from_rows(rows), **arguments), output), tf.float32)
 
+    compiled = traced(tf.TensorSpec([None, layout.width]))
     try:
-        out = raw(probe)
+        try:
+            out = compiled(raw)(probe)
+        except tf.errors.UnimplementedError:  # such as channels first on a CPU, which XLA alone can do
+            compiled = _by_xla(layout.width)
+            out = compiled(raw)(probe)
     except (ConfigError, ModelRefused):
         raise
     except Exception as error:
         raise ModelRefused(
             f"{_name(model, None)}: the model failed on a batch of shape {layout.describe()}: "
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            f"{one_line(error)}"
         ) from error
     if len(out.shape) != 2:
         raise ModelRefused(
             f"{_name(model, None)}: expected outputs (N, classes), got {('N', *out.shape[1:])}: not a "
             "classifier of one class a sample"
         )
-    return raw
+    return raw, compiled
+
+
+def _by_xla(width: int) -> Callable[..., Any]:
+    """Compile by XLA. It makes code for each number of rows anew, so they are padded to powers of two."""
+
+    def compiled(function: Callable[[Tensor], Tensor]) -> Any:
+        inner = tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
+
+        def padded(rows: Tensor) -> Tensor:
+            count = tf.shape(rows)[0]
+            bits = tf.math.ceil(tf.math.log(tf.cast(tf.maximum(count, 1), tf.float32)) / np.log(2) - 1e-3)
+            size = tf.cast(tf.round(2.0**bits), tf.int32)
+            whole = tf.ensure_shape(tf.pad(rows, [[0, size - count], [0, 0]]), [None, width])
+            return inner(whole)[:count]
+
+        return traced(tf.TensorSpec([None, width]))(padded)
+
+    return compiled
 
 
 def _choose(model: Any, out: Any, output: str | int | None) -> Tensor:
@@ -285,14 +323,9 @@ def _inside(layer: Any) -> list[Any]:
     return [deep for part in reversed(list(parts)) for deep in _inside(part)] or [layer]
 
 
-def _compile(head: Head, width: int) -> tuple[Any, Any, Any]:
-    """Traced once for every batch size: the logits, and the own head's label batched and one by one."""
-    trace = traced(tf.TensorSpec([None, width], tf.float32))
-
-    def singly(rows: Tensor) -> Tensor:
-        return tf.map_fn(lambda row: head.label(row[None])[0], rows, fn_output_signature=tf.int32)
-
-    return trace(head.logits), trace(head.label), trace(singly)
+def _one_by_one(label: Any) -> Any:
+    """Each row as a batch of one."""
+    return lambda rows: tf.map_fn(lambda row: label(row[None])[0], rows, fn_output_signature=tf.int32)
 
 
 def _require_gradient(model: Any, logits: Any, probe: Tensor, free: NDArray[np.bool_]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from robustcheck.report._wording import (
@@ -53,4 +54,4 @@ def _table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>&@~:=-])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~:=-])", r"\\\1", html.escape(printable(text), quote=False))

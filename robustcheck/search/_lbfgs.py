@@ -36,6 +36,8 @@ Objective = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
 _GRADIENT_TOLERANCE = 1e-3
 _STEP_TOLERANCE = 1e-3
 _VALUE_TOLERANCE = 1e-4
+# a row that takes more than this has a line search that bisects rounding noise: it is made to fail
+_MOST_AN_ITERATION = 5
 # a line search cycles through up to three points of a row that rests
 _REMEMBERED = 3
 
@@ -61,7 +63,8 @@ def minimize(
     Returns:
         The positions ``[B, D]`` and how often each row was evaluated ``[B]``.
     """
-    token, evaluator = next(_tokens), _Evaluator(objective, np.zeros(len(start), np.int64))
+    token = next(_tokens)
+    evaluator = _Evaluator(objective, most_evaluations(iterations), np.zeros(len(start), np.int64))
     _running[token] = evaluator
     try:
         position = _traced(history)(
@@ -75,11 +78,17 @@ def minimize(
     return position, evaluator.evaluations
 
 
+def most_evaluations(iterations: int) -> int:
+    """What :func:`minimize` spends on a row at most."""
+    return 1 + _MOST_AN_ITERATION * iterations
+
+
 @dataclass(frozen=True, eq=False)
 class _Evaluator:
     """Evaluates the rows that are at new points, and remembers the last few."""
 
     objective: Objective
+    most: int
     evaluations: NDArray[np.int64]
     remembered: deque[tuple[Floats, Floats, Floats]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
@@ -93,7 +102,9 @@ class _Evaluator:
             same = new & (points == known_points).all(axis=1)
             value[same], gradient[same] = known_value[same], known_gradient[same]
             new &= ~same
-        rows = np.flatnonzero(new)
+        spent = self.evaluations >= self.most
+        value[new & spent] = np.nan
+        rows = np.flatnonzero(new & ~spent)
         if len(rows):
             value[rows], gradient[rows] = self.objective(points[rows], rows)
             self.evaluations[rows] += 1

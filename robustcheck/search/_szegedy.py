@@ -31,7 +31,7 @@ from robustcheck import numerics
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.search._candidates import Candidates, choose
-from robustcheck.search._lbfgs import minimize
+from robustcheck.search._lbfgs import minimize, most_evaluations
 from robustcheck.search._problem import Answer, Floats, Ints, Problem
 
 Tensor = Any
@@ -39,8 +39,8 @@ Tensor = Any
 _SHARPNESS = 40.0
 _ITERATIONS = 8
 _LINE_SEARCH = 4
-# what a round costs a row (measured on three small nets), to lay out the schedule
-_ROUND_COST = 40
+# of a round, the first look at which coordinates are frozen included
+_ROUND_COST = most_evaluations(_ITERATIONS) + 1
 _FIRST_C = 0.125
 _MOST_ROUNDS = 30
 
@@ -75,7 +75,8 @@ def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOpti
     per_sample = len(candidates.sample) // len(problem.rows)
     rows = _rows(problem, candidates, options)
     traced = classifier.traced(("szegedy", options.tolerance), lambda: _trace(classifier, options.tolerance))
-    rounds = int(np.clip(options.budget // (per_sample * _ROUND_COST), 1, _MOST_ROUNDS))
+    left = options.budget - candidates.gradient_evaluations
+    rounds = int(np.clip(left // (per_sample * _ROUND_COST), 1, _MOST_ROUNDS))
     nearest, gradients, forwards = _search_c(traced, rows, candidates.start, rounds, options.history)
 
     shape = (len(problem.rows), per_sample)
@@ -158,7 +159,8 @@ def _minimize_penalty(
         return value.numpy(), gradient.numpy()
 
     u, spent = minimize(objective, start, iterations=_ITERATIONS, line_search=_LINE_SEARCH, history=history)
-    return np.clip(rows.x + unit * u, rows.lower, rows.upper), spent + 1
+    moved = np.clip(rows.x + unit * u, rows.lower, rows.upper)
+    return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, z), spent + 1
 
 
 def _to_boundary(traced: _Traced, rows: _Rows, z: Floats) -> Any:
@@ -177,6 +179,9 @@ def _trace(classifier: Classifier, tolerance: float) -> _Traced:
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """``c |r|^2 + loss`` and its gradient by u, with ``r = unit * u`` clipped to the box."""
         inside = x + unit[:, None] * u
+        # a line search may run off to NaN, which no model should see: a row of it fails by its value alone
+        runs_off = tf.reduce_any(tf.math.is_nan(inside), axis=1)
+        inside = tf.where(runs_off[:, None], x, inside)
         z = tf.clip_by_value(inside, lower, upper)
         with tf.GradientTape() as tape:
             tape.watch(z)
@@ -185,7 +190,8 @@ def _trace(classifier: Classifier, tolerance: float) -> _Traced:
         r = (z - x) / unit[:, None]
         gradient = unit[:, None] * tape.gradient(entropy, z) + 2.0 * c[:, None] * r
         held = frozen | (inside < lower) | (inside > upper)
-        return c * numerics.rowwise_dot(r, r) + entropy, tf.where(held, 0.0, gradient)
+        value = tf.where(runs_off, np.nan, c * numerics.rowwise_dot(r, r) + entropy)
+        return value, tf.where(held, 0.0, gradient)
 
     @numerics.traced(*[floats] * 4, ints, ints, number, number)
     def to_boundary(

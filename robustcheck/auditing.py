@@ -151,11 +151,15 @@ def _plan_files(config: AuditConfig, on_progress: OnProgress) -> _Plan:
     on_progress("load", len(specs), len(specs))
     names = _unique([one.name for one in loaded])
     freeze = intake.read_arrays(config.freeze, "freeze")[0] if config.freeze else None
+    subject = wrap(loaded[0].model, box=config.box, name=names[0], freeze=freeze)
+    # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
+    box = subject.lower, subject.upper
+    frozen = None if freeze is None else ~subject.free
+    others = zip(loaded[1:], names[1:], strict=True)
     classifiers = [
-        wrap(one.model, box=config.box, name=name, freeze=freeze)
-        for one, name in zip(loaded, names, strict=True)
+        subject,
+        *(wrap(one.model, box=box, name=name, freeze=frozen) for one, name in others),
     ]
-    subject = classifiers[0]
     class_names = intake.read_class_names(config.class_names, subject.classes) if config.class_names else None
     data = intake.load_data(
         config.data,

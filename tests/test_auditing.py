@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import robustcheck as rc
+from robustcheck.auditing import audit_files
+from robustcheck.config import AuditConfig
+from robustcheck.errors import ConfigError, DataRefused, Incomplete
+from robustcheck.results import SearchResult
+
+Digits = tuple[np.ndarray, np.ndarray]
+QUICK = rc.SearchOptions(budget=60)
+
+
+def test_audit_of_a_live_model(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits, tmp_path: Path
+) -> None:
+    report = rc.audit(
+        digit_models[0],
+        pixels,
+        digits[1],
+        references={"b": digit_models[1]},
+        options=QUICK,
+        out=tmp_path / "out",
+    )
+    assert report.measures["accuracy.clean"].value == report.counts.correct / 60
+    assert report.measures["attack.found"].value == 1.0
+    median = report.measures["distortion.l2.median"]
+    assert median.low is not None
+    assert median.value is not None
+    assert median.high is not None
+    assert median.low <= median.value <= median.high
+    assert report.transfer is not None
+    assert [row.error[i] for i, row in enumerate(report.transfer.rows)] == [1.0, 1.0]
+    assert set(report.made_for) == {"b"}
+    assert report.verdict is None
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_the_matrix_from_the_stored_files(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits, tmp_path: Path
+) -> None:
+    report = rc.audit(
+        digit_models[0],
+        pixels,
+        digits[1],
+        references={"b": digit_models[1]},
+        options=QUICK,
+        out=tmp_path / "out",
+    )
+    assert report.transfer is not None
+    for row, file in zip(report.transfer.rows, ("samples.npz", "transfer/b.npz"), strict=True):
+        stored = SearchResult.load(tmp_path / "out" / file)
+        for column, model in enumerate(digit_models[:2]):
+            predicted = model.predict(stored.adversarial[stored.found], verbose=0).argmax(axis=1)
+            assert row.error[column] == np.mean(predicted != stored.label[stored.found])
+
+
+def test_nothing_to_attack_is_incomplete(digit_models: list[Any], pixels: np.ndarray) -> None:
+    wrong = (digit_models[0].predict(pixels, verbose=0).argmax(axis=1) + 1) % 10
+    with pytest.raises(Incomplete, match="none of the 60 samples is classified right") as incomplete:
+        rc.audit(digit_models[0], pixels, wrong, options=QUICK)
+    assert incomplete.value.exit_code == 4
+
+
+@pytest.mark.parametrize("target", ["random", "least-likely", 3])
+def test_targets(digit_models: list[Any], pixels: np.ndarray, digits: Digits, target: Any) -> None:
+    report = rc.audit(digit_models[0], pixels, digits[1], target=target, options=rc.SearchOptions(budget=200))
+    result = report.samples
+    assert (result.target != result.label).all()
+    np.testing.assert_array_equal(result.predicted[result.found], result.target[result.found])
+    if target == 3:
+        assert (result.target == 3).all()
+        assert "samples of the target class 3 are left out" in report.data.notes[0]
+        np.testing.assert_array_equal(result.index, np.flatnonzero(digits[1] != 3))
+
+
+def test_a_random_target_is_the_samples_own(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    whole, part = (
+        rc.audit(digit_models[0], pixels[:n], digits[1][:n], target="random", options=QUICK).samples
+        for n in (30, 12)
+    )
+    np.testing.assert_array_equal(whole.target[:12], part.target)
+
+
+def test_targets_refused(digit_models: list[Any], pixels: np.ndarray, digits: Digits) -> None:
+    with pytest.raises(ConfigError, match="or a class 0 to 9, got 10"):
+        rc.audit(digit_models[0], pixels, digits[1], target=10)
+    with pytest.raises(DataRefused, match="samples of other classes than 3, got none"):
+        rc.audit(digit_models[0], pixels[digits[1] == 3], digits[1][digits[1] == 3], target=3)
+
+
+def test_names_are_made_different(tmp_path: Path, pixels: np.ndarray, digits: Digits) -> None:
+    from robustcheck import assets
+
+    np.savez(tmp_path / "d.npz", x=pixels[:10], y=digits[1][:10])
+    model = str(assets.path(assets.MODELS[0]))
+    config = AuditConfig(
+        model=model,
+        references=(model, f"mine={model}"),
+        data=str(tmp_path / "d.npz"),
+        out=tmp_path / "out",
+        options=QUICK,
+        transfer="one-way",
+    )
+    report = audit_files(config, lambda *_: None)
+    assert report.transfer is not None
+    assert report.transfer.models == ["digits_dense_64", "digits_dense_64-2", "mine"]
+    assert report.transfer.rows[0].error == [1.0, 1.0, 1.0]
+    assert len(report.transfer.rows) == 1
+    assert report.model.sha256 == report.references[0].sha256
