@@ -1,0 +1,69 @@
+"""Every command and snippet of the README does what it says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robustcheck import assets
+from robustcheck.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path: Path, pixels: np.ndarray, digits: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that the README speaks of, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(assets.path(assets.MODELS[0]), "model.keras")
+    shutil.copy(assets.path(assets.MODELS[1]), "older.keras")
+    np.savez("digits.npz", x=pixels, y=digits[1])
+    Path("project.py").write_text(
+        "import keras\ndef build_model():\n    return keras.saving.load_model('model.keras')\n"
+    )
+    return tmp_path
+
+
+def test_ci_runs_the_two_commands() -> None:
+    commands = [block.strip() for block in blocks("sh") if block.startswith("pip")]
+    assert len(commands) == 2
+    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert all(command in ci for command in commands)
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "command",
+    [line for block in blocks("sh") for line in block.splitlines() if line.startswith("robustcheck")],
+)
+def test_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(shlex.split(command)[1:]) == 0
+    assert "clean accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("code", blocks("python"))
+def test_snippets(code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    for name, value in names.items():
+        if name.startswith("test_"):
+            value()
+
+
+def test_the_output_shown_is_the_demos() -> None:
+    (shown,) = blocks("text")
+    for line in ("found           196 of 196 (100.0 %)", "report  robustcheck-demo/report.html"):
+        assert line in shown
+    assert all(name.removesuffix(".keras") in shown for name in assets.MODELS)

@@ -1,0 +1,61 @@
+"""Real models that others trained, where they lie beside the checkout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from robustcheck.cli import main
+from robustcheck.results import SearchResult
+
+
+@pytest.mark.slow
+def test_audit_of_lenet5(mnist: dict[str, np.ndarray], shared_models: Path, tmp_path: Path) -> None:
+    subject, reference = (
+        shared_models / f"{name}.keras" for name in ("mnist_advertorch_lenet5_std", "mnist_vnncomp_fc_256x2")
+    )
+    data, out = shared_models.parent / "data" / "mnist.npz", tmp_path / "out"
+    arguments = ["audit", str(subject), "--data", str(data), "--limit", "100", "--reference", str(reference)]
+    assert main([*arguments, "--out", str(out), "--quiet"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["counts"]["found"] == report["counts"]["correct"] >= 98
+    assert [row["error"][i] for i, row in enumerate(report["transfer"]["rows"])] == [1.0, 1.0]
+
+    samples = SearchResult.load(out / "samples.npz")
+    found = samples.found
+    examples = samples.adversarial[found]
+    assert ((examples >= 0) & (examples <= 1)).all()
+    model = keras.models.load_model(subject)
+    assert (model.predict(examples, verbose=0).argmax(axis=1) != samples.label[found]).all()
+    np.testing.assert_array_equal(samples.label, mnist["y_test"][:100])
+    r = (examples.astype(np.float64) - samples.input[found]).reshape(found.sum(), -1)
+    np.testing.assert_allclose(samples.l2[found], np.linalg.norm(r, axis=1), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "radius", "proved"),
+    [("mnist_sdpcrown_convsmall", 0.3, 0.815), ("cifar10_sdpcrown_cnn_a", 24 / 255, 0.49)],
+)
+def test_never_under_what_is_proved(
+    shared_models: Path, mnist: dict[str, np.ndarray], name: str, radius: float, proved: float
+) -> None:
+    """Robust accuracy at an L2 radius that others proved is a lower bound of what an attack may leave."""
+    import robustcheck as rc
+
+    data = shared_models.parent / "data"
+    if name.startswith("mnist"):
+        with np.load(data / "mnist_sdp200_test_indices.npz") as stored:
+            x, y = mnist["x_test"][stored["index"]], mnist["y_test"][stored["index"]]
+    else:
+        with np.load(data / "cifar10_exact_test_images.npz") as stored:
+            x, y = stored["sdp200_x"], stored["sdp200_y"]
+    model = keras.models.load_model(shared_models / f"{name}.keras", compile=False)
+    result = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=250))
+    robust = np.mean(result.correct & (result.l2 > radius))
+    print(f"\n{name}: robust accuracy {robust:.3f} at {radius:.3f}, proved {proved}")
+    assert robust >= proved
