@@ -37,7 +37,8 @@ def share(hits: int, n: int) -> Measure:
     p, z2 = hits / n, _Z * _Z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return Measure(p, n, max(0.0, centre - half), min(1.0, centre + half))
+    # at the ends the formula gives exactly 0 and 1, but for rounding
+    return Measure(p, n, 0.0 if hits == 0 else centre - half, 1.0 if hits == n else centre + half)
 
 
 def mean(values: NDArray[np.float64]) -> Measure:
