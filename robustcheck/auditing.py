@@ -345,7 +345,7 @@ def _provenance(plan: _Plan, started: datetime) -> Provenance:
         dtype="float32",
         seed=plan.options.seed,
         batch_size=plan.batch_size,
-        options=asdict(plan.options),
+        options=asdict(plan.options) | {"budget": plan.options.evaluations},
         started=started.isoformat(timespec="seconds"),
         command=plan.command,
     )

@@ -15,7 +15,8 @@ from robustcheck.errors import ConfigError
 
 __all__ = ["AuditConfig", "Box", "SearchOptions"]
 
-Method: TypeAlias = Literal["szegedy"]
+Method: TypeAlias = Literal["boundary", "szegedy"]
+DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
 Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
 BoxLike: TypeAlias = "Box | tuple[Bound, Bound]"
 DataRange: TypeAlias = "tuple[float, float] | None"
@@ -32,9 +33,10 @@ class SearchOptions:
     """How to search for the nearest misclassified input.
 
     Attributes:
-        method: ``"szegedy"``, the penalty method of Szegedy et al. 2013, section 4.1.
-        budget: gradient evaluations for a sample, over all its candidate classes, that the schedule of
-            rounds is laid out for. A larger budget extends the same schedule.
+        method: ``"boundary"``, many starts refined along the decision boundary; or ``"szegedy"``, the penalty
+            method of Szegedy et al. 2013, section 4.1.
+        budget: gradient evaluations of a sample at most; None = 300 for ``boundary``, 1000 for ``szegedy``.
+            A larger budget extends the schedule of a smaller one, so it never gives a longer distortion.
         candidates: classes tried for a sample in an untargeted search: those whose linearised boundary is
             nearest.
         tolerance: relative precision with which the decision boundary is located on the way from the
@@ -46,8 +48,8 @@ class SearchOptions:
         seed: seed of everything drawn at random.
     """
 
-    method: Method = "szegedy"
-    budget: int = 1000
+    method: Method = "boundary"
+    budget: int | None = None
     candidates: int = 3
     tolerance: float = 1e-4
     history: int = 10
@@ -56,9 +58,10 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
-        for name in ("budget", "candidates", "history"):
+        for name, least in (("budget", 20), ("candidates", 1), ("history", 1)):
             value = getattr(self, name)
-            _require(isinstance(value, int) and value >= 1, name, "a whole number of at least 1", value)
+            fits = (isinstance(value, int) and value >= least) or (name == "budget" and value is None)
+            _require(fits, name, f"a whole number of at least {least}", value)
         _require(
             isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
         )
@@ -66,6 +69,11 @@ class SearchOptions:
         scale = self.loss_scale
         positive = isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0
         _require(scale == "auto" or positive, "loss_scale", "'auto' or a positive number", scale)
+
+    @property
+    def evaluations(self) -> int:
+        """The budget in force."""
+        return self.budget or DEFAULT_BUDGET[self.method]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ and measured again in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from robustcheck.errors import DataRefused
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
 from robustcheck.results import SearchResult, Status
 from robustcheck.samples import Samples, as_samples
-from robustcheck.search import Problem, search
+from robustcheck.search import Others, Problem, search
 
 OnBatch = Callable[[int, int], None]
 
@@ -28,6 +29,8 @@ OnBatch = Callable[[int, int], None]
 _ROUNDING = 4e-6
 # samples that the spread between a batch and batches of one is measured on, and the factor of safety
 _SPREAD_SAMPLES, _SPREAD_SAFETY = 32, 4.0
+# samples that searches may start from on the misclassified side
+_OTHERS = 256
 
 
 def minimal_distortion(
@@ -88,12 +91,12 @@ def attack(
 ) -> SearchResult:
     """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class."""
     relative = measured_rounding(classifier, samples)
+    ask = partial(_problem, classifier, relative, _others(classifier, samples))
     parts = []
     for start in range(0, len(samples), batch_size):
         chosen = np.arange(start, min(start + batch_size, len(samples)))
-        parts.append(
-            _attack_batch(classifier, samples.take(chosen), targets[chosen], relative, options, batch_size)
-        )
+        part, wanted = samples.take(chosen), targets[chosen]
+        parts.append(_attack_batch(classifier, part, wanted, ask, options, batch_size))
         if on_batch is not None:
             on_batch(int(chosen[-1]) + 1, len(samples))
     return SearchResult.join(parts)
@@ -136,7 +139,7 @@ def _attack_batch(
     classifier: Classifier,
     samples: Samples,
     targets: NDArray[np.int64],
-    relative: float,
+    ask: Callable[[Samples, NDArray[np.int64]], Problem],
     options: SearchOptions,
     batch_size: int,
 ) -> SearchResult:
@@ -149,16 +152,18 @@ def _attack_batch(
 
     points = np.full_like(samples.rows, np.nan)
     points[status == Status.ALREADY_WRONG] = samples.rows[status == Status.ALREADY_WRONG]
-    gradients, forwards = np.zeros((2, len(samples)), np.int64)
+    gradients, forwards, agreed = np.zeros((3, len(samples)), np.int64)
+    halfway = np.full(len(samples), np.nan)
     attacked = np.flatnonzero(status == Status.NOT_FOUND)
     if len(attacked):
-        problem = _problem(classifier, samples.take(attacked), targets[attacked], relative)
+        problem = ask(samples.take(attacked), targets[attacked])
         answer = search(classifier, problem, options)
         held, now = _verify(classifier, problem, answer.point, batch_size)
         points[attacked[held]] = np.clip(answer.point, problem.lower, problem.upper)[held]
         status[attacked[held]] = Status.FOUND
         predicted[attacked[held]] = now[held]
         gradients[attacked], forwards[attacked] = answer.gradient_evaluations, answer.forward_evaluations
+        halfway[attacked], agreed[attacked] = answer.halfway, answer.agreed
     before, after = (_confidence(classifier, rows, batch_size) for rows in (samples.rows, points))
     shape = (len(samples), *classifier.input_shape)
     return SearchResult(
@@ -174,11 +179,20 @@ def _attack_batch(
         **_norms(samples.rows, points, classifier.features),
         gradient_evaluations=gradients,
         forward_evaluations=forwards,
+        l2_halfway=halfway,
+        starts_agreed=agreed,
     )
 
 
+def _others(classifier: Classifier, samples: Samples) -> Others:
+    """Up to 256 of all the samples, evenly spread over them, with the model's own decisions."""
+    rows = samples.rows[samples.finite]
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, _OTHERS).astype(int))]
+    return Others(rows=rows, label=own_labels(classifier, rows))
+
+
 def _problem(
-    classifier: Classifier, samples: Samples, targets: NDArray[np.int64], relative: float
+    classifier: Classifier, relative: float, others: Others, samples: Samples, targets: NDArray[np.int64]
 ) -> Problem:
     lower, upper = classifier.bounds(samples.rows)
     return Problem(
@@ -189,6 +203,7 @@ def _problem(
         upper=upper,
         relative=relative,
         absolute=classifier.rounding,
+        others=others,
     )
 
 

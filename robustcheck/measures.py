@@ -100,10 +100,23 @@ def audit_measures(result: SearchResult, transfer: TransferMatrix | None) -> dic
         "accuracy.clean": share(counts.correct, counts.total),
         "attack.found": share(counts.found, counts.correct),
         **distortion_measures(result),
+        "search.last_doubling": last_doubling(result),
     }
     if transfer is not None:
         measures |= transfer_measures(transfer)
     return measures
+
+
+def last_doubling(result: SearchResult) -> Measure:
+    """By what share the median L2 distance fell when the budget was last doubled.
+
+    A figure that is not small says that more budget would give shorter distortions still.
+    """
+    correct = result.correct
+    before, after = (quantile(of[correct], 0.5).value for of in (result.l2_halfway, result.l2))
+    if not before or after is None:
+        return Measure(None, int(correct.sum()))
+    return Measure(1.0 - after / before, int(correct.sum()))
 
 
 def transfer_measures(transfer: TransferMatrix) -> dict[str, Measure]:

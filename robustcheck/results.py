@@ -56,6 +56,9 @@ class SearchResult:
         l2, rms, linf, l1, l0: norms of ``adversarial - input``, ``[N]``; rms = l2 / sqrt(features), l0 counts
             the features changed.
         gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
+        l2_halfway: the L2 distance that half the budget would have given, ``[N]``; infinite where it would
+            have found nothing, NaN where the method cannot tell.
+        starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
     """
 
     index: Ints
@@ -74,6 +77,8 @@ class SearchResult:
     l0: Floats
     gradient_evaluations: Ints
     forward_evaluations: Ints
+    l2_halfway: Floats
+    starts_agreed: Ints
 
     def __len__(self) -> int:
         return len(self.index)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from robustcheck.cli._progress import ProgressDisplay
 from robustcheck.cli._tensorflow import import_tensorflow
-from robustcheck.config import AuditConfig, Method, SearchOptions
+from robustcheck.config import DEFAULT_BUDGET, AuditConfig, Method, SearchOptions
 from robustcheck.errors import RobustcheckWarning
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def add_search_flags(parser: argparse.ArgumentParser) -> None:
     """How to search."""
     defaults = SearchOptions()
+    budgets = ", ".join(f"{budget} for {method}" for method, budget in DEFAULT_BUDGET.items())
     group = parser.add_argument_group("search")
     group.add_argument(
         "--method", choices=get_args(Method), default=defaults.method, help="default: %(default)s"
@@ -32,7 +33,7 @@ def add_search_flags(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=defaults.budget,
         metavar="N",
-        help="gradient evaluations a sample that the search is laid out for; default: %(default)s",
+        help=f"gradient evaluations of a sample at most; default: {budgets}",
     )
     group.add_argument(
         "--seed", type=int, default=defaults.seed, metavar="N", help="of all that is drawn; default: 0"

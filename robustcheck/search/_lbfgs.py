@@ -36,8 +36,6 @@ Objective = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
 _GRADIENT_TOLERANCE = 1e-3
 _STEP_TOLERANCE = 1e-3
 _VALUE_TOLERANCE = 1e-4
-# a row that takes more than this has a line search that bisects rounding noise: it is made to fail
-_MOST_AN_ITERATION = 5
 # a line search cycles through up to three points of a row that rests
 _REMEMBERED = 3
 
@@ -46,7 +44,7 @@ _tokens = itertools.count()
 
 
 def minimize(
-    objective: Objective, start: Floats, *, iterations: int, line_search: int, history: int
+    objective: Objective, start: Floats, *, iterations: int, line_search: int, history: int, most: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """A few L-BFGS iterations on every row at once.
 
@@ -59,12 +57,14 @@ def minimize(
         iterations: L-BFGS iterations at most.
         line_search: iterations of each line search at most.
         history: pairs of steps remembered.
+        most: evaluations of a row at most. A row that wants more has a line search that bisects rounding
+            noise; it is made to fail by a NaN and stays where it is.
 
     Returns:
         The positions ``[B, D]`` and how often each row was evaluated ``[B]``.
     """
     token = next(_tokens)
-    evaluator = _Evaluator(objective, most_evaluations(iterations), np.zeros(len(start), np.int64))
+    evaluator = _Evaluator(objective, most, np.zeros(len(start), np.int64))
     _running[token] = evaluator
     try:
         position = _traced(history)(
@@ -76,11 +76,6 @@ def minimize(
     finally:
         del _running[token]
     return position, evaluator.evaluations
-
-
-def most_evaluations(iterations: int) -> int:
-    """What :func:`minimize` spends on a row at most."""
-    return 1 + _MOST_AN_ITERATION * iterations
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,90 +30,56 @@ from numpy.typing import NDArray
 from robustcheck import numerics
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
-from robustcheck.search._candidates import Candidates, choose
-from robustcheck.search._lbfgs import minimize, most_evaluations
-from robustcheck.search._problem import Answer, Floats, Ints, Problem
+from robustcheck.search._candidates import choose
+from robustcheck.search._lbfgs import minimize
+from robustcheck.search._problem import Answer, Floats, Problem
+from robustcheck.search._rows import Rows, to_boundary
 
 Tensor = Any
 
 _SHARPNESS = 40.0
 _ITERATIONS = 8
 _LINE_SEARCH = 4
-# of a round, the first look at which coordinates are frozen included
-_ROUND_COST = most_evaluations(_ITERATIONS) + 1
+# evaluations of a round at most, the first look at which coordinates are frozen included
+_ROUND_MOST = 42
 _FIRST_C = 0.125
 _MOST_ROUNDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Rows:
-    """One row a (sample, class): what stays the same over all rounds. Shapes ``[R, D]`` and ``[R]``."""
+class _Penalty:
+    """What the objective of each row needs beside the row: shapes ``[R]``."""
 
-    x: Floats
-    lower: Floats
-    upper: Floats
-    label: Ints
-    target: Ints
-    wanted: Ints
     unit: Floats
     gap: Floats
     sharpness: Floats
-    lead: tuple[np.float32, np.float32]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Traced:
-    """The functions traced for a model."""
-
-    penalty: Any
-    to_boundary: Any
 
 
 def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
     """Nearest misclassified points of one batch by the penalty method."""
     candidates = choose(classifier, problem, options.candidates)
     per_sample = len(candidates.sample) // len(problem.rows)
-    rows = _rows(problem, candidates, options)
-    traced = classifier.traced(("szegedy", options.tolerance), lambda: _trace(classifier, options.tolerance))
-    left = options.budget - candidates.gradient_evaluations
-    rounds = int(np.clip(left // (per_sample * _ROUND_COST), 1, _MOST_ROUNDS))
-    nearest, gradients, forwards = _search_c(traced, rows, candidates.start, rounds, options.history)
+    rows = Rows.of(problem, candidates.sample, candidates.target)
+    gap = candidates.gap
+    sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
+    penalty = _Penalty(unit=candidates.distance, gap=gap, sharpness=sharpness)
+    left = options.evaluations - candidates.gradient_evaluations
+    rounds = int(np.clip(left // (per_sample * _ROUND_MOST), 1, _MOST_ROUNDS))
+    nearest, gradients, forwards = _search_c(classifier, rows, penalty, candidates.start, rounds, options)
 
     shape = (len(problem.rows), per_sample)
-    best = np.argmin(_distance(rows, nearest).reshape(shape), axis=1)
+    best = np.argmin(rows.distance(nearest).reshape(shape), axis=1)
     return Answer(
         point=nearest.reshape(*shape, -1)[np.arange(shape[0]), best],
+        halfway=np.full(shape[0], np.nan),
+        agreed=np.zeros(shape[0], np.int64),
         gradient_evaluations=gradients.reshape(shape).sum(axis=1) + candidates.gradient_evaluations,
         forward_evaluations=forwards.reshape(shape).sum(axis=1) + candidates.forward_evaluations,
     )
 
 
-def _rows(problem: Problem, candidates: Candidates, options: SearchOptions) -> _Rows:
-    sample, gap = candidates.sample, candidates.gap
-    sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
-    return _Rows(
-        x=problem.rows[sample],
-        lower=problem.lower[sample],
-        upper=problem.upper[sample],
-        label=problem.label[sample],
-        target=candidates.target,
-        wanted=problem.target[sample],
-        unit=candidates.distance,
-        gap=gap,
-        sharpness=sharpness,
-        lead=(np.float32(problem.relative), np.float32(problem.absolute)),
-    )
-
-
-def _distance(rows: _Rows, points: Floats) -> NDArray[np.float64]:
-    """Of points ``[R, D]`` from their samples, ``[R]``; infinite where there is none."""
-    r = points.astype(np.float64) - rows.x
-    squares: NDArray[np.float64] = np.sum(r * r, axis=1)
-    return np.where(np.isnan(squares), np.inf, np.sqrt(squares))
-
-
 def _search_c(
-    traced: _Traced, rows: _Rows, start: Floats, rounds: int, history: int
+    classifier: Classifier, rows: Rows, penalty: _Penalty, start: Floats, rounds: int, options: SearchOptions
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
     z, nearest = start, np.full_like(start, np.nan)
@@ -122,9 +88,9 @@ def _search_c(
     shortest = np.full(len(z), np.inf)
     gradients, forwards = np.zeros((2, len(z)), np.int64)
     for _ in range(rounds):
-        z, spent = _minimize_penalty(traced, rows, z, c, history)
-        success, point, asked = (part.numpy() for part in _to_boundary(traced, rows, z))
-        distance = np.where(success, _distance(rows, point), np.inf)
+        z, spent = _minimize_penalty(classifier, rows, penalty, z, c, options.history)
+        success, point, asked = to_boundary(classifier, rows, z, options.tolerance)
+        distance = np.where(success, rows.distance(point), np.inf)
         nearer = distance < shortest
         nearest[nearer], shortest[nearer] = point[nearer], distance[nearer]
         succeeds = np.where(success, np.maximum(succeeds, c), succeeds)
@@ -132,7 +98,7 @@ def _search_c(
         z = np.where(np.isfinite(shortest)[:, None], nearest, z)
         c = _next_c(succeeds, fails)
         gradients += spent
-        forwards += int(asked)
+        forwards += asked
     return nearest, gradients, forwards
 
 
@@ -145,34 +111,37 @@ def _next_c(succeeds: Floats, fails: Floats) -> Floats:
 
 
 def _minimize_penalty(
-    traced: _Traced, rows: _Rows, z: Floats, c: Floats, history: int
+    classifier: Classifier, rows: Rows, penalty: _Penalty, z: Floats, c: Floats, history: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
-    unit = rows.unit[:, None]
-    fixed = (rows.x, rows.lower, rows.upper, rows.unit, c, rows.target, rows.sharpness, rows.gap)
+    graph = classifier.traced("szegedy", lambda: _trace_penalty(classifier))
+    unit = penalty.unit[:, None]
+    fixed = (rows.x, rows.lower, rows.upper, penalty.unit, c, rows.target, penalty.sharpness, penalty.gap)
     start = (z - rows.x) / unit
-    gradient = traced.penalty(start, *fixed, np.zeros(z.shape, bool))[1].numpy()
+    gradient = graph(start, *fixed, np.zeros(z.shape, bool))[1].numpy()
     frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
 
     def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        value, gradient = traced.penalty(u, *(one[which] for one in fixed), frozen[which])
+        value, gradient = graph(u, *(one[which] for one in fixed), frozen[which])
         return value.numpy(), gradient.numpy()
 
-    u, spent = minimize(objective, start, iterations=_ITERATIONS, line_search=_LINE_SEARCH, history=history)
+    u, spent = minimize(
+        objective,
+        start,
+        iterations=_ITERATIONS,
+        line_search=_LINE_SEARCH,
+        history=history,
+        most=_ROUND_MOST - 1,
+    )
     moved = np.clip(rows.x + unit * u, rows.lower, rows.upper)
     return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, z), spent + 1
 
 
-def _to_boundary(traced: _Traced, rows: _Rows, z: Floats) -> Any:
-    return traced.to_boundary(z, rows.x, rows.lower, rows.upper, rows.label, rows.wanted, *rows.lead)
-
-
-def _trace(classifier: Classifier, tolerance: float) -> _Traced:
+def _trace_penalty(classifier: Classifier) -> Any:
     floats, scalars = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None])
-    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
-    mask = tf.TensorSpec([None, classifier.layout.width], tf.bool)
+    ints, mask = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, classifier.layout.width], tf.bool)
 
-    @numerics.traced(*[floats] * 4, *[scalars] * 2, ints, *[scalars] * 2, mask)
+    @numerics.traced(floats, floats, floats, floats, scalars, scalars, ints, scalars, scalars, mask)
     def penalty(
         u: Tensor, x: Tensor, lower: Tensor, upper: Tensor, unit: Tensor, c: Tensor, target: Tensor,
         sharpness: Tensor, gap: Tensor, frozen: Tensor,
@@ -193,21 +162,4 @@ def _trace(classifier: Classifier, tolerance: float) -> _Traced:
         value = tf.where(runs_off, np.nan, c * numerics.rowwise_dot(r, r) + entropy)
         return value, tf.where(held, 0.0, gradient)
 
-    @numerics.traced(*[floats] * 4, ints, ints, number, number)
-    def to_boundary(
-        z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, wanted: Tensor, relative: Tensor,
-        absolute: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Whether z is misclassified for good, the boundary on the way to it, and the evaluations."""
-
-        def beyond(point: Tensor) -> Tensor:
-            logits = classifier.logits(point)
-            # twice what the check outside will ask for, so that its own rounding does not decide
-            lead = 2.0 * numerics.needed_margin(logits, relative, absolute)
-            return numerics.adversarial_margin(logits, label, wanted) - lead
-
-        success = beyond(z) > 0
-        point, asked = numerics.boundary_on_segment(beyond, x, z, tolerance=tolerance)
-        return success, tf.clip_by_value(point, lower, upper), asked + 1
-
-    return _Traced(penalty=penalty, to_boundary=to_boundary)
+    return penalty
