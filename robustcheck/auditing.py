@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import robustcheck
 from robustcheck import intake, measures
 from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target
-from robustcheck.distortion import attack, default_batch_size
+from robustcheck.distortion import attack, default_batch_size, require_batch_size
 from robustcheck.errors import ConfigError, DataRefused, Incomplete
 from robustcheck.models import Classifier, logits_of, wrap
 from robustcheck.report import prepare_folder, write_report
@@ -103,15 +103,15 @@ def audit(
         Incomplete: no sample can be attacked.
     """
     folder = None if out is None else prepare_folder(Path(out), force=force)
-    named = {"model": model, **(references or {})}
-    shape = tuple(np.shape(x)[1:]) if not isinstance(x, (dict, list, tuple)) else None
-    wrapped = {
-        name: one if isinstance(one, Classifier) else wrap(one, box=box, name=name, input_shape=shape)
-        for name, one in named.items()
-    }
-    subject = wrapped.pop("model")
+    shape = None if isinstance(x, (dict, list, tuple)) else tuple(np.shape(x)[1:])
+    subject = _as_classifier(model, None, box, shape)
+    wrapped = {name: _as_classifier(one, name, box, shape) for name, one in (references or {}).items()}
     if subject.name in wrapped:
         raise ConfigError(f"references: expected other names than the model's own, got {subject.name!r}")
+    if class_names is not None and len(class_names) != subject.classes:
+        raise ConfigError(f"class_names: expected {subject.classes} names, got {len(class_names)}")
+    if batch_size is not None:
+        require_batch_size(batch_size)
     samples = as_samples(subject, x, y, data_range=data_range)
     samples, targets = _choose_targets(subject, samples, target, seed=(options or SearchOptions()).seed)
     plan = _Plan(
@@ -120,7 +120,9 @@ def audit(
         facts={one.name: _facts(one) for one in (subject, *wrapped.values())},
         samples=samples,
         targets=targets,
-        data=_data_facts(subject, samples, y is None, class_names=class_names),
+        data=_data_facts(
+            subject, samples, y is None, target=target, data_range=data_range, class_names=class_names
+        ),
         options=options or SearchOptions(),
         batch_size=batch_size or default_batch_size(subject),
         attack_references=True,
@@ -130,6 +132,14 @@ def audit(
     if folder is not None:
         write_report(report, folder)
     return report
+
+
+def _as_classifier(
+    model: Any, name: str | None, box: BoxLike, input_shape: tuple[int, ...] | None
+) -> Classifier:
+    if isinstance(model, Classifier):
+        return model if name is None else replace(model, name=name)
+    return wrap(model, box=box, name=name, input_shape=input_shape)
 
 
 def audit_files(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
@@ -146,19 +156,18 @@ def _plan_files(config: AuditConfig, on_progress: OnProgress) -> _Plan:
     loaded = []
     for done, spec in enumerate(specs):
         on_progress("load", done, len(specs))
-        name, _, path = spec.rpartition("=")
-        loaded.append(intake.load_model(path, name or None))
+        loaded.append(intake.load_model(*_named(spec)))
     on_progress("load", len(specs), len(specs))
     names = _unique([one.name for one in loaded])
     freeze = intake.read_arrays(config.freeze, "freeze")[0] if config.freeze else None
-    subject = wrap(loaded[0].model, box=config.box, name=names[0], freeze=freeze)
+    subject = _classifier_of(loaded[0].model, config.box, names[0], freeze)
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     box = subject.lower, subject.upper
     frozen = None if freeze is None else ~subject.free
     others = zip(loaded[1:], names[1:], strict=True)
     classifiers = [
         subject,
-        *(wrap(one.model, box=box, name=name, freeze=frozen) for one, name in others),
+        *(_classifier_of(one.model, box, name, frozen) for one, name in others),
     ]
     class_names = intake.read_class_names(config.class_names, subject.classes) if config.class_names else None
     data = intake.load_data(
@@ -188,6 +197,8 @@ def _plan_files(config: AuditConfig, on_progress: OnProgress) -> _Plan:
             subject,
             samples,
             label is None,
+            target=config.target,
+            data_range=config.data_range,
             class_names=data.class_names,
             path=data.path,
             sha256=data.sha256,
@@ -198,6 +209,19 @@ def _plan_files(config: AuditConfig, on_progress: OnProgress) -> _Plan:
         attack_references=config.transfer == "all",
         command=config.command,
     )
+
+
+def _classifier_of(model: Any, box: BoxLike, name: str, freeze: Any) -> Classifier:
+    """A factory may return a model, or a classifier that it wrapped as the model needs."""
+    if isinstance(model, Classifier):
+        return replace(model, name=name)
+    return wrap(model, box=box, name=name, freeze=freeze)
+
+
+def _named(spec: str) -> tuple[str, str | None]:
+    """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
+    name, equals, path = spec.partition("=")
+    return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -226,7 +250,7 @@ def _choose_targets(
         scores = logits_of(subject, np.nan_to_num(samples.rows))
         np.put_along_axis(scores, samples.label[:, None], np.inf, axis=1)
         return samples, scores.argmin(axis=1).astype(np.int64)
-    if not isinstance(target, int) or not 0 <= target < classes:
+    if isinstance(target, str) or not 0 <= target < classes:
         raise ConfigError(
             f"target: expected 'random', 'least-likely' or a class 0 to {classes - 1}, got {target!r}"
         )
@@ -255,6 +279,8 @@ def _data_facts(
     samples: Samples,
     own_labels: bool,
     *,
+    target: Target,
+    data_range: DataRange,
     class_names: tuple[str, ...] | None = None,
     path: str | None = None,
     sha256: str | None = None,
@@ -266,7 +292,10 @@ def _data_facts(
         samples=len(samples),
         limit=limit,
         box=subject.box.describe(),
+        data_range=None if data_range is None else list(data_range),
         labels="model" if own_labels else "data",
+        target=None if target is None else str(target),
+        frozen=int(subject.features - subject.free.sum()),
         class_names=None if class_names is None else list(class_names),
         notes=list(samples.notes),
     )
@@ -311,7 +340,7 @@ def _report(
     return AuditReport(
         model=plan.facts[plan.subject.name],
         references=[plan.facts[name] for name in plan.references],
-        data=plan.data,
+        data=replace(plan.data, notes=[*plan.data.notes, *_doubts(subject, plan.subject.classes)]),
         counts=measures.count(subject),
         measures=measures.audit_measures(subject, transfer),
         curve=measures.robust_accuracy_curve(subject),
@@ -321,6 +350,18 @@ def _report(
         samples=subject,
         made_for=results,
     )
+
+
+def _doubts(result: SearchResult, classes: int) -> list[str]:
+    """What about the counts suggests that model and data do not belong together."""
+    counts = measures.count(result)
+    tried = counts.correct + counts.already_wrong
+    if counts.correct > 2 * tried / classes or classes < 3:
+        return []
+    return [
+        f"only {counts.correct} of {tried} samples are classified right, about what chance would give: do "
+        "the labels, the order of the classes and the range of the data fit the model?"
+    ]
 
 
 def _cost(result: SearchResult, seconds: float) -> Cost:

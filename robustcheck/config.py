@@ -60,7 +60,8 @@ class SearchOptions:
         _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
         for name, least in (("budget", 20), ("candidates", 1), ("history", 1)):
             value = getattr(self, name)
-            fits = (isinstance(value, int) and value >= least) or (name == "budget" and value is None)
+            whole = isinstance(value, int | np.integer) and bool(value >= least)
+            fits = whole or (name == "budget" and value is None)
             _require(fits, name, f"a whole number of at least {least}", value)
         _require(
             isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
@@ -95,10 +96,13 @@ class Box:
         try:
             low, high = box
             lower, upper = np.asarray(low, np.float32), np.asarray(high, np.float32)
-            ordered = bool(np.all(lower < upper))
+            # a feature whose sides are equal cannot change, as a constant column of a table cannot
+            ordered = bool(np.all(lower <= upper) and np.any(lower < upper))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"box: expected a pair (lower, upper), got {box!r}") from error
-        _require(ordered, "box", "lower < upper everywhere", box)
+        if not ordered:
+            got = box if lower.ndim == upper.ndim == 0 else f"{lower.shape} and {upper.shape} arrays"
+            raise ConfigError(f"box: expected lower < upper, got {got}")
         return cls(lower, upper)
 
     def rows(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

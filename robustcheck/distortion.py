@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.config import DataRange, SearchOptions
-from robustcheck.errors import DataRefused
+from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
 from robustcheck.results import SearchResult, Status
 from robustcheck.samples import Samples, as_samples
@@ -62,6 +62,8 @@ def minimal_distortion(
     Raises:
         DataRefused: arrays that do not fit the model.
     """
+    if batch_size is not None:
+        require_batch_size(batch_size)
     samples = as_samples(classifier, x, y, data_range=data_range)
     wanted = _targets(targets, samples, classifier.classes)
     return attack(
@@ -72,6 +74,12 @@ def minimal_distortion(
         batch_size=batch_size or default_batch_size(classifier),
         on_batch=on_batch,
     )
+
+
+def require_batch_size(batch_size: int) -> None:
+    """Refuse a batch size that is not a whole number of at least 1."""
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ConfigError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
 
 
 def default_batch_size(classifier: Classifier) -> int:

@@ -97,7 +97,7 @@ def audit_measures(result: SearchResult, transfer: TransferMatrix | None) -> dic
     """All measures of an audit by name."""
     counts = count(result)
     measures = {
-        "accuracy.clean": share(counts.correct, counts.total),
+        "accuracy.clean": share(counts.correct, counts.correct + counts.already_wrong),
         "attack.found": share(counts.found, counts.correct),
         **distortion_measures(result),
         "search.last_doubling": last_doubling(result),
@@ -140,12 +140,12 @@ def transfer_measures(transfer: TransferMatrix) -> dict[str, Measure]:
 
 
 def robust_accuracy_curve(result: SearchResult) -> list[CurvePoint]:
-    """Share of all samples that stay right within each L2 radius; falls with the radius.
+    """Share of all finite samples that stay right within each L2 radius; falls with the radius.
 
     An upper bound of the true robust accuracy, as every distance is one of the true minimum.
     """
-    distances = np.where(result.correct, result.l2, -1.0)
-    found = distances[result.found]
+    distances = np.where(result.correct, result.l2, -1.0)[~result.is_(Status.NON_FINITE)]
+    found = result.l2[result.found]
     largest = float(found.max()) if len(found) else 1.0
     radii = np.linspace(0.0, 1.02 * largest, _CURVE_POINTS)
     return [CurvePoint(float(radius), float(np.mean(distances > radius))) for radius in radii]

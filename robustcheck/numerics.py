@@ -17,7 +17,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def traced(*signature: tf.TensorSpec) -> Callable[[Function], Function]:
     """Decorator: trace a function once, for every number of rows that the signature leaves open."""
-    decorator: Callable[[Function], Function] = tf.function(input_signature=signature, autograph=False)
+
+    def decorator(function: Function) -> Any:
+        graph = tf.function(function, input_signature=signature, autograph=False)
+        # one graph a model is what is meant, so that TensorFlow need not warn of many from one place
+        graph._omit_frequent_tracing_warning = True
+        return graph
+
     return decorator
 
 

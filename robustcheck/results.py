@@ -172,14 +172,21 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """Which samples it was audited on."""
+    """Which samples it was audited on, and under which conditions.
+
+    ``labels`` is "data", or "model" where the model's own predictions stand for them; ``target`` the class
+    that examples had to reach, None = any other; ``frozen`` how many features could not change.
+    """
 
     path: str | None
     sha256: str | None
     samples: int
     limit: int | None
     box: str
+    data_range: list[float] | None
     labels: str
+    target: str | None
+    frozen: int
     class_names: list[str] | None = None
     notes: list[str] = field(default_factory=list)
 

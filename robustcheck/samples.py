@@ -18,6 +18,8 @@ from robustcheck.models import Classifier, own_labels
 
 # values this close outside the box, in shares of its width, are rounding and are clipped
 _OUTSIDE = 1e-6
+# uint8 data whose largest value is below this probably does not use the range 0 to 255
+_DARK = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +80,10 @@ def as_samples(
     Raises:
         DataRefused: an array that does not fit, naming expected and got.
     """
+    if not isinstance(classifier, Classifier):
+        raise ConfigError(
+            f"expected a classifier, got {type(classifier).__name__}: pass robustcheck.wrap(model)"
+        )
     notes: list[str] = []
     rows = _rows(classifier, x, data_range, notes)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
@@ -112,7 +118,7 @@ def _rows(classifier: Classifier, x: Any, data_range: DataRange, notes: list[str
         side = slice(start, start + size)
         start += size
         if moves:
-            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], data_range)
+            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], data_range, notes)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a status, not an error
             flat.append(np.array(fitted, np.float32, order="C"))
     if len({len(part) for part in flat}) != 1:
@@ -141,13 +147,22 @@ def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: li
 
 
 def _to_box(
-    values: NDArray[Any], lower: NDArray[np.float32], upper: NDArray[np.float32], data_range: DataRange
+    values: NDArray[Any],
+    lower: NDArray[np.float32],
+    upper: NDArray[np.float32],
+    data_range: DataRange,
+    notes: list[str],
 ) -> NDArray[Any]:
     """Map stored values affinely from the data range to the box."""
     if data_range is None:
         if values.dtype != np.uint8:
             return values
         data_range = (0.0, 255.0)
+        if values.max() < _DARK:
+            notes.append(
+                f"values of type uint8 were taken to range from 0 to 255, but the largest is {values.max()}: "
+                "if that is as far as they go, give the data range"
+            )
     low, high = data_range
     if not low < high:
         raise ConfigError(f"data_range: expected low < high, got {low} and {high}")
@@ -169,9 +184,12 @@ def _inside(
         outside = ((rows < lower - slack) | (rows > upper + slack)) & finite[:, None]
     if outside.any():
         values = rows[finite][:, classifier.free]
+        row, feature = np.argwhere(outside)[0]
         raise DataRefused(
             f"samples: expected values in the box {classifier.box.describe()}, got {values.min():g} to "
-            f"{values.max():g}; give the range of the stored values as data range, or the model's own box"
+            f"{values.max():g} (sample {row}, feature {feature}: {rows[row, feature]:g} is not in "
+            f"[{lower[row, feature]:g}, {upper[row, feature]:g}]); give the range of the stored values "
+            "(--data-range) or the model's own box (--box)"
         )
     rows[finite] = np.clip(rows[finite], lower[finite], upper[finite])
     return rows
@@ -186,6 +204,8 @@ def _labels(y: Any, count: int, classes: int, notes: list[str]) -> NDArray[np.in
     if label.ndim == 2 and label.shape[1] == classes and _is_one_hot(label):
         notes.append(f"one-hot labels of {classes} classes were taken as class numbers")
         label = label.argmax(axis=1)
+    if label.shape == (count, classes):
+        raise DataRefused(f"labels: expected class numbers or one-hot rows, got soft labels {label.shape}")
     if label.ndim != 1 or len(label) != count:
         raise DataRefused(
             f"labels: expected shape ({count},) or one-hot ({count}, {classes}), got {label.shape}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robustcheck.config import DataRange, SearchOptions
 from robustcheck.distortion import attack, default_batch_size
-from robustcheck.errors import ConfigError, ModelRefused
+from robustcheck.errors import ConfigError, DataRefused, ModelRefused
 from robustcheck.models import Classifier, own_labels
 from robustcheck.results import SearchResult, TransferMatrix, TransferRow
 from robustcheck.samples import Samples, as_samples
@@ -47,6 +47,8 @@ def transfer_matrix(
     require_comparable(models)
     samples = as_samples(subject, x, y, data_range=data_range)
     known = dict(results or {})
+    for name, result in known.items():
+        _require_same_samples(name, result, samples)
     untargeted = np.full(len(samples), -1, np.int64)
     for name, classifier in models.items():
         if name not in known:
@@ -58,6 +60,15 @@ def transfer_matrix(
                 batch_size=default_batch_size(classifier),
             )
     return cross_errors(models, samples, known)
+
+
+def _require_same_samples(name: str, result: SearchResult, samples: Samples) -> None:
+    same = len(result) == len(samples) and np.array_equal(result.label, samples.label)
+    if not same or not np.array_equal(result.input.reshape(samples.rows.shape), samples.rows, equal_nan=True):
+        raise DataRefused(
+            f"results of {name!r}: expected those of the {len(samples)} samples given, got {len(result)} of "
+            "others"
+        )
 
 
 def require_comparable(models: Mapping[str, Classifier]) -> None:

@@ -28,14 +28,18 @@ def half_space_distance(
 
 
 def linear_distance(
-    weights: np.ndarray, bias: np.ndarray, x: np.ndarray, label: int, lower: float = 0.0, upper: float = 1.0
+    weights: np.ndarray, bias: np.ndarray, x: np.ndarray, label: int, lead: float = 0.0
 ) -> float:
-    """Least distance in the box at which ``x @ weights + bias`` has another largest entry than ``label``."""
+    """Least distance in [0, 1] at which another entry of ``x @ weights + bias`` exceeds that of ``label``.
+
+    By ``lead`` times the largest entry at ``x``: what a decision needs to hold whatever the batch size.
+    """
     w, b, x = weights.astype(np.float64), bias.astype(np.float64), x.astype(np.float64)
     z = x @ w + b
-    box = np.full_like(x, lower), np.full_like(x, upper)
+    box = np.zeros_like(x), np.ones_like(x)
+    margin = lead * np.abs(z).max()
     return min(
-        half_space_distance(x, w[:, label] - w[:, other], z[label] - z[other], *box)
+        half_space_distance(x, w[:, label] - w[:, other], z[label] - z[other] + margin, *box)
         for other in range(w.shape[1])
         if other != label
     )

@@ -115,3 +115,63 @@ def test_names_are_made_different(tmp_path: Path, pixels: np.ndarray, digits: Di
     assert report.transfer.rows[0].error == [1.0, 1.0, 1.0]
     assert len(report.transfer.rows) == 1
     assert report.model.sha256 == report.references[0].sha256
+
+
+def test_a_reference_may_be_called_model(digit_models: list[Any], pixels: np.ndarray, digits: Digits) -> None:
+    references = {"model": digit_models[1], "wrapped": rc.wrap(digit_models[2])}
+    report = rc.audit(digit_models[0], pixels[:10], digits[1][:10], references=references, options=QUICK)
+    assert report.model.name == "digits_dense_64"
+    assert report.model.parameters == digit_models[0].count_params()
+    assert [one.name for one in report.references] == ["model", "wrapped"]
+    with pytest.raises(ConfigError, match="other names than the model's own, got 'digits_dense_64'"):
+        rc.audit(digit_models[0], pixels, digits[1], references={"digits_dense_64": digit_models[1]})
+
+
+def test_conditions_are_in_the_report(digit_models: list[Any], digits: Digits) -> None:
+    from robustcheck.report._html import html_page
+    from robustcheck.report._markdown import markdown_summary
+
+    frozen = rc.wrap(digit_models[0], freeze=np.arange(64).reshape(8, 8) < 8)
+    x = digits[0][:20]
+    report = rc.audit(frozen, x, None, data_range=(0, 16), target=3, options=QUICK)
+    assert (report.data.target, report.data.frozen, report.data.labels) == ("3", 8, "model")
+    assert report.data.data_range == [0.0, 16.0]
+    for text in (html_page(report), markdown_summary(report).replace("\\", "")):
+        assert "Distance to the nearest input given class 3" in text
+        assert "8 features could not change" in text
+        assert "the model" in text
+        assert "own predictions stand for them" in text
+
+
+def test_accuracy_at_chance_is_pointed_out(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    wrong = (digits[1].astype(int) + 1) % 10
+    wrong[:3] = digits[1][:3]
+    report = rc.audit(digit_models[0], pixels, wrong, options=QUICK)
+    assert "only 3 of 60 samples are classified right, about what chance would give" in report.data.notes[-1]
+
+
+def test_samples_that_are_not_finite_are_no_errors(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    x = pixels[:10].copy()
+    x[:2] = np.nan
+    report = rc.audit(digit_models[0], x, digits[1][:10], options=QUICK)
+    assert report.counts.non_finite == 2
+    assert report.measures["accuracy.clean"].n == 8
+    assert report.curve[0].accuracy == report.measures["accuracy.clean"].value
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"class_names": ("a", "b")}, "class_names: expected 10 names, got 2"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
+    ],
+)
+def test_settings_are_checked_before_the_search(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits, settings: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ConfigError, match=text):
+        rc.audit(digit_models[0], pixels, digits[1], **settings)

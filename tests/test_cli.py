@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     ),
     "all wrong": (["audit", MODEL, "--data", "wrong.npz"], 4, "none of the 24 samples is classified right"),
     "reference": (
-        [*ON_DIGITS, "--reference", "project:nine"],
+        [*ON_DIGITS, "--reference", "nine_classes:nine"],
         3,
         "reference 'nine': expected classes 10 as 'digits_dense_64' has, got 9",
     ),
@@ -167,7 +167,7 @@ def test_refusals_are_one_line_with_an_exit_code(
     np.savez("wide.npz", x=255 * x, y=y)
     np.savez("thin.npz", x=x[:, :, :7], y=y)
     np.savez("wrong.npz", x=x, y=(y + 5) % 10)
-    Path("project.py").write_text(
+    Path("nine_classes.py").write_text(
         "import keras\n"
         "def nine():\n"
         "    return keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(9)])\n"
@@ -217,3 +217,45 @@ def test_warnings_are_told_in_one_line(data: str, capsys: pytest.CaptureFixture[
     )
     assert main(["audit", "opaque:hidden", "--data", data, "--limit", "5", *QUICK]) in (0, 4)
     assert "warning: hidden: the layer before the softmax could not be told" in capsys.readouterr().err
+
+
+def test_a_path_may_hold_an_equals_sign(data: str) -> None:
+    Path("lr=0.1").mkdir()
+    Path("lr=0.1/model.keras").write_bytes(Path(MODEL).read_bytes())
+    assert main(["audit", "lr=0.1/model.keras", "--data", data, "--quiet", *QUICK]) == 0
+
+
+def test_box_sides_may_be_infinite_and_come_before_the_model(data: str) -> None:
+    assert main(["audit", "--data", data, "--quiet", *QUICK, "--box", "-inf", "inf", MODEL]) == 0
+    assert json.loads(Path("robustcheck-report/report.json").read_text())["data"]["box"] == "[-inf, inf]"
+
+
+def test_what_a_factory_prints_stays_out_of_the_result(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("noisy.py").write_text(
+        "import keras\n"
+        "def model():\n"
+        f"    print('loading'); return keras.models.load_model({MODEL!r})\n"
+        "def wrapped():\n"
+        "    import robustcheck as rc\n"
+        "    return rc.wrap(model(), box=(0, 2))\n"
+    )
+    assert main(["audit", "noisy:model", "--data", data, "--json", *QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["model"]["name"] == "model"
+    assert "loading" in err
+    assert main(["audit", "noisy:wrapped", "--data", data, "--json", "--force", *QUICK]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["box"] == "[0, 2]"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(data: str) -> None:
+    audit = f"{sys.executable} -m robustcheck audit {MODEL} --data {data} --budget 60"
+    command = ["bash", "-c", f"{audit} | true; echo ${{PIPESTATUS[0]}}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.strip() == "0", ended.stderr
+
+
+def test_out_through_a_link(data: str) -> None:
+    Path("disk").mkdir()
+    Path("link").symlink_to("disk")
+    assert main(["audit", MODEL, "--data", data, "--quiet", "--out", "link", *QUICK]) == 0
+    assert Path("disk/report.json").is_file()

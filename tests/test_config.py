@@ -13,8 +13,8 @@ from robustcheck.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"method": "fgsm"}, r"method: expected one of \['szegedy'\], got 'fgsm'"),
-        ({"budget": 0}, "budget: expected a whole number of at least 1, got 0"),
+        ({"method": "fgsm"}, r"method: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
+        ({"budget": 0}, "budget: expected a whole number of at least 20, got 0"),
         ({"candidates": 1.5}, "candidates: expected a whole number of at least 1, got 1.5"),
         ({"history": -1}, "history: expected a whole number"),
         ({"tolerance": 0.0}, "tolerance: expected a number above 0"),

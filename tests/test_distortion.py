@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import robustcheck as rc
 from robustcheck import distortion
@@ -148,10 +149,13 @@ def test_frozen_features_do_not_change(digit_models: list[Any], pixels: np.ndarr
     assert same.all()
 
 
-def test_a_larger_budget_is_no_worse(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
+@pytest.mark.parametrize(("method", "budgets"), [("boundary", (30, 100, 300)), ("szegedy", (150, 300, 600))])
+def test_a_larger_budget_is_no_worse(
+    dense: Any, pixels: np.ndarray, digits: Digits, method: Any, budgets: tuple[int, ...]
+) -> None:
     distances = []
-    for budget in (150, 300, 600):
-        options = rc.SearchOptions(budget=budget)
+    for budget in budgets:
+        options = rc.SearchOptions(budget=budget, method=method)
         result = rc.minimal_distortion(dense, pixels, digits[1], options=options)
         assert result.gradient_evaluations.max() <= budget
         distances.append(result.l2)
@@ -159,12 +163,49 @@ def test_a_larger_budget_is_no_worse(dense: Any, pixels: np.ndarray, digits: Dig
     assert (distances[2] <= distances[1] * (1 + 1e-6)).all()
 
 
+def test_half_the_budget_gives_what_is_told_as_halfway(
+    dense: Any, pixels: np.ndarray, digits: Digits
+) -> None:
+    whole, half = (
+        rc.minimal_distortion(dense, pixels, digits[1], options=rc.SearchOptions(budget=budget))
+        for budget in (200, 100)
+    )
+    found = whole.found
+    np.testing.assert_allclose(whole.l2_halfway[found], half.l2[found], rtol=1e-3)
+
+
+def test_starts_agree_where_there_is_one_valley(dense_result: SearchResult) -> None:
+    found = dense_result.found
+    assert (dense_result.starts_agreed[found] >= 1).all()
+    assert np.median(dense_result.starts_agreed[found]) >= 2
+
+
+def test_found_from_the_other_side_where_the_gradient_says_nothing(pixels: np.ndarray) -> None:
+    """A model that rounds its input has no gradient almost everywhere; a sample of the other class helps."""
+
+    @tf.custom_gradient
+    def steps(x: Any) -> Any:
+        return tf.round(2 * x) / 2, lambda upstream: 0.0 * upstream
+
+    direction = tf.constant(np.random.default_rng(0).standard_normal((64, 2)), tf.float32)
+    classifier = rc.wrap(lambda x: 9 * steps(tf.reshape(x, (-1, 64))) @ direction, input_shape=(8, 8))
+    result = rc.minimal_distortion(classifier, pixels, None)
+    assert 0 < result.label.sum() < len(pixels)
+    assert result.found.all()
+
+
 def test_the_check_outside_the_search_believes_nothing(
     dense: Any, pixels: np.ndarray, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def liar(_: Any, problem: Any, __: Any) -> Answer:
-        nothing = np.zeros(len(problem.rows), np.int64)
-        return Answer(point=problem.rows, gradient_evaluations=nothing, forward_evaluations=nothing)
+        none = np.zeros(len(problem.rows), np.int64)
+        return Answer(
+            point=problem.rows,
+            halfway=none.astype(float),
+            agreed=none,
+            gradient_evaluations=none,
+            forward_evaluations=none,
+        )
 
     monkeypatch.setattr(distortion, "search", liar)
     result = rc.minimal_distortion(dense, pixels, digits[1])

@@ -201,3 +201,54 @@ def test_class_names_and_arrays(tmp_path: Path) -> None:
         intake.read_arrays(box, "lower", "top")
     with pytest.raises(ConfigError, match="got nothing there"):
         intake.read_arrays(tmp_path / "no.npz", "lower")
+
+
+def test_lengths_are_compared_before_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match="expected a label for each of 6 samples, got 5"):
+        load(saved(tmp_path, x=X, y=Y[:5]), limit=3)
+
+
+def test_archives_that_are_not_what_they_seem(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match="a row a sample under 'x', got a single value"):
+        load(saved(tmp_path, x=np.float32(3), y=Y))
+    with zipfile.ZipFile(tmp_path / "raw.npz", "w") as archive:
+        archive.writestr("x", b"text")
+        archive.writestr("y", b"text")
+    with pytest.raises(DataRefused, match="got another kind of file"):
+        load(tmp_path / "raw.npz")
+    np.savez_compressed(
+        tmp_path / "broken.npz", x=np.random.default_rng(0).random((50, 2, 2)), y=np.zeros(50)
+    )
+    content = bytearray((tmp_path / "broken.npz").read_bytes())
+    content[120:160] = b"\xff" * 40
+    (tmp_path / "broken.npz").write_bytes(bytes(content))
+    with pytest.raises(DataRefused, match="expected arrays of numbers, could not be read"):
+        load(tmp_path / "broken.npz")
+
+
+def test_images_that_would_be_changed_are_refused(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path)
+    for mode in ("I;16", "RGBA", "LA"):
+        Image.new(mode, (2, 2)).save(folder / "ape" / "z.png")
+        with pytest.raises(DataRefused, match=f"8 bits a channel without transparency, got mode {mode}"):
+            load(folder)
+
+
+def test_functions_that_do_odd_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd_data.py").write_text(
+        "import numpy as np, sys, tensorflow as tf\n"
+        "X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2\n"
+        "def leaves(): sys.exit(7)\n"
+        "def endless(): return tf.data.Dataset.from_tensor_slices((X, Y)).batch(4).repeat()\n"
+        "def weighted(): return tf.data.Dataset.from_tensor_slices((X, Y, Y)).batch(4)\n"
+        "def listed(): return [X, Y]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for name, text in (
+        ("leaves", "the function failed: SystemExit"),
+        ("endless", "expected a finite tf.data.Dataset"),
+    ):
+        with pytest.raises(DataRefused, match=text):
+            load(f"odd_data:{name}")
+    for name, limit in (("weighted", None), ("listed", None), ("endless", 6)):
+        assert len(load(f"odd_data:{name}", limit=limit).x) == 6

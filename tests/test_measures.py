@@ -17,7 +17,7 @@ def result_of(status: list[Status], l2: list[float]) -> SearchResult:
         index=np.arange(n), label=whole, status=np.array([str(one) for one in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
-        forward_evaluations=whole, **norms,
+        forward_evaluations=whole, l2_halfway=2 * np.array(l2), starts_agreed=whole, **norms,
     )  # fmt: skip
 
 
@@ -92,3 +92,9 @@ def test_transfer_measures() -> None:
     assert found["transfer.max"].value == 0.4
     assert found["transfer.max_excess"].value == 0.3
     assert "transfer.a->a" not in found
+
+
+def test_last_doubling() -> None:
+    fell = measures.last_doubling(result_of([Status.FOUND] * 3, [1.0, 2.0, 6.0]))
+    assert (fell.value, fell.n) == (0.5, 3)  # halfway distances are twice as long here
+    assert measures.last_doubling(result_of([Status.NOT_FOUND] * 3, [np.inf] * 3)).value is None

@@ -350,3 +350,31 @@ def test_a_model_that_fails_is_refused_with_its_reason() -> None:
 def test_freeze_is_checked(freeze: np.ndarray, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         rc.wrap(dense_model(), freeze=freeze)
+
+
+@pytest.mark.parametrize(
+    ("units", "head", "error", "text"),
+    [
+        (3, "foo", ConfigError, "head: expected 'auto' or one of"),
+        (3, "sigmoid", ModelRefused, "head='sigmoid': expected one output, got 3 outputs"),
+        (1, "softmax", ModelRefused, "head='softmax': expected one output a class, got 1 outputs"),
+    ],
+)
+def test_a_head_that_does_not_fit(units: int, head: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        rc.wrap(dense_model(units), head=head)
+
+
+def test_a_constant_column_cannot_change() -> None:
+    upper = np.array([1.0, 1.0, 0.5, np.inf])
+    lower = np.array([0.0, 0.0, 0.5, -np.inf])
+    x = rows_of(20, 4)
+    x[:, 2] = 0.5
+    model = dense_model()
+    result = rc.minimal_distortion(
+        rc.wrap(model, box=(lower, upper)), x, model.predict(x, verbose=0).argmax(axis=1)
+    )
+    found = result.adversarial[result.found]
+    assert len(found)
+    np.testing.assert_array_equal(found[:, 2], 0.5)
+    assert ((found >= lower) & (found <= upper)).all()

@@ -49,7 +49,7 @@ def test_ci_runs_the_two_commands() -> None:
 )
 def test_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(shlex.split(command)[1:]) == 0
-    assert "clean accuracy" in capsys.readouterr().out
+    assert "Distance to the nearest misclassified input" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("project")

@@ -14,7 +14,7 @@ from rich.console import Console
 import robustcheck as rc
 from robustcheck import report as reports
 from robustcheck.errors import ConfigError, ReportRefused
-from robustcheck.report._files import file_name
+from robustcheck.report._files import file_names
 from robustcheck.results import SearchResult
 
 HOSTILE = '<script>alert(1)</script>|[red]\x1b[31m\u202e</td>"'
@@ -82,6 +82,15 @@ def test_what_is_there_is_not_replaced_unasked(report: rc.AuditReport, tmp_path:
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="files that are not a report's"):
         reports.prepare_folder(tmp_path / "mine", force=True)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "report.json").write_text('{"mine": 1}')
+    with pytest.raises(ConfigError, match="files that are not a report's"):
+        reports.prepare_folder(tmp_path / "theirs", force=True)
+    (out / "notes.txt").write_text("read by Monday")
+    with pytest.raises(ConfigError, match="files that are not a report's"):
+        reports.prepare_folder(out, force=True)
+    with pytest.raises(ConfigError, match="expected a place to write a report to"):
+        reports.prepare_folder(tmp_path / "mine" / "thesis.txt" / "below", force=True)
     with pytest.raises(ConfigError, match="got a file"):
         reports.prepare_folder(tmp_path / "mine" / "thesis.txt", force=True)
 
@@ -132,10 +141,9 @@ def test_hostile_names_are_shown_as_text(hostile: rc.AuditReport) -> None:
     assert "[red]" in terminal
 
 
-def test_file_names_stay_in_the_folder() -> None:
-    assert file_name("../../etc/passwd") == "_.._etc_passwd"
-    assert file_name("a b/c") == "a_b_c"
-    assert file_name("...") == "_"
+def test_file_names_stay_in_the_folder_and_differ() -> None:
+    names = ["../../etc/passwd", "a b/c", "a_b_c", "A_b_c", "..."]
+    assert file_names(names) == ["_.._etc_passwd", "a_b_c", "a_b_c-2", "A_b_c-3", "_"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -106,7 +106,7 @@ Y_REFUSED: dict[str, tuple[Any, str]] = {
     "negative": (lambda y: y.astype(int) - 1, "got -1 to 8"),
     "count": (lambda y: y[:-1], r"expected shape \(60,\) or one-hot \(60, 10\), got \(59,\)"),
     "wide": (lambda y: np.eye(12)[y], r"got \(60, 12\)"),
-    "soft": (lambda _: np.full((60, 10), 0.1), r"one-hot \(60, 10\), got \(60, 10\)"),
+    "soft": (lambda _: np.full((60, 10), 0.1), r"got soft labels \(60, 10\)"),
     "fractions": (lambda y: y + 0.5, "got fractions or NaN"),
     "names": (lambda y: y.astype(str), "expected whole numbers, got dtype <U"),
 }
@@ -127,3 +127,15 @@ def test_a_data_range_needs_a_finite_box(digit_models: list[Any], digits: tuple[
         as_samples(boundless, *digits)
     with pytest.raises(ConfigError, match="data_range: expected low < high"):
         as_samples(rc.wrap(digit_models[0]), *digits, data_range=(1, 1))
+
+
+def test_uint8_that_does_not_use_its_range_is_pointed_out(dense: Any, digits: tuple[np.ndarray, ...]) -> None:
+    assert "the largest is 16" in as_samples(dense, *digits).notes[0]
+    assert as_samples(dense, *digits, data_range=(0, 16)).notes == ()
+
+
+def test_a_value_outside_is_named(dense: Any, pixels: np.ndarray, labels: np.ndarray) -> None:
+    x = pixels.copy()
+    x[7, 1, 2] = 1.5
+    with pytest.raises(DataRefused, match=r"sample 7, feature 10: 1\.5 is not in \[0, 1\]"):
+        as_samples(dense, x, labels)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import robustcheck as rc
-from robustcheck.errors import ConfigError, ModelRefused
+from robustcheck.errors import ConfigError, DataRefused, ModelRefused
 from robustcheck.results import SearchResult
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -66,3 +66,19 @@ def test_models_that_cannot_be_compared_are_refused(dense: Any, pixels: np.ndarr
             rc.transfer_matrix({"a": dense, "b": other}, pixels, digits[1])
     with pytest.raises(ConfigError, match="at least one"):
         rc.transfer_matrix({}, pixels, digits[1])
+
+
+def test_results_of_other_samples_are_refused(
+    dense: Any, dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    order = np.arange(60)[::-1]
+    for x, y in ((pixels[order], digits[1][order]), (pixels[:7], digits[1][:7])):
+        with pytest.raises(DataRefused, match="results of 'a': expected those of the"):
+            rc.transfer_matrix({"a": dense}, x, y, {"a": dense_result})
+
+
+def test_an_unwrapped_model_is_told_so(digit_models: list[Any], pixels: np.ndarray, digits: Digits) -> None:
+    with pytest.raises(
+        ConfigError, match=r"expected a classifier, got Functional: pass robustcheck\.wrap\(model\)"
+    ):
+        rc.minimal_distortion(digit_models[0], pixels, digits[1])

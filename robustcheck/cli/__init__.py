@@ -16,7 +16,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from robustcheck import __version__
 from robustcheck.cli import _audit, _demo
-from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError
+from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError, one_line
 
 _COMMANDS = (_demo, _audit)
 
@@ -45,9 +45,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _join_box(argv: Sequence[str]) -> list[str]:
+    """``--box LO HI`` as one word: argparse would take ``-inf`` for a flag, or the model for a bound."""
+    words = list(argv)
+    if "--box" in words[:-2]:
+        at = words.index("--box")
+        if not words[at + 1].endswith(".npz"):
+            words[at : at + 3] = [f"--box={words[at + 1]},{words[at + 2]}"]
+    return words
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(_join_box(sys.argv[1:] if argv is None else argv))
     errors = Console(stderr=True)
     try:
         code: int = arguments.run(arguments)
@@ -61,4 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the reader went away, as `| head` does: nothing to say, and nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        errors.print(Text.assemble(("error: ", "bold red"), one_line(error)), soft_wrap=True)
+        return RobustcheckError.exit_code
     return code

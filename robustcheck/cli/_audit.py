@@ -71,9 +71,8 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
     group.add_argument(
         "--box",
-        nargs="+",
-        default=["0", "1"],
-        metavar=("LO HI | FILE.npz", ""),
+        default="0,1",
+        metavar="LO HI | FILE.npz",
         help="values that the model takes: two numbers, or an .npz with arrays lower and upper; default: 0 1",
     )
     group.add_argument(
@@ -131,14 +130,14 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _box(words: list[str]) -> Box:
-    if len(words) == 1:
-        lower, upper = intake.read_arrays(Path(words[0]), "lower", "upper")
+def _box(words: str) -> Box:
+    if words.endswith(".npz"):
+        lower, upper = intake.read_arrays(Path(words), "lower", "upper")
         return Box.of((lower, upper))
     try:
-        low, high = map(float, words)
+        low, high = map(float, words.split(","))
     except ValueError as error:
-        raise ConfigError(f"--box: expected two numbers or one .npz file, got {words}") from error
+        raise ConfigError(f"--box: expected two numbers or one .npz file, got {words!r}") from error
     return Box.of((low, high))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import warnings
 from pathlib import Path
@@ -18,6 +19,14 @@ from robustcheck.errors import RobustcheckWarning
 
 if TYPE_CHECKING:
     from robustcheck.results import AuditReport
+
+
+class ResultConsole(Console):
+    """A console on stdout whose reader may go away, as ``| head`` does: that ends the command quietly."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the decision to ``main``."""
+        raise BrokenPipeError
 
 
 def add_search_flags(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +79,8 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> AuditReport
         warnings.showwarning = lambda message, *_, **__: log.print(
             Text.assemble(("warning: ", "yellow"), str(message)), soft_wrap=True
         )
-        with ProgressDisplay(log) as display:
+        # stdout is the result alone, whatever a factory or data function prints
+        with ProgressDisplay(log) as display, contextlib.redirect_stdout(sys.stderr):
             report = audit_files(config, display)
     _print_result(report, arguments)
     return report
@@ -82,7 +92,7 @@ def _print_result(report: AuditReport, arguments: argparse.Namespace) -> None:
     if arguments.json:
         sys.stdout.write(report.to_json())
     elif not arguments.quiet:
-        console = Console()
+        console = ResultConsole()
         console.print(summary(report))
         console.print()
         console.print(Text.assemble(("report  ", "bold"), str(arguments.out / "report.html")), soft_wrap=True)

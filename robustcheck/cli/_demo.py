@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from robustcheck import assets
-from robustcheck.cli._common import add_output_flags, run_audit
+from robustcheck.cli._common import ResultConsole, add_output_flags, run_audit
 from robustcheck.config import AuditConfig
 from robustcheck.errors import EXIT_OK
 
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     run_audit(config, arguments)
     if not (arguments.json or arguments.quiet):
-        Console().print(
+        ResultConsole().print(
             Text.assemble(
                 ("next    ", "bold"), "robustcheck audit MODEL.keras --data DATA.npz --reference OTHER.keras"
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from robustcheck.errors import ConfigError, DataRefused, InputRefused, one_line
 from robustcheck.intake._files import import_function, require_archive, sha256
 from robustcheck.intake._loaded import LoadedData
+
+# what NumPy raises on an archive that is not what it seems
+_UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def load_npz(
@@ -33,22 +37,36 @@ def load_npz(
         with np.load(path, allow_pickle=False) as stored:
             x_name = _key(path, list(stored), x_key, ("x", "x_test"))
             y_name = _key(path, list(stored), y_key, ("y", "y_test"), optional=not need_labels)
-            x = stored[x_name][:limit]
-            y = stored[y_name][:limit] if y_name is not None else None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            x = _array(path, x_name, stored[x_name])
+            y = _array(path, y_name, stored[y_name]) if y_name is not None else None
+    except _UNREADABLE as error:
         if isinstance(error, InputRefused):
             raise
         raise DataRefused(
             f"{path}: expected arrays of numbers, could not be read: {one_line(error)}"
         ) from error
+    _require_same_length(str(path), len(x), y)
     return LoadedData(
-        x=x,
-        y=y,
-        index=np.arange(len(x) if x.ndim else 0),
+        x=x[:limit],
+        y=None if y is None else y[:limit],
+        index=np.arange(len(x[:limit])),
         path=str(path),
         sha256=sha256(path),
         class_names=class_names,
     )
+
+
+def _array(path: Path, name: str | None, member: Any) -> NDArray[Any]:
+    """A member of an archive, which may be any file, as an array of rows."""
+    if not isinstance(member, np.ndarray) or member.ndim == 0:
+        got = "a single value" if isinstance(member, np.ndarray) else "another kind of file"
+        raise DataRefused(f"{path}: expected an array with a row a sample under {name!r}, got {got}")
+    return member
+
+
+def _require_same_length(source: str, samples: int, y: NDArray[Any] | None) -> None:
+    if y is not None and len(y) != samples:
+        raise DataRefused(f"{source}: expected a label for each of {samples} samples, got {len(y)}")
 
 
 def _key(
@@ -70,15 +88,16 @@ def load_from_function(
     function = import_function(source, DataRefused)
     try:
         given = function()
-        x, y = given if isinstance(given, tuple) and len(given) == 2 else collect(given, limit)
+        x, y = given if isinstance(given, (tuple, list)) and len(given) == 2 else collect(given, limit)
     except InputRefused:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataRefused(f"{source}: the function failed: {one_line(error)}") from error
     if y is None and need_labels:
         raise DataRefused(f"{source}: expected (x, y), got no labels; --labels model audits without them")
-    x = _first(x, limit)
-    label = None if y is None else np.asarray(y)[:limit]
+    label = None if y is None else np.asarray(y)
+    _require_same_length(source, len(_parts(x)[0]), label)
+    x, label = _first(x, limit), None if label is None else label[:limit]
     parts = _parts(x)
     return LoadedData(
         x=x,
@@ -95,6 +114,12 @@ def collect(dataset: Any, limit: int | None = None) -> tuple[Any, NDArray[Any] |
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
         raise DataRefused(f"data: expected (x, y) or a tf.data.Dataset, got {type(dataset).__name__}")
+    if limit is None and int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+        raise DataRefused(
+            "data: expected a finite tf.data.Dataset, got one that repeats for ever; use --limit"
+        )
+    if isinstance(spec, tuple) and len(spec) == 3:
+        dataset, spec = dataset.map(lambda x, y, _: (x, y)), spec[:2]  # weights of samples are not needed
     paired = isinstance(spec, tuple) and len(spec) == 2
     # a batched data set has labels of rank 1 or more; one without labels is taken as batched
     if (paired and spec[1].shape.rank not in (0, None)) or not paired:
@@ -157,7 +182,7 @@ def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
             raise ConfigError(f"{path}: expected an .npz with {list(names)}, got a single array")
         with stored:
             return [stored[name] for name in names]
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, *_UNREADABLE) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{path}: expected arrays {list(names)}: {one_line(error)}") from error

@@ -30,7 +30,7 @@ def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
         sys.path.insert(0, here)
     try:
         function = getattr(importlib.import_module(module_name), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise refuse(f"{spec}: expected an importable package.module:function: {one_line(error)}") from error
     if not callable(function):
         raise refuse(f"{spec}: expected a function, got {type(function).__name__}")

@@ -13,6 +13,7 @@ from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+_MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "HSV")
 _MOST_PIXELS = 64_000_000
 
 
@@ -91,6 +92,11 @@ def _image(path: Path, input_shape: tuple[int, ...]) -> NDArray[np.uint8]:
         with Image.open(path, formats=sorted(set(_FORMATS.values()))) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise DataRefused(f"{path}: expected at most {_MOST_PIXELS} pixels, got {image.size}")
+            if image.mode not in _MODES or "transparency" in image.info:
+                raise DataRefused(
+                    f"{path}: expected 8 bits a channel without transparency, got mode {image.mode}; convert "
+                    "the images, since a choice made here would change what is measured"
+                )
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputRefused):

@@ -40,9 +40,10 @@ def load_model(spec: str, name: str | None = None) -> LoadedModel:
     factory = import_function(spec, ModelRefused)
     try:
         model = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelRefused(f"{spec}: the factory failed: {one_line(error)}") from error
-    if not callable(model):
+    # a classifier that the factory wrapped itself has logits; every model can be called
+    if not callable(model) and not hasattr(model, "logits"):
         raise ModelRefused(f"{spec}: expected a function that returns a model, got {type(model).__name__}")
     return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
 

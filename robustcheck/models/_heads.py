@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck.errors import ModelRefused
+from robustcheck.errors import ConfigError, ModelRefused
 
 Tensor = Any
 Raw = Callable[[Tensor], Tensor]
@@ -63,7 +63,7 @@ def find_head(
     def without(kind: str) -> Raw | None:
         return _before_activation(output, compiled, candidates, kind, out, probe)
 
-    kind = asked if asked != "auto" else _kind_of(out, bool(candidates), without)
+    kind = _kind_of(out, bool(candidates), without) if asked == "auto" else _checked(asked, out.shape[-1])
     units = out.shape[-1]
     if kind == "logits":
         return Head(kind, "logits", raw, _argmax(raw), units, 0.0)
@@ -76,6 +76,16 @@ def find_head(
         return Head(kind, how, logits, _argmax(raw), units, _PROBABILITY_ROUNDING)
     how = "sigmoid, logit recovered" if before else "sigmoid, log of probabilities"
     return Head(kind, how, _two_logits(before or _log_odds(raw)), _above(raw, 0.5), 2, _PROBABILITY_ROUNDING)
+
+
+def _checked(asked: HeadKind, units: int) -> HeadKind:
+    if asked not in get_args(HeadKind):
+        raise ConfigError(f"head: expected 'auto' or one of {list(get_args(HeadKind))}, got {asked!r}")
+    one = asked in ("sigmoid", "binary_logit")
+    if one != (units == 1):
+        expected = "one output" if one else "one output a class"
+        raise ModelRefused(f"head={asked!r}: expected {expected}, got {units} outputs")
+    return asked
 
 
 def _kind_of(out: NDArray[np.float32], has_layers: bool, without: Callable[[str], Raw | None]) -> HeadKind:

@@ -63,7 +63,7 @@ def wrap(
     box = Box.of(box)
     layout = _layout(model, input_shape, perturb)
     lower, upper = _box_rows(layout, box)
-    free = _free(layout, freeze)
+    free = _free(layout, freeze) & (lower < upper)
     probe = _probe(layout, lower, upper, free)
     raw, compiled = _raw_output(model, layout, output, probe)
     head_found = find_head(raw, compiled, _last_layers(model, output), probe, head)

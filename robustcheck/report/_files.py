@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from robustcheck.errors import ConfigError
+from robustcheck.errors import ConfigError, one_line
 from robustcheck.report._html import html_page
 from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport
 
+# what a report folder may hold; anything else is somebody else's
+_OURS = {"report.json", "report.html", "summary.md", "samples.npz", "transfer"}
+
 
 def prepare_folder(out: Path, *, force: bool) -> Path:
-    """Check, before any work, that the report can be written to ``out``.
+    """Check, before any work, that the report can be written to ``out``; the folder with links resolved.
 
     Raises:
-        ConfigError: something is there that must not be replaced.
+        ConfigError: something is there that must not be replaced, or nothing can be written there.
     """
-    if not out.exists():
-        return out
-    if not out.is_dir():
+    folder = out.resolve()
+    if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
-    if any(out.iterdir()) and not (out / "report.json").is_file():
+    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if there and (there - _OURS or not _is_report(folder)):
         raise ConfigError(
             f"{out}: expected a new or empty folder, got one with files that are not a report's"
         )
-    if any(out.iterdir()) and not force:
+    if there and not force:
         raise ConfigError(f"{out}: holds a report already; --force replaces it, --out writes elsewhere")
-    return out
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{out}: expected a place to write a report to: {one_line(error)}") from error
+    return folder
+
+
+def _is_report(folder: Path) -> bool:
+    try:
+        return str(json.loads((folder / "report.json").read_text("utf-8"))["schema"]).startswith(
+            "robustcheck."
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def write_report(report: AuditReport, folder: Path) -> None:
     """Write the files beside each other, then put the finished folder in place of an older one."""
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
@@ -43,8 +61,8 @@ def write_report(report: AuditReport, folder: Path) -> None:
         report.samples.save(made / "samples.npz")
         if report.made_for:
             (made / "transfer").mkdir()
-        for name, result in report.made_for.items():
-            result.save(made / "transfer" / f"{file_name(name)}.npz")
+        for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
+            result.save(made / "transfer" / f"{file}.npz")
         (made / "report.html").write_text(html_page(report), "utf-8")
         (made / "summary.md").write_text(markdown_summary(report), "utf-8")
         if folder.exists():
@@ -52,6 +70,16 @@ def write_report(report: AuditReport, folder: Path) -> None:
         made.rename(folder)
 
 
-def file_name(name: str) -> str:
-    """A model's name as a file name: anything but letters, digits, dot, dash and underscore becomes ``_``."""
-    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".")[:100] or "_"
+def file_names(names: Iterable[str]) -> list[str]:
+    """Models' names as different file names.
+
+    Anything but letters, digits, dot, dash and underscore becomes ``_``; a name taken already gets a number.
+    """
+    files: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".")[:100] or "_"
+        number, file = 2, plain
+        while file.lower() in (taken.lower() for taken in files):
+            file, number = f"{plain}-{number}", number + 1
+        files.append(file)
+    return files

@@ -8,7 +8,10 @@ import re
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
+    TRANSFER_TITLE,
     UPPER_BOUND,
+    conditions,
+    distance_title,
     interval,
     number,
     percent,
@@ -30,7 +33,7 @@ def markdown_summary(document: ReportDocument) -> str:
         f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "
         f"for {counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
         "",
-        f"Distance to the nearest misclassified input, box {document.data.box}:",
+        f"{distance_title(document)}:",
         "",
         *_table(
             ["norm", *STATISTICS],
@@ -43,9 +46,10 @@ def markdown_summary(document: ReportDocument) -> str:
     if document.transfer is not None:
         header = ["made for", *map(_escape, document.transfer.models)]
         rows = [[_escape(name), *cells] for name, cells in transfer_cells(document)]
-        lines += ["", "Error on examples made for another model (clean error on the same samples):", ""]
+        lines += ["", f"{TRANSFER_TITLE}:", ""]
         lines += _table(header, rows)
-    return "\n".join([*lines, "", UPPER_BOUND, ""])
+    told = [line for one in conditions(document) for line in ("", _escape(one))]
+    return "\n".join([*lines, "", UPPER_BOUND, *told, ""])
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -9,7 +9,10 @@ from rich.text import Text
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
+    TRANSFER_TITLE,
     UPPER_BOUND,
+    conditions,
+    distance_title,
     interval,
     number,
     percent,
@@ -20,11 +23,12 @@ from robustcheck.results import ReportDocument
 
 def summary(document: ReportDocument) -> RenderableType:
     """What a person at a terminal wants to know of an audit."""
-    parts: list[RenderableType] = [_facts(document), Text(), _distortions(document)]
+    parts: list[RenderableType] = [_facts(document), Text()]
+    parts += [Text(distance_title(document), style="bold"), _distortions(document)]
     if document.transfer is not None:
-        parts += [Text(), _transfer(document)]
+        parts += [Text(), Text(TRANSFER_TITLE, style="bold"), _transfer(document)]
     parts += [Text(), Text(UPPER_BOUND, style="dim")]
-    parts += [Text(f"Note: {printable(note)}.", style="yellow") for note in document.data.notes]
+    parts += [Text(told, style="yellow") for told in conditions(document)]
     return Group(*parts)
 
 
@@ -38,7 +42,8 @@ def _facts(document: ReportDocument) -> Table:
     if counts.non_finite:
         others += f", {counts.non_finite} not finite"
     table.add_row("samples", f"{counts.total}: {counts.correct} classified right, {others}")
-    table.add_row("clean accuracy", interval(measures["accuracy.clean"], as_percent=True))
+    if document.data.labels == "data":
+        table.add_row("clean accuracy", interval(measures["accuracy.clean"], as_percent=True))
     table.add_row("found", f"{counts.found} of {counts.correct} ({percent(measures['attack.found'].value)})")
     cost = document.cost
     table.add_row(
@@ -50,11 +55,7 @@ def _facts(document: ReportDocument) -> Table:
 
 
 def _distortions(document: ReportDocument) -> Table:
-    table = Table(
-        title=f"Distance to the nearest misclassified input, box {document.data.box}",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table()
     table.add_column("norm")
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
@@ -67,18 +68,16 @@ def _distortions(document: ReportDocument) -> Table:
 def _transfer(document: ReportDocument) -> Table:
     matrix = document.transfer
     assert matrix is not None
-    table = Table(
-        title="Error on examples made for another model (clean error on the same samples)",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table()
+    # side by side two models fit a terminal of 60 columns, more fit one above the other
+    between = " " if len(matrix.models) < 3 else "\n"
     table.add_column("made for", overflow="fold")
     table.add_column("n", justify="right")
     for name in matrix.models:
         table.add_column(Text(printable(name)), justify="right", overflow="fold")
     for row in matrix.rows:
         cells = [
-            Text.assemble(percent(error), (f" ({percent(clean)})", "dim"))
+            Text.assemble(percent(error), (f"{between}({percent(clean)})", "dim"))
             for error, clean in zip(row.error, row.clean_error, strict=True)
         ]
         table.add_row(Text(printable(row.made_for)), str(row.n), *cells)

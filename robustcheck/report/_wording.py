@@ -10,8 +10,35 @@ UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
     "distance, and a nearer one may exist."
 )
+TRANSFER_TITLE = "Error on examples made for another model (clean error on the same samples)"
 NORM_NAMES = {"l2": "L2", "rms": "RMS", "linf": "Linf", "l1": "L1", "l0": "L0 (features changed)"}
 STATISTICS = ("mean", "p05", "median", "p95", "max")
+
+
+def distance_title(document: ReportDocument) -> str:
+    """What the distances are to, and in which box."""
+    target = document.data.target
+    to = "the nearest misclassified input"
+    if target is not None:
+        to = f"the nearest input given the {target} class" if not target.isdigit() else ""
+        to = to or f"the nearest input given class {target}"
+    return f"Distance to {to}, box {document.data.box}"
+
+
+def conditions(document: ReportDocument) -> list[str]:
+    """What is to be known beside the figures, a sentence each."""
+    data, told = document.data, []
+    if data.labels == "model":
+        told.append("There were no labels: the model's own predictions stand for them.")
+    if data.target is not None:
+        told.append(f"Examples had to reach a target class: {data.target}.")
+    if data.frozen:
+        told.append(f"{data.frozen} features could not change.")
+    if data.data_range is not None:
+        told.append(
+            f"Stored values from {data.data_range[0]:g} to {data.data_range[1]:g} were mapped to the box."
+        )
+    return [*told, *(f"Note: {printable(note)}." for note in data.notes)]
 
 
 def number(value: float | None) -> str:

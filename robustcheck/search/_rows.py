@@ -16,6 +16,8 @@ from robustcheck.search._problem import Floats, Ints, Problem
 
 Tensor = Any
 
+# lead asked for, in shares of the lead that is needed
+_SAFETY = 1.25
 # how far beyond a point the boundary is looked for, in shares of its distance
 _REACH = (1.0, 1.01, 1.05, 1.2)
 
@@ -77,12 +79,12 @@ def beyond(
 ) -> Callable[[Tensor], Tensor]:
     """By how much points ``[R, D]`` are misclassified for good, ``[R]``; positive = they are.
 
-    Asks for twice the lead that the check outside the search asks for, so that its rounding does not decide.
+    Asks for a little more than the check outside the search does, so that its rounding does not decide.
     """
 
     def margin(points: Tensor) -> Tensor:
         logits = classifier.logits(points)
-        lead = 2.0 * numerics.needed_margin(logits, relative, absolute)
+        lead = _SAFETY * numerics.needed_margin(logits, relative, absolute)
         return numerics.adversarial_margin(logits, label, wanted) - lead
 
     return margin
