@@ -58,7 +58,8 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
-        for name, least in (("budget", 20), ("candidates", 1), ("history", 1)):
+        fewest = 20 if self.method == "boundary" else 60
+        for name, least in (("budget", fewest), ("candidates", 1), ("history", 1)):
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and bool(value >= least)
             fits = whole or (name == "budget" and value is None)

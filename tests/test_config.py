@@ -15,6 +15,7 @@ from robustcheck.errors import ConfigError
     [
         ({"method": "fgsm"}, r"method: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
         ({"budget": 0}, "budget: expected a whole number of at least 20, got 0"),
+        ({"budget": 50, "method": "szegedy"}, "budget: expected a whole number of at least 60, got 50"),
         ({"candidates": 1.5}, "candidates: expected a whole number of at least 1, got 1.5"),
         ({"history": -1}, "history: expected a whole number"),
         ({"tolerance": 0.0}, "tolerance: expected a number above 0"),

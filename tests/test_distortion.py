@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -149,7 +150,9 @@ def test_frozen_features_do_not_change(digit_models: list[Any], pixels: np.ndarr
     assert same.all()
 
 
-@pytest.mark.parametrize(("method", "budgets"), [("boundary", (30, 100, 300)), ("szegedy", (150, 300, 600))])
+@pytest.mark.parametrize(
+    ("method", "budgets"), [("boundary", (20, 30, 100, 300)), ("szegedy", (60, 100, 300))]
+)
 def test_a_larger_budget_is_no_worse(
     dense: Any, pixels: np.ndarray, digits: Digits, method: Any, budgets: tuple[int, ...]
 ) -> None:
@@ -159,8 +162,8 @@ def test_a_larger_budget_is_no_worse(
         result = rc.minimal_distortion(dense, pixels, digits[1], options=options)
         assert result.gradient_evaluations.max() <= budget
         distances.append(result.l2)
-    assert (distances[1] <= distances[0] * (1 + 1e-6)).all()
-    assert (distances[2] <= distances[1] * (1 + 1e-6)).all()
+    for less, more in pairwise(distances):
+        assert (more <= less * (1 + 1e-6)).all()
 
 
 def test_half_the_budget_gives_what_is_told_as_halfway(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from robustcheck import assets
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -28,3 +32,34 @@ def test_train_demo_models(tmp_path: Path) -> None:
         "digits.npz", "digits_conv.keras", "digits_dense_64.keras", "digits_dense_96.keras"
     }  # fmt: skip
     assert all(path.stat().st_size < 100 * 1024 for path in tmp_path.iterdir())
+
+
+def test_benchmark(tmp_path: Path) -> None:
+    """On a shipped model under an MNIST name, beside a made-up peer; the second run only reads."""
+    for folder in ("models", "reference"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "models" / "mnist_like.keras")
+    with np.load(assets.path(assets.DIGITS)) as stored:
+        np.savez(tmp_path / "mnist.npz", x_test=stored["x_test"] / 16.0, y_test=stored["y_test"])
+    np.savez(
+        tmp_path / "reference" / "mnist_like.npz", **{"index": np.arange(12), "peer.far": np.full(12, 9.0)}
+    )
+    command = [sys.executable, str(EXAMPLES / "benchmark" / "run.py"), "--budgets", "30", "60"]
+    for flag, name in (
+        ("models", "models"),
+        ("reference", "reference"),
+        ("mnist", "mnist.npz"),
+        ("out", "out"),
+    ):
+        command += [f"--{flag}", str(tmp_path / name)]
+    tables = []
+    for _ in range(2):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        assert ended.returncode == 0, ended.stderr
+        tables.append(ended.stdout)
+    assert tables[0] == tables[1]
+    assert "robustcheck 60" in tables[0]
+    assert "peer.far" in tables[0]
+    with np.load(tmp_path / "out" / "mnist_like-60-12.npz") as stored:
+        assert (stored["l2"] < 9).all()
+        assert stored["gradients"] <= 60

@@ -51,6 +51,9 @@ def _facts(document: ReportDocument) -> Table:
         f"{number(cost.gradient_evaluations_per_sample)} gradients and "
         f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
     )
+    fell = measures["search.last_doubling"].value
+    if fell is not None:
+        table.add_row("last doubling", f"of the budget shortened the median L2 by {percent(fell)}")
     return table
 
 

@@ -70,6 +70,7 @@ class _Search:
         self.nearest = np.full_like(problem.rows, np.nan)
         self.shortest = np.full(count, np.inf)
         self.target = np.zeros(count, np.int32)
+        self.guess = np.ones(count, np.float32)
         self.halfway = np.full(count, np.inf)
         self.starts: list[NDArray[np.float64]] = []
         self.gradients, self.forwards = np.zeros((2, count), np.int64)
@@ -87,11 +88,13 @@ class _Search:
             if not len(active):
                 break
             stage.run(active)
+        agreed = np.zeros(len(self.shortest), np.int64)
+        for distance in self.starts:
+            agreed += np.isfinite(distance) & (distance <= _AGREE * self.shortest)
         return Answer(
             point=self.nearest,
             halfway=self.halfway,
-            agreed=np.sum(np.stack(self.starts) <= _AGREE * self.shortest, axis=0)
-            * np.isfinite(self.shortest),
+            agreed=agreed,
             gradient_evaluations=self.gradients,
             forward_evaluations=self.forwards,
         )
@@ -101,6 +104,7 @@ class _Search:
         self.gradients += candidates.gradient_evaluations
         self.forwards += candidates.forward_evaluations
         per_sample = len(candidates.sample) // len(self.problem.rows)
+        self.guess = candidates.distance[::per_sample]  # where nothing is found there is no better scale
         for rank in range(per_sample):
             yield _Stage(0, partial(self._look, candidates, rank, per_sample))
         for rank in range(per_sample):
@@ -148,7 +152,7 @@ class _Search:
         step = direction / np.linalg.norm(direction)
         known = np.isfinite(self.shortest[at])
         base = np.where(known[:, None], self.nearest[at], self.problem.rows[at])
-        length = _HOPS[number % len(_HOPS)] * np.where(known, self.shortest[at], 1.0)
+        length = _HOPS[number % len(_HOPS)] * np.where(known, self.shortest[at], self.guess[at])
         hopped = (base + length[:, None] * step).astype(np.float32)
         z = np.clip(hopped, self.problem.lower[at], self.problem.upper[at])
         rows = Rows.of(self.problem, at, self._leading_class(at, z))

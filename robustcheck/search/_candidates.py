@@ -16,7 +16,7 @@ from robustcheck.search._problem import Floats, Ints, Problem
 Tensor = Any
 
 # with more classes than this only those with the largest logits are linearised
-_LINEARISED = 10
+MOST_LINEARISED = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,7 +76,7 @@ def _pool(logits: Floats, problem: Problem) -> Ints:
         return problem.target[:, None]
     others = logits.copy()
     np.put_along_axis(others, problem.label[:, None], -np.inf, axis=1)
-    most = min(_LINEARISED, logits.shape[1] - 1)
+    most = min(MOST_LINEARISED, logits.shape[1] - 1)
     return np.argsort(-others, axis=1, kind="stable")[:, :most].astype(np.int32)
 
 
@@ -105,7 +105,8 @@ def _trace_linearise(classifier: Classifier) -> Any:
         )
         distance = numerics.l2_norm(point - x)
         # out of reach or no slope at all: last in line, at the distance of the box's far corner
-        corner = tf.minimum(tf.maximum(x - lower, upper - x), 1.0)
+        corner = tf.maximum(x - lower, upper - x)
+        corner = tf.where(tf.math.is_finite(corner), corner, 1.0)
         far = distance + numerics.l2_norm(corner)
         return point, tf.where(reached & (distance > 0), distance, far)
 

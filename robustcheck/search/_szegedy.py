@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from robustcheck import numerics
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
-from robustcheck.search._candidates import choose
+from robustcheck.search._candidates import MOST_LINEARISED, choose
 from robustcheck.search._lbfgs import minimize
 from robustcheck.search._problem import Answer, Floats, Problem
 from robustcheck.search._rows import Rows, to_boundary
@@ -57,7 +57,9 @@ class _Penalty:
 
 def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
     """Nearest misclassified points of one batch by the penalty method."""
-    candidates = choose(classifier, problem, options.candidates)
+    # a small budget is spent on fewer classes rather than on no round
+    affordable = max(1, (options.evaluations - MOST_LINEARISED) // _ROUND_MOST)
+    candidates = choose(classifier, problem, min(options.candidates, affordable))
     per_sample = len(candidates.sample) // len(problem.rows)
     rows = Rows.of(problem, candidates.sample, candidates.target)
     gap = candidates.gap
