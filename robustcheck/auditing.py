@@ -316,7 +316,7 @@ def _run(plan: _Plan, on_progress: OnProgress) -> AuditReport:
             plan.targets,
             options=plan.options,
             batch_size=plan.batch_size,
-            on_batch=partial(on_progress, f"search {name}"),
+            on_progress=partial(on_progress, f"search {name}"),
         )
         if classifier is plan.subject:
             seconds = time.perf_counter() - begun

@@ -23,7 +23,7 @@ from robustcheck.results import SearchResult, Status
 from robustcheck.samples import Samples, as_samples
 from robustcheck.search import Others, Problem, search
 
-OnBatch = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 # float32 rounding between batch sizes, as a share of the largest logit
 _ROUNDING = 4e-6
@@ -42,7 +42,7 @@ def minimal_distortion(
     options: SearchOptions | None = None,
     data_range: DataRange = None,
     batch_size: int | None = None,
-    on_batch: OnBatch | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SearchResult:
     """Find for each sample the nearest input that the model misclassifies.
 
@@ -54,7 +54,8 @@ def minimal_distortion(
         options: how to search.
         data_range: stored values that are mapped to the box; by itself (0, 255) for uint8.
         batch_size: samples searched at once; chosen from the size of a sample when None.
-        on_batch: called with (samples done, samples in all) after each batch.
+        on_progress: called now and then with (samples done, samples in all); within a batch the samples done
+            stand for the share of the work.
 
     Returns:
         One row a sample in input order. Distances are upper bounds of the true minimum.
@@ -72,7 +73,7 @@ def minimal_distortion(
         wanted,
         options=options or SearchOptions(),
         batch_size=batch_size or default_batch_size(classifier),
-        on_batch=on_batch,
+        on_progress=on_progress,
     )
 
 
@@ -95,18 +96,22 @@ def attack(
     *,
     options: SearchOptions,
     batch_size: int,
-    on_batch: OnBatch | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SearchResult:
     """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class."""
     relative = measured_rounding(classifier, samples)
-    ask = partial(_problem, classifier, relative, _others(classifier, samples))
+    others = _others(classifier, samples)
     parts = []
+    told = on_progress or (lambda *_: None)
+    told(0, len(samples))
     for start in range(0, len(samples), batch_size):
         chosen = np.arange(start, min(start + batch_size, len(samples)))
         part, wanted = samples.take(chosen), targets[chosen]
+        ask = partial(
+            _problem, classifier, relative, others, _by_share(told, start, len(chosen), len(samples))
+        )
         parts.append(_attack_batch(classifier, part, wanted, ask, options, batch_size))
-        if on_batch is not None:
-            on_batch(int(chosen[-1]) + 1, len(samples))
+        told(int(chosen[-1]) + 1, len(samples))
     return SearchResult.join(parts)
 
 
@@ -199,8 +204,18 @@ def _others(classifier: Classifier, samples: Samples) -> Others:
     return Others(rows=rows, label=own_labels(classifier, rows))
 
 
+def _by_share(told: OnProgress, start: int, count: int, total: int) -> Callable[[float], None]:
+    """Progress within a batch, as if its samples were done one after the other."""
+    return lambda share: told(start + int(min(share, 1.0) * (count - 1)), total)
+
+
 def _problem(
-    classifier: Classifier, relative: float, others: Others, samples: Samples, targets: NDArray[np.int64]
+    classifier: Classifier,
+    relative: float,
+    others: Others,
+    on_share: Callable[[float], None],
+    samples: Samples,
+    targets: NDArray[np.int64],
 ) -> Problem:
     lower, upper = classifier.bounds(samples.rows)
     return Problem(
@@ -212,6 +227,7 @@ def _problem(
         relative=relative,
         absolute=classifier.rounding,
         others=others,
+        on_share=on_share,
     )
 
 

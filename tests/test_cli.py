@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from robustcheck import assets
 from robustcheck.cli import main
+from robustcheck.cli._progress import ProgressDisplay
 from robustcheck.results import SearchResult
 
 MODEL = str(assets.path(assets.MODELS[0]))
@@ -259,3 +263,16 @@ def test_out_through_a_link(data: str) -> None:
     Path("link").symlink_to("disk")
     assert main(["audit", MODEL, "--data", data, "--quiet", "--out", "link", *QUICK]) == 0
     assert Path("disk/report.json").is_file()
+
+
+def test_a_long_stage_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 5.0, 20.0, 30.0])
+    monkeypatch.setattr("robustcheck.cli._progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    log = Console(record=True, file=io.StringIO(), width=80)
+    display = ProgressDisplay(log)
+    for done in (0, 5, 20, 40):
+        display("search a", done, 400)
+    assert log.export_text().splitlines() == [
+        "search a: about 380 s left for 380 samples",
+        "search a: 10 % (40 of 400)",
+    ]

@@ -248,6 +248,9 @@ def test_progress_is_told(dense: Any, pixels: np.ndarray, digits: Digits) -> Non
         digits[1][:20],
         options=options,
         batch_size=8,
-        on_batch=lambda *at: told.append(at),
+        on_progress=lambda *at: told.append(at),
     )
-    assert told == [(8, 20), (16, 20), (20, 20)]
+    done = [at for at, _ in told]
+    assert done == sorted(done)
+    assert {0, 8, 16, 20} <= set(done)
+    assert set(told) == {(at, 20) for at in done}

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-# a stage that will take longer than this is announced
-_LONG_SECONDS = 30.0
+# a stage that will take longer than this is announced, once it has run for so long
+_LONG_SECONDS, _SURE_SECONDS = 30.0, 10.0
 
 
 class ProgressDisplay:
@@ -53,16 +53,17 @@ class ProgressDisplay:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` of a stage are done."""
-        began = self._started.setdefault(stage, time.monotonic())
+        now = time.monotonic()
+        spent = now - self._started.setdefault(stage, now)
         if self._bars:
             if stage not in self._tasks:
                 self._tasks[stage] = self._progress.add_task("", stage=stage, total=total)
             self._progress.update(self._tasks[stage], completed=done)
         elif total:
             self._line(stage, done, total)
-        if 0 < done < total and stage not in self._announced:
+        if 0 < done < total and spent > _SURE_SECONDS and stage not in self._announced:
             self._announced.add(stage)
-            left = (time.monotonic() - began) * (total - done) / done
+            left = spent * (total - done) / done
             if left > _LONG_SECONDS:
                 self._log.print(Text(f"{stage}: about {_duration(left)} left for {total - done} samples"))
 

@@ -88,6 +88,7 @@ class _Search:
             if not len(active):
                 break
             stage.run(active)
+            self.problem.on_share(float(self.gradients.mean()) / budget)
         agreed = np.zeros(len(self.shortest), np.int64)
         for distance in self.starts:
             agreed += np.isfinite(distance) & (distance <= _AGREE * self.shortest)

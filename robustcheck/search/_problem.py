@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ class Problem:
         lower, upper: the box of each row, ``[B, D]``.
         relative, absolute: the lead of a decision that holds, ``relative * max |Z| + absolute``.
         others: samples that may be of another class.
+        on_share: called now and then with the share of the work that is done, 0 to 1.
     """
 
     rows: Floats
@@ -43,6 +45,7 @@ class Problem:
     relative: float
     absolute: float
     others: Others
+    on_share: Callable[[float], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

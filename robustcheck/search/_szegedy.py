@@ -20,7 +20,9 @@ the rest is clipped where the model is called, and the next round looks again wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,8 @@ def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOpti
     penalty = _Penalty(unit=candidates.distance, gap=gap, sharpness=sharpness)
     left = options.evaluations - candidates.gradient_evaluations
     rounds = int(np.clip(left // (per_sample * _ROUND_MOST), 1, _MOST_ROUNDS))
-    nearest, gradients, forwards = _search_c(classifier, rows, penalty, candidates.start, rounds, options)
+    search_c = partial(_search_c, classifier, rows, penalty, candidates.start, options)
+    nearest, gradients, forwards = search_c(rounds, problem.on_share)
 
     shape = (len(problem.rows), per_sample)
     best = np.argmin(rows.distance(nearest).reshape(shape), axis=1)
@@ -81,7 +84,13 @@ def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOpti
 
 
 def _search_c(
-    classifier: Classifier, rows: Rows, penalty: _Penalty, start: Floats, rounds: int, options: SearchOptions
+    classifier: Classifier,
+    rows: Rows,
+    penalty: _Penalty,
+    start: Floats,
+    options: SearchOptions,
+    rounds: int,
+    on_share: Callable[[float], None],
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
     z, nearest = start, np.full_like(start, np.nan)
@@ -89,7 +98,8 @@ def _search_c(
     succeeds, fails = np.zeros_like(c), np.full_like(c, np.inf)
     shortest = np.full(len(z), np.inf)
     gradients, forwards = np.zeros((2, len(z)), np.int64)
-    for _ in range(rounds):
+    for done in range(rounds):
+        on_share(done / rounds)
         z, spent = _minimize_penalty(classifier, rows, penalty, z, c, options.history)
         success, point, asked = to_boundary(classifier, rows, z, options.tolerance)
         distance = np.where(success, rows.distance(point), np.inf)
