@@ -273,6 +273,6 @@ def test_a_long_stage_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None
     for done in (0, 5, 20, 40):
         display("search a", done, 400)
     assert log.export_text().splitlines() == [
-        "search a: about 380 s left for 380 samples",
+        "search a: about 6 min left for 380 samples",
         "search a: 10 % (40 of 400)",
     ]
