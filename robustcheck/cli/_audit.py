@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from robustcheck import intake
-from robustcheck.cli._common import add_output_flags, add_search_flags, plain_types, run_audit, search_options
+from robustcheck.cli._common import add_output_flags, add_search_flags, run_audit, search_options
 from robustcheck.config import AuditConfig, Box, Target
 from robustcheck.errors import EXIT_OK, ConfigError
 
@@ -77,7 +77,9 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--data-range",
-        **plain_types(),
+        nargs=2,
+        type=float,
+        metavar=("LO", "HI"),
         help="stored values that are mapped to the box; default: 0 255 for uint8, else the box",
     )
     group.add_argument("--x-key", metavar="K", help="array of samples in the .npz; default: x or x_test")

@@ -7,7 +7,7 @@ import contextlib
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 from rich.text import Text
@@ -96,8 +96,3 @@ def _print_result(report: AuditReport, arguments: argparse.Namespace) -> None:
         console.print(summary(report))
         console.print()
         console.print(Text.assemble(("report  ", "bold"), str(arguments.out / "report.html")), soft_wrap=True)
-
-
-def plain_types() -> dict[str, Any]:
-    """Keywords that make a number pair of a flag."""
-    return {"nargs": 2, "type": float, "metavar": ("LO", "HI")}
