@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from exact import half_space_distance
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robustcheck import numerics
@@ -70,6 +71,7 @@ def test_adversarial_margin_by_hand() -> None:
 
 
 @settings(max_examples=25, deadline=None)
+@example(crossing=0.0625, power=1.5, tolerance=1e-4)  # the secants alone came no nearer than 1e-3
 @given(
     crossing=st.floats(0.01, 0.99),
     power=st.sampled_from([0.5, 1.0, 1.5, 5.0]),
@@ -95,3 +97,35 @@ def test_boundary_on_segment_leaves_rows_that_are_not_beyond() -> None:
     x, z = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
     point, _ = numerics.boundary_on_segment(lambda p: p[:, 0] - tf.constant([0.5, 2.0]), x, z, tolerance=1e-4)
     np.testing.assert_allclose(point, [[0.5], [1.0]], atol=1e-3)
+
+
+def test_nearest_in_polyhedron_against_scipy() -> None:
+    minimize = pytest.importorskip("scipy.optimize").minimize
+    draw = np.random.default_rng(5)
+    for _ in range(20):
+        x = np.clip(draw.uniform(-0.3, 1.3, 8), 0, 1)
+        inside = draw.uniform(0.2, 0.8, 8)
+        normals = draw.standard_normal((4, 8))
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        offsets = normals @ inside - draw.uniform(0, 0.05, 4)
+        reference = minimize(
+            lambda z, x=x: 0.5 * np.sum((z - x) ** 2),
+            inside,
+            jac=lambda z, x=x: z - x,
+            bounds=[(0, 1)] * 8,
+            constraints={"type": "ineq", "fun": lambda z, a=normals, b=offsets: b - a @ z},
+            method="SLSQP",
+            options={"ftol": 1e-12, "maxiter": 200},
+        )
+        if not reference.success:
+            continue  # the planes have no point of the box in common
+        one = [tf.constant(a[None], tf.float32) for a in (x, normals, offsets, np.zeros(8), np.ones(8))]
+        point = numerics.nearest_in_polyhedron(*one, steps=30).numpy()[0]
+        assert (normals @ point - offsets).max() <= 1e-4
+        np.testing.assert_allclose(np.linalg.norm(point - x), np.sqrt(2 * reference.fun), atol=2e-4)
+
+
+def test_nearest_in_polyhedron_without_planes_stays() -> None:
+    x = tf.constant([[0.2, 0.9]])
+    point = numerics.nearest_in_polyhedron(x, tf.zeros([1, 3, 2]), tf.zeros([1, 3]), 0 * x, 1 + 0 * x)
+    np.testing.assert_array_equal(point, x)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from exact import linear_distance
 
 import robustcheck as rc
 from robustcheck.search import _lbfgs
+from robustcheck.search._polish import polish
+from robustcheck.search._rows import Rows
 
 WIDTH = 40
 # the search asks for a quarter more than the lead that a decision needs
@@ -140,3 +147,51 @@ def test_an_error_in_the_objective_comes_through_as_it_is() -> None:
     with pytest.raises(MemoryError, match="no room for 2 rows"):
         _lbfgs.minimize(broken, np.zeros((2, 2), np.float32), iterations=2, line_search=2, history=2, most=9)
     assert not _lbfgs._running
+
+
+ON_ONE_CORE = """
+import os
+os.sched_setaffinity(0, {next(iter(os.sched_getaffinity(0)))})
+import keras, numpy as np, robustcheck as rc
+keras.utils.set_random_seed(0)
+model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+x = np.random.default_rng(0).random((5, 6), np.float32)
+result = rc.minimal_distortion(rc.wrap(model), x, None)
+print(result.gradient_evaluations.max())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot bind a process to a core")
+def test_a_machine_with_one_core_does_not_hang() -> None:
+    """TensorFlow then has one thread: a callback out of its graph must not hold it while the model runs."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ON_ONE_CORE], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 100
+
+
+def test_polish_follows_facets() -> None:
+    """The nearest point may lie on an edge of the boundary, where one linearisation is not enough."""
+    normals = np.array([[1.0, 0.3, 0.0], [1.0, -0.3, 0.1], [1.0, 0.0, -0.4]], np.float32)
+
+    class Facets(keras.layers.Layer):
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            lead = tf.reduce_min(x @ tf.constant(normals.T), axis=1) - 1.0
+            return tf.stack([tf.zeros_like(lead), lead], axis=1)
+
+    classifier = rc.wrap(keras.Sequential([keras.Input((3,)), Facets()]), box=(-5.0, 5.0))
+    x, z = np.zeros((1, 3), np.float32), np.array([[2.5, 0.5, 1.0]], np.float32)
+    one, label = np.ones(1, np.int32), np.zeros(1, np.int32)
+    rows = Rows(
+        x=x, lower=x - 5, upper=x + 5, label=label, target=one, wanted=-one,
+        lead=(np.float32(4e-6), np.float32(0)),
+    )  # fmt: skip
+    polished = polish(classifier, rows, z, 12)
+    # the nearest point of {a_i . z >= 1}: the vertex or edge found by scanning all active sets
+    best = min(
+        np.linalg.norm(np.linalg.pinv(normals[list(some)]) @ np.ones(len(some)))
+        for some in [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+        if (normals @ (np.linalg.pinv(normals[list(some)]) @ np.ones(len(some))) >= 1 - 1e-6).all()
+    )
+    assert best <= np.linalg.norm(polished) <= 1.002 * best

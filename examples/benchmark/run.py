@@ -1,32 +1,53 @@
-"""Distances and costs of robustcheck beside those that other attacks found for the same images.
+"""Robustcheck and its peers on the same images: how short are the distortions, and what do they cost?
 
-    python examples/benchmark/run.py --models DIR --reference DIR --mnist mnist.npz --cifar10 images.npz
+    pip install ".[bench]"
+    python examples/benchmark/run.py --mnist mnist.npz [--models DIR --reference DIR --cifar10 images.npz]
 
-For each ``NAME.npz`` in the reference folder, which holds ``index`` (which images) and an array of L2
-distances for each attack, it attacks ``NAME.keras`` of the models at each budget and prints a table. A name
-begins with its data set. Results are kept in ``--out``, one file a (model, budget), so that a run that was
-stopped goes on. The README beside this file has the results of a full run.
+Runs robustcheck at each budget and each peer on three softmax regressions, which it trains and whose exact
+distances are known, and on the models for which ``--reference`` holds ``NAME.npz``: ``index`` (which images)
+and an array of L2 distances for each attack that was run elsewhere. Results are kept in ``--out``, one file a
+(model, attack), so that a run that was stopped goes on. The README beside this file has those of a full run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from peers import PEERS, CountedModel
 from rich.console import Console
 from rich.table import Table
+from subjects import Subject, regressions, shared
 
 import robustcheck as rc
 
 BUDGETS = (30, 100, 300, 1000)
+PACKAGES = ("robustcheck-keras", "tensorflow", "keras", "tensorflow-probability", "numpy", "foolbox",
+            "adversarial-robustness-toolbox")  # fmt: skip
+# gradients a sample of the stored attacks, as far as they are known (SuperDeepFool: 20 to 30, with exceptions)
+STORED_GRADIENTS = {
+    "foolbox.DeepFool50": None,
+    "foolbox.DDN100": 101,
+    "foolbox.DDN1000": 1001,
+    "adv-lib.FAB100": 900,
+    "adv-lib.FABT100x3": 300,
+    "adv-lib.ALMA1000": 1000,
+    "adv-lib.SDF": 30,
+    "adv-lib.PDGD1000": 1000,
+}
+EXACT = "exact"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """L2 distances of one attack on one model, ``[n]``, infinite where none was found."""
+    """L2 distances of one attack on one model, ``[n]``, infinite where none was found; costs a sample."""
 
     attack: str
     l2: np.ndarray
@@ -34,55 +55,80 @@ class Outcome:
     forwards: float | None = None
     seconds: float | None = None
 
+    @property
+    def ours(self) -> bool:
+        """Whether robustcheck found them."""
+        return self.attack.startswith("robustcheck")
 
-def images(name: str, mnist: Path, cifar10: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The images that a reference's ``index`` counts, and their labels."""
-    if name.startswith("mnist"):
-        with np.load(mnist) as stored:
-            return stored["x_test"], stored["y_test"]
-    with np.load(cifar10) as stored:
-        parts = ("sdp200", "first100")
-        return tuple(np.concatenate([stored[f"{part}_{axis}"] for part in parts]) for axis in "xy")
+    @property
+    def mean_median(self) -> tuple[float, float]:
+        """Over the samples found."""
+        there = self.l2[np.isfinite(self.l2)]
+        return float(there.mean()), float(np.median(there))
 
 
-def measure(model: Path, x: np.ndarray, y: np.ndarray, budget: int, kept: Path) -> Outcome:
-    """Search at one budget, or read what an earlier run found."""
-    attack = f"robustcheck {budget}"
-    if not kept.exists():
-        from keras.saving import load_model
-
-        classifier = rc.wrap(load_model(model, compile=False))
-        begun = time.perf_counter()
-        result = rc.minimal_distortion(classifier, x, y, options=rc.SearchOptions(budget=budget))
+def attack(subject: Subject, name: str) -> Outcome:
+    """Run one attack and check what it claims with the plain model."""
+    model = subject.load()
+    begun = time.perf_counter()
+    if name in PEERS:
+        counted = CountedModel(model)
+        examples = PEERS[name](counted, subject.x, subject.y)
         seconds = time.perf_counter() - begun
-        np.savez(
-            kept,
-            l2=result.l2,
-            gradients=result.gradient_evaluations.mean(),
-            forwards=result.forward_evaluations.mean(),
-            seconds=seconds,
-        )
-    with np.load(kept) as stored:
-        costs = {name: float(stored[name]) for name in ("gradients", "forwards", "seconds")}
-        return Outcome(attack=attack, l2=stored["l2"], **costs)
+        gradients, forwards = (int(one) / len(subject.x) for one in (counted.gradients, counted.forwards))
+    else:
+        options = rc.SearchOptions(budget=int(name.split()[1]))
+        result = rc.minimal_distortion(rc.wrap(model), subject.x, subject.y, options=options)
+        seconds = time.perf_counter() - begun
+        examples = result.adversarial
+        gradients, forwards = result.gradient_evaluations.mean(), result.forward_evaluations.mean()
+    return Outcome(
+        attack=name, l2=checked(model, subject, examples), gradients=gradients, forwards=forwards,
+        seconds=seconds,
+    )  # fmt: skip
 
 
-def table(name: str, outcomes: list[Outcome], peers: list[Outcome]) -> Table:
+def checked(model: object, subject: Subject, examples: np.ndarray) -> np.ndarray:
+    """L2 distances ``[n]`` of examples in the box that the plain model misclassifies; else infinite."""
+    there = np.isfinite(examples).reshape(len(examples), -1).all(axis=1)
+    inside = np.clip(np.where(np.isfinite(examples), examples, 0), 0, 1).astype(np.float32)
+    wrong = model.predict(inside, verbose=0).argmax(axis=1) != subject.y
+    away = (inside.astype(np.float64) - subject.x).reshape(len(inside), -1)
+    return np.where(there & wrong, np.linalg.norm(away, axis=1), np.inf)
+
+
+def kept(subject: Subject, name: str, folder: Path) -> Outcome:
+    """The outcome of an attack, from the file of an earlier run if there is one."""
+    path = folder / f"{subject.name}-{len(subject.x)}" / f"{name}.npz"
+    if not path.exists():
+        done = attack(subject, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        costs = {"gradients": done.gradients, "forwards": done.forwards, "seconds": done.seconds}
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, l2=done.l2, **costs)
+        partial.replace(path)
+    with np.load(path) as stored:
+        costs = {cost: float(stored[cost]) for cost in ("gradients", "forwards", "seconds")}
+        return Outcome(attack=name, l2=stored["l2"], **costs)
+
+
+def table(name: str, outcomes: list[Outcome]) -> Table:
     """A row an attack; ratios are to the nearest that any peer found for the same image."""
-    best = np.min([peer.l2 for peer in peers], axis=0)
-    made = Table(title=name, title_justify="left")
+    known = [one for one in outcomes if one.attack == EXACT]
+    best = np.min([one.l2 for one in known or outcomes if not one.ours], axis=0)
+    title = f"{name}, {len(best)} images" + (", ratios to the exact distance" if known else "")
+    made = Table(title=title, title_justify="left")
     costs = ("gradients", "forwards", "s")
     for column in ("attack", "found", "mean", "median", *costs, "p5", "p50", "p95", "geom.", "<= 1.01"):
         made.add_column(column, justify="left" if column == "attack" else "right")
-    for one in [*peers, *outcomes]:
+    for one in outcomes:
         found = np.isfinite(one.l2)
         ratio = one.l2[found] / best[found]
         spent = (one.gradients, one.forwards, one.seconds)
         made.add_row(
             one.attack,
             f"{found.mean():.0%}",
-            f"{one.l2[found].mean():.4f}",
-            f"{np.median(one.l2[found]):.4f}",
+            *(f"{value:.4f}" for value in one.mean_median),
             *("-" if cost is None else f"{cost:.0f}" for cost in spent),
             *(f"{np.quantile(ratio, q):.3f}" for q in (0.05, 0.5, 0.95)),
             f"{np.exp(np.log(ratio).mean()):.4f}",
@@ -91,35 +137,70 @@ def table(name: str, outcomes: list[Outcome], peers: list[Outcome]) -> Table:
     return made
 
 
+def frontier(outcomes: list[Outcome]) -> Iterator[str]:
+    """For each budget of ours: the best single peer for as many gradients, and all Foolbox and ART attacks."""
+    peers = [one for one in outcomes if not one.ours and one.attack != EXACT]
+    libraries = [one.l2 for one in peers if one.attack.startswith(("foolbox", "art"))]
+    for one in (one for one in outcomes if one.ours):
+        budget = int(one.attack.split()[1])
+        mean, median = one.mean_median
+        line = f"{one.attack:17s} {mean:.4f} / {median:.4f}"
+        # one gradient more than the budget is still that budget: DDN 100 takes 101
+        affordable = [
+            peer for peer in peers if peer.gradients is not None and peer.gradients <= 1.01 * budget + 1
+            and np.isfinite(peer.l2).mean() >= 0.9
+        ]  # fmt: skip
+        for label, position in (("mean", 0), ("median", 1)):
+            if affordable:
+                rival = min(affordable, key=lambda peer: peer.mean_median[position])
+                line += f"; least {label} {rival.mean_median[position]:.4f} ({rival.attack})"
+        if libraries:
+            ratio = one.l2 / np.min(libraries, axis=0)
+            line += f"; over the best of Foolbox and ART {np.exp(np.log(ratio).mean()):.4f}"
+        yield line
+
+
 def main() -> None:
     """Run what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    for flag in ("models", "reference", "mnist", "cifar10"):
-        parser.add_argument(f"--{flag}", type=Path, required=flag in ("models", "reference"))
-    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS)
+    parser.add_argument("--mnist", type=Path, required=True, help="x_train, y_train, x_test, y_test")
+    for flag in ("models", "reference", "cifar10"):
+        parser.add_argument(f"--{flag}", type=Path)
+    parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--only", nargs="*", help="models to run, by name; default: all")
     parser.add_argument("--limit", type=int, help="images a model at most")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    console = Console(width=130)
-    for reference in sorted(arguments.reference.glob("*.npz")):
-        name = reference.stem
-        with np.load(reference) as stored:
-            distances = {key: stored[key][: arguments.limit] for key in stored.files}
-        index = distances.pop("index")
-        x, y = images(name, arguments.mnist, arguments.cifar10)
-        outcomes = [
-            measure(
-                arguments.models / f"{name}.keras",
-                x[index],
-                y[index],
-                budget,
-                arguments.out / f"{name}-{budget}-{len(index)}.npz",
-            )
-            for budget in arguments.budgets
-        ]
-        peers = [Outcome(attack=attack, l2=l2) for attack, l2 in distances.items()]
-        console.print(table(name, outcomes, peers))
+    asked = parser.parse_args()
+    if asked.reference and not (asked.models and asked.cifar10):
+        parser.error("--reference needs --models and --cifar10")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    console = Console(width=130, highlight=False)
+    console.print(*machine(), sep="\n")
+    subjects = list(regressions(asked.mnist, asked.out, asked.limit))
+    if asked.reference:
+        subjects += shared(asked.models, asked.reference, asked.mnist, asked.cifar10, asked.limit)
+    for subject in subjects:
+        if asked.only and subject.name not in asked.only:
+            continue
+        stored = [
+            Outcome(attack=f"{name}, stored" if name != EXACT else name, l2=l2,
+                    gradients=STORED_GRADIENTS.get(name))
+            for name, l2 in subject.known.items()
+        ]  # fmt: skip
+        names = (*asked.peers, *(f"robustcheck {budget}" for budget in asked.budgets))
+        outcomes = stored + [kept(subject, name, asked.out) for name in names]
+        console.print(table(subject.name, outcomes), *frontier(outcomes), "", sep="\n", soft_wrap=True)
+
+
+def machine() -> Iterator[str]:
+    """What the figures depend on."""
+    yield f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    for package in PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            yield f"{package}: not installed"
 
 
 if __name__ == "__main__":

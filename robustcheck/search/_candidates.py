@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
@@ -21,18 +20,16 @@ MOST_LINEARISED = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """``R`` rows, each a sample and a class to reach; sorted by sample.
+    """``P`` classes for each of ``B`` samples, the most promising first.
 
     Attributes:
-        sample: row of the problem, ``[R]``.
-        target: class to reach, ``[R]``.
-        start: nearest point of the box on the other side of the linearised boundary, ``[R, D]``.
-        distance: its distance, ``[R]``; a guess of the scale of the problem, always positive.
-        gap: ``Z_label - Z_target`` at the sample, ``[R]``, positive.
+        target: class to reach, ``[B, P]``.
+        start: nearest point of the box on the other side of the linearised boundary, ``[B, P, D]``.
+        distance: its distance, ``[B, P]``; a guess of the scale of the problem, always positive.
+        gap: ``Z_label - Z_target`` at the sample, ``[B, P]``, positive.
         gradient_evaluations, forward_evaluations: spent on each sample.
     """
 
-    sample: NDArray[np.int64]
     target: Ints
     start: Floats
     distance: Floats
@@ -41,8 +38,8 @@ class Candidates:
     forward_evaluations: int
 
 
-def choose(classifier: Classifier, problem: Problem, count: int) -> Candidates:
-    """The ``count`` most promising classes of each sample (targeted samples: their target).
+def choose(classifier: Classifier, problem: Problem) -> Candidates:
+    """The classes of each sample by their linearised distance (targeted samples: their target).
 
     The gradient of ``Z_label - Z_t`` at the sample gives a half-space for each class t; the distance to
     it within the box is exact (:func:`robustcheck.numerics.nearest_in_half_space`). Of more than 10
@@ -53,18 +50,17 @@ def choose(classifier: Classifier, problem: Problem, count: int) -> Candidates:
     pool = _pool(logits, problem)
     looked_at = [linearise(*_inputs(problem, pool[:, column])) for column in range(pool.shape[1])]
     distance = np.stack([part[1].numpy() for part in looked_at], axis=1)
-    kept = np.argsort(distance, axis=1, kind="stable")[:, :count]
+    order = np.argsort(distance, axis=1, kind="stable")
     rows = np.arange(len(pool))[:, None]
     points = np.stack([part[0].numpy() for part in looked_at], axis=1)
-    target = pool[rows, kept]
+    target = pool[rows, order]
     gap = np.take_along_axis(logits, problem.label[:, None], axis=1) - logits[rows, target]
     floor = 1e-6 * np.abs(logits).max(axis=1, keepdims=True) + np.finfo(np.float32).tiny
     return Candidates(
-        sample=np.repeat(np.arange(len(pool)), kept.shape[1]),
-        target=target.reshape(-1),
-        start=points[rows, kept].reshape(-1, problem.rows.shape[1]),
-        distance=distance[rows, kept].reshape(-1),
-        gap=np.maximum(gap, floor).reshape(-1),
+        target=target,
+        start=points[rows, order],
+        distance=distance[rows, order],
+        gap=np.maximum(gap, floor),
         gradient_evaluations=pool.shape[1],
         forward_evaluations=1,
     )

@@ -22,8 +22,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from numpy.typing import NDArray
 
-from robustcheck.numerics import traced
-
 Tensor = Any
 Floats = NDArray[np.float32]
 # (points [M, D], which rows they are [M]) -> (values [M], gradients [M, D])
@@ -67,9 +65,7 @@ def minimize(
     evaluator = _Evaluator(objective, most, np.zeros(len(start), np.int64))
     _running[token] = evaluator
     try:
-        position = _traced(history)(
-            tf.constant(start), tf.constant(token, tf.int64), iterations, line_search
-        ).numpy()
+        position = _compiled(history)(start, token, iterations, line_search)
     except tf.errors.OpError as error:
         # what went wrong in the objective says more than the graph that it went through
         raise evaluator.failures[0] if evaluator.failures else error from None
@@ -117,12 +113,19 @@ def _evaluate(token: Tensor, points: Tensor) -> tuple[Floats, Floats]:
 
 
 @cache
-def _traced(history: int) -> Any:
-    scalar = tf.TensorSpec([], tf.int32)
-    signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([], tf.int64), scalar, scalar]
+def _compiled(history: int) -> Callable[[Floats, int, int, int], Floats]:
+    """tfp's optimiser as a function of (start, token, iterations, line search).
 
-    @traced(*signature)
-    def run(start: Tensor, token: Tensor, iterations: Tensor, line_search: Tensor) -> Tensor:
+    It runs in a session with a thread of its own: a callback holds its thread while the model runs, and if
+    that were one of the threads that the model needs (a machine with one core has one), both would wait for
+    ever.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        start = tf.compat.v1.placeholder(tf.float32, [None, None])
+        token = tf.compat.v1.placeholder(tf.int64, [])
+        iterations, line_search = (tf.compat.v1.placeholder(tf.int32, []) for _ in range(2))
+
         def value_and_gradient(points: Tensor) -> tuple[Tensor, Tensor]:
             value, gradient = tf.py_function(_evaluate, (token, points), (start.dtype, start.dtype))
             return tf.ensure_shape(value, [None]), tf.ensure_shape(gradient, [None, None])
@@ -137,6 +140,9 @@ def _traced(history: int) -> Any:
             max_iterations=iterations,
             max_line_search_iterations=line_search,
         )
-        return result.position
-
+    threads = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=1, use_per_session_threads=True)
+    session = tf.compat.v1.Session(graph=graph, config=threads)
+    run: Callable[[Floats, int, int, int], Floats] = session.make_callable(
+        result.position, [start, token, iterations, line_search]
+    )
     return run

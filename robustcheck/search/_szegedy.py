@@ -61,15 +61,17 @@ def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOpti
     """Nearest misclassified points of one batch by the penalty method."""
     # a small budget is spent on fewer classes rather than on no round
     affordable = max(1, (options.evaluations - MOST_LINEARISED) // _ROUND_MOST)
-    candidates = choose(classifier, problem, min(options.candidates, affordable))
-    per_sample = len(candidates.sample) // len(problem.rows)
-    rows = Rows.of(problem, candidates.sample, candidates.target)
-    gap = candidates.gap
+    candidates = choose(classifier, problem)
+    per_sample = min(options.candidates, affordable, candidates.target.shape[1])
+    sample = np.repeat(np.arange(len(problem.rows)), per_sample)
+    rows = Rows.of(problem, sample, candidates.target[:, :per_sample].reshape(-1))
+    unit, gap = candidates.distance[:, :per_sample].reshape(-1), candidates.gap[:, :per_sample].reshape(-1)
+    start = candidates.start[:, :per_sample].reshape(len(sample), -1)
     sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
-    penalty = _Penalty(unit=candidates.distance, gap=gap, sharpness=sharpness)
+    penalty = _Penalty(unit=unit, gap=gap, sharpness=sharpness)
     left = options.evaluations - candidates.gradient_evaluations
     rounds = int(np.clip(left // (per_sample * _ROUND_MOST), 1, _MOST_ROUNDS))
-    search_c = partial(_search_c, classifier, rows, penalty, candidates.start, options)
+    search_c = partial(_search_c, classifier, rows, penalty, start, options)
     nearest, gradients, forwards = search_c(rounds, problem.on_share)
 
     shape = (len(problem.rows), per_sample)

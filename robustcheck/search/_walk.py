@@ -25,13 +25,13 @@ _OVERSHOOT = 1.05
 _DRAWN_BACK = 0.9
 
 
-def walk(classifier: Classifier, rows: Rows, start: Floats, steps: int) -> Floats:
-    """The nearest misclassified points seen on the way ``[R, D]``, NaN where there was none."""
+def walk(classifier: Classifier, rows: Rows, start: Floats, steps: int) -> tuple[Floats, Floats]:
+    """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
     graph = classifier.traced("walk", lambda: _trace_walk(classifier))
-    nearest: Floats = graph(
+    nearest, ended = graph(
         start, rows.x, rows.lower, rows.upper, rows.label, rows.target, rows.wanted, *rows.lead, steps
-    ).numpy()
-    return nearest
+    )
+    return nearest.numpy(), ended.numpy()
 
 
 def constraint(
@@ -62,7 +62,7 @@ def _trace_walk(classifier: Classifier) -> Any:
     def graph(
         start: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, target: Tensor, wanted: Tensor,
         relative: Tensor, absolute: Tensor, steps: Tensor,
-    ) -> Tensor:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         margin = beyond(classifier, label, wanted, relative, absolute)
 
         def step(
@@ -89,7 +89,7 @@ def _trace_walk(classifier: Classifier) -> Any:
         nothing = tf.fill(tf.shape(start), tf.constant(float("nan")))
         infinite = tf.fill(tf.shape(label), tf.constant(float("inf")))
         state = (tf.constant(0), start, nothing, infinite)
-        _, _, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
-        return nearest
+        _, ended, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
+        return nearest, ended
 
     return graph

@@ -1,0 +1,96 @@
+"""Attacks of Foolbox and ART, each a function ``(model, x, y) -> examples``, and what they spend.
+
+An attack is called with a function from ``[B, ...]`` to logits, so that every forward and backward pass of a
+row is counted alike, whatever the library does with the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Tensor = Any
+Attack = Callable[["CountedModel", np.ndarray, np.ndarray], np.ndarray]
+
+
+class CountedModel:
+    """A Keras model as a traced function to its logits that counts the rows it is asked for."""
+
+    def __init__(self, model: Any) -> None:
+        self.classes = model.output_shape[-1]
+        # variables: some libraries trace what they are given
+        self.gradients, self.forwards = (tf.Variable(0, dtype=tf.int64, trainable=False) for _ in range(2))
+        self._logits = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+
+        @tf.custom_gradient
+        def counted(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            def backward(upstream: Tensor) -> Tensor:
+                self.gradients.assign_add(tf.shape(upstream, tf.int64)[0])
+                return upstream
+
+            return tf.identity(x), backward
+
+        self._counted = counted
+
+    def __call__(self, x: Tensor, training: bool = False) -> Tensor:
+        """Logits of ``x``; libraries may pass ``training``, which is never wanted here."""
+        assert not training
+        self.forwards.assign_add(tf.shape(x, tf.int64)[0])
+        return self._logits(self._counted(tf.convert_to_tensor(x)))
+
+
+@dataclass(frozen=True)
+class Foolbox:
+    """A minimising attack of Foolbox 3, untargeted."""
+
+    attack: str
+    options: dict[str, Any]
+
+    def __call__(self, model: CountedModel, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Examples for ``x``, or what Foolbox returned in their place."""
+        import foolbox
+
+        wrapped = foolbox.TensorFlowModel(model, bounds=(0, 1))
+        attack = getattr(foolbox.attacks, self.attack)(**self.options)
+        images, labels = tf.constant(x), tf.constant(y.astype(np.int64))
+        _, examples, _ = attack(wrapped, images, labels, epsilons=None)
+        return examples.numpy()
+
+
+@dataclass(frozen=True)
+class Art:
+    """An attack of the Adversarial Robustness Toolbox, untargeted."""
+
+    attack: str
+    options: dict[str, Any]
+
+    def __call__(self, model: CountedModel, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Examples for ``x``, or what ART returned in their place."""
+        from art.attacks import evasion
+        from art.estimators.classification import TensorFlowV2Classifier
+
+        classifier = TensorFlowV2Classifier(
+            model=model,
+            nb_classes=model.classes,
+            input_shape=x.shape[1:],
+            loss_object=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            clip_values=(0.0, 1.0),
+        )
+        attack = getattr(evasion, self.attack)(classifier, batch_size=len(x), verbose=False, **self.options)
+        return attack.generate(x, np.eye(model.classes, dtype=np.float32)[y])
+
+
+PEERS: dict[str, Attack] = {
+    "foolbox DeepFool": Foolbox("L2DeepFoolAttack", {"steps": 50}),
+    "foolbox DDN 100": Foolbox("DDNAttack", {"steps": 100}),
+    "foolbox DDN 1000": Foolbox("DDNAttack", {"steps": 1000}),
+    "foolbox FMN 1000": Foolbox("L2FMNAttack", {"steps": 1000}),
+    "art DeepFool": Art("DeepFool", {"max_iter": 50}),
+    "art C&W 10x10": Art("CarliniL2Method", {"binary_search_steps": 10, "max_iter": 10}),
+    "foolbox BB 1000": Foolbox("L2BrendelBethgeAttack", {"steps": 1000}),
+    "foolbox C&W 9x1000": Foolbox("L2CarliniWagnerAttack", {"binary_search_steps": 9, "steps": 1000}),
+}

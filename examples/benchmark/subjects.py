@@ -1,0 +1,120 @@
+"""The models of the benchmark and their images: those of other people, and softmax regressions trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# weight decay of the softmax regressions, lambda * sum w^2 / units, as in table 1 of Szegedy et al. 2013
+DECAYS = ("1e-4", "1e-2", "1")
+REGRESSION_IMAGES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model and its images.
+
+    Attributes:
+        name: of the model.
+        path: its file.
+        x, y: correctly classified images ``[n, ...]`` in [0, 1] and their classes ``[n]``.
+        known: L2 distances ``[n]`` by the name of what found them.
+    """
+
+    name: str
+    path: Path
+    x: np.ndarray
+    y: np.ndarray
+    known: dict[str, np.ndarray]
+
+    def load(self) -> Any:
+        """The Keras model."""
+        from keras.saving import load_model
+
+        return load_model(self.path, compile=False)
+
+
+def shared(models: Path, reference: Path, mnist: Path, cifar10: Path, limit: int | None) -> Iterator[Subject]:
+    """A subject for each ``NAME.npz`` of stored distances; ``NAME`` begins with its data set."""
+    for stored in sorted(reference.glob("*.npz")):
+        with np.load(stored) as archive:
+            known = {key: archive[key][:limit] for key in archive.files}
+        index = known.pop("index")
+        x, y = _mnist(mnist) if stored.stem.startswith("mnist") else _cifar10(cifar10)
+        yield Subject(
+            name=stored.stem, path=models / f"{stored.stem}.keras", x=x[index], y=y[index], known=known
+        )
+
+
+def regressions(mnist: Path, folder: Path, limit: int | None) -> Iterator[Subject]:
+    """Softmax regressions on MNIST, with the exact distances of the first test images they get right."""
+    for decay in DECAYS:
+        path = folder / f"softmax_regression_{decay}.keras"
+        if not path.exists():
+            _train_regression(mnist, float(decay), path)
+        x, y = _mnist(mnist)
+        x, y = x[:REGRESSION_IMAGES][:limit], y[:REGRESSION_IMAGES][:limit]
+        subject = Subject(name=path.stem, path=path, x=x, y=y, known={})
+        weights, bias = subject.load().get_weights()
+        right = (x.reshape(len(x), -1) @ weights + bias).argmax(axis=1) == y
+        exact = np.array([_linear_distance(weights, bias, *pair) for pair in zip(x[right], y[right])])
+        yield Subject(name=path.stem, path=path, x=x[right], y=y[right], known={"exact": exact})
+
+
+def _mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(path) as stored:
+        x = stored["x_test"]
+        scale = 255.0 if x.dtype == np.uint8 else 1.0
+        return (x[..., None] / scale).astype(np.float32), stored["y_test"].astype(np.int64)
+
+
+def _cifar10(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    parts = ("sdp200", "first100")
+    with np.load(path) as stored:
+        x, y = (np.concatenate([stored[f"{part}_{axis}"] for part in parts]) for axis in "xy")
+    return (x / 255.0).astype(np.float32), y.reshape(-1).astype(np.int64)
+
+
+def _train_regression(mnist: Path, decay: float, path: Path) -> None:
+    import keras
+
+    with np.load(mnist) as stored:
+        x, y = stored["x_train"][..., None] / np.float32(255), stored["y_train"]
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    penalty = keras.regularizers.l2(decay / 10)
+    model = keras.Sequential(
+        [keras.Input(x.shape[1:]), layers.Flatten(), layers.Dense(10, kernel_regularizer=penalty)]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, 2400)), loss)
+    model.fit(x, y, batch_size=256, epochs=10, verbose=0)
+    model.save(path)
+
+
+def _linear_distance(weights: np.ndarray, bias: np.ndarray, x: np.ndarray, label: int) -> float:
+    """Exact distance in float64: the nearest of the half-spaces ``w_t . z + b_t >= w_y . z + b_y``.
+
+    The nearest point of one is ``clip(x - s a)`` at the least s that reaches it, found by bisection for all
+    classes at once.
+    """
+    w, start = weights.astype(np.float64), x.reshape(-1).astype(np.float64)
+    others = np.delete(np.arange(w.shape[1]), label)
+    normal = (w[:, [label]] - w[:, others]).T
+    offset = bias[label].astype(np.float64) - bias[others]
+
+    def at(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        z = np.clip(start - s[:, None] * normal, 0, 1)
+        return z, np.sum(normal * z, axis=1) + offset
+
+    low, high = np.zeros(len(others)), np.full(len(others), 1e6)
+    reached = at(high)[1] <= 0
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        far = at(middle)[1] > 0
+        low, high = np.where(far, middle, low), np.where(far, high, middle)
+    return float(np.min(np.where(reached, np.linalg.norm(at(high)[0] - start, axis=1), np.inf)))

@@ -1,0 +1,112 @@
+"""What the search of a batch knows so far: the nearest misclassified points, and what was spent."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.config import SearchOptions
+from robustcheck.models import Classifier, logits_of
+from robustcheck.search._polish import polish
+from robustcheck.search._problem import Floats, Ints, Problem
+from robustcheck.search._refine import Round, refine
+from robustcheck.search._rows import Rows, to_boundary
+from robustcheck.search._walk import walk
+
+Positions = NDArray[np.int64]
+
+# starts whose distances differ by less than this agree
+_AGREE = 1.01
+
+
+class Known:
+    """One batch under way. Arrays are by sample, ``[B]`` or ``[B, D]``; ``at`` picks samples.
+
+    Whatever a move comes upon is brought to the decision boundary, and the nearest point is kept.
+    """
+
+    def __init__(self, classifier: Classifier, problem: Problem, options: SearchOptions) -> None:
+        count = len(problem.rows)
+        self.classifier = classifier
+        self.problem = problem
+        self.options = options
+        self.nearest = np.full_like(problem.rows, np.nan)
+        self.shortest = np.full(count, np.inf)
+        self.target = np.zeros(count, np.int32)
+        self.starts: list[NDArray[np.float64]] = []
+        self.gradients, self.forwards = np.zeros((2, count), np.int64)
+
+    def rows(self, at: Positions, target: Ints) -> Rows:
+        """A row for each of the samples, heading for these classes."""
+        return Rows.of(self.problem, at, target)
+
+    def agreed(self) -> NDArray[np.int64]:
+        """How many starts ended within 1 % of the nearest, ``[B]``."""
+        close = [np.isfinite(one) & (one <= _AGREE * self.shortest) for one in self.starts]
+        return np.sum(close, axis=0, dtype=np.int64) if close else np.zeros(len(self.shortest), np.int64)
+
+    def start(
+        self, at: Positions, rows: Rows, z: Floats, steps: int, *, polished: int, near: float
+    ) -> tuple[Floats, NDArray[np.float64]]:
+        """Walk from ``z``, and polish what came near to the best: where the walk ended, how near it came."""
+        walked, ended = walk(self.classifier, rows, z, steps)
+        self.spend(at, steps, steps)
+        point, distance = self.settle(at, rows, walked)
+        worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
+        if polished and len(worth):
+            moved = self._polished(at[worth], rows.take(worth), point[worth], polished)
+            distance[worth] = np.minimum(distance[worth], moved)
+        self.starts.append(np.full(len(self.shortest), np.inf))
+        self.starts[-1][at] = distance
+        return ended, distance
+
+    def polish_nearest(self, steps: int, at: Positions) -> None:
+        """Cutting planes from the nearest points."""
+        at = at[np.isfinite(self.shortest[at])]
+        if len(at):
+            self._polished(at, self.rows(at, self.target[at]), self.nearest[at], steps)
+
+    def refine_nearest(self, settings: Round, at: Positions) -> None:
+        """A round of L-BFGS from the nearest points."""
+        at = at[np.isfinite(self.shortest[at])]
+        if len(at):
+            rows = self.rows(at, self.target[at])
+            moved, spent = refine(self.classifier, rows, self.nearest[at], settings, self.options.history)
+            self.spend(at, spent, 0)
+            self.settle(at, rows, moved)
+
+    def settle(self, at: Positions, rows: Rows, z: Floats) -> tuple[Floats, NDArray[np.float64]]:
+        """Bring points to the boundary and keep the nearest; the points and their distances."""
+        point, found = self.boundary(at, rows, z)
+        distance = np.where(found, rows.distance(point), np.inf)
+        nearer = distance < self.shortest[at]
+        chosen = at[nearer]
+        self.nearest[chosen], self.shortest[chosen] = point[nearer], distance[nearer]
+        self.target[chosen] = rows.target[nearer]
+        return point, distance
+
+    def boundary(self, at: Positions, rows: Rows, z: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """The boundary on the rays through points, and where there is one."""
+        usable: NDArray[np.bool_] = np.asarray(np.isfinite(z).all(axis=1))
+        found, point, asked = to_boundary(
+            self.classifier, rows, np.where(usable[:, None], z, rows.x), self.options.tolerance
+        )
+        self.spend(at, 0, asked)
+        return point, found & usable
+
+    def leading_class(self, at: Positions, z: Floats) -> Ints:
+        """The class wanted, else the one that leads at ``z`` beside the label, ``[R]``."""
+        logits = logits_of(self.classifier, z)
+        self.spend(at, 0, 1)
+        np.put_along_axis(logits, self.problem.label[at][:, None], -np.inf, axis=1)
+        wanted = self.problem.target[at]
+        return np.where(wanted >= 0, wanted, logits.argmax(axis=1)).astype(np.int32)
+
+    def spend(self, at: Positions, gradients: int | NDArray[np.int64], forwards: int) -> None:
+        """Count evaluations of these samples."""
+        self.gradients[at] += gradients
+        self.forwards[at] += forwards
+
+    def _polished(self, at: Positions, rows: Rows, z: Floats, steps: int) -> NDArray[np.float64]:
+        self.spend(at, steps, steps)
+        return self.settle(at, rows, polish(self.classifier, rows, z, steps))[1]

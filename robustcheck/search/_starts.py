@@ -1,0 +1,47 @@
+"""Points to start from that the model's gradient at the sample does not lead to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.search._problem import Floats, Problem
+
+Positions = NDArray[np.int64]
+
+
+def other_side(problem: Problem, at: Positions, rank: int) -> tuple[NDArray[np.bool_], Floats]:
+    """Known samples of another class, the nearest of the ``rank``-th nearest class.
+
+    Returns:
+        Whether there is one ``[R]``, and the samples ``[R, D]``, elsewhere meaningless. Samples that must
+        reach one class have only that.
+    """
+    rows, bank = problem.rows[at], problem.others
+    classes, of_class = np.unique(bank.label, return_inverse=True)
+    if rank >= len(classes):
+        return np.zeros(len(at), bool), rows
+    label, wanted = problem.label[at][:, None], problem.target[at][:, None]
+    usable = np.where(wanted >= 0, bank.label == wanted, bank.label != label)
+    squares = np.sum(rows * rows, axis=1)[:, None] + np.sum(bank.rows * bank.rows, axis=1)
+    distance = np.where(usable, squares - 2.0 * rows @ bank.rows.T, np.inf)
+    by_class = np.stack([distance[:, of_class == one].min(axis=1) for one in range(len(classes))], axis=1)
+    chosen = np.argsort(by_class, axis=1, kind="stable")[:, rank]
+    distance = np.where(of_class == chosen[:, None], distance, np.inf)
+    other = bank.rows[distance.argmin(axis=1)]
+    found: NDArray[np.bool_] = np.asarray(np.isfinite(distance).any(axis=1))
+    # features that may not change keep the sample's values
+    return found, np.clip(other, problem.lower[at], problem.upper[at])
+
+
+def hop(
+    problem: Problem, at: Positions, base: Floats, length: NDArray[np.float64], *, seed: tuple[int, int]
+) -> Floats:
+    """Points that lie a random step of the given lengths ``[R]`` from ``base`` ``[R, D]``, in the box.
+
+    The direction is the same for all samples, so that neither their order nor their batch matters.
+    """
+    direction = np.random.default_rng(seed).standard_normal(base.shape[1])
+    step = direction / np.linalg.norm(direction)
+    hopped = (base + length[:, None] * step).astype(np.float32)
+    return np.clip(hopped, problem.lower[at], problem.upper[at])
