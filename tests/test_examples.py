@@ -35,31 +35,30 @@ def test_train_demo_models(tmp_path: Path) -> None:
 
 
 def test_benchmark(tmp_path: Path) -> None:
-    """On a shipped model under an MNIST name, beside a made-up peer; the second run only reads."""
-    for folder in ("models", "reference"):
+    """A shipped model beside a made-up peer, and a regression; the second run only reads."""
+    for folder in ("models", "reference", "out"):
         (tmp_path / folder).mkdir()
     shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "models" / "mnist_like.keras")
     with np.load(assets.path(assets.DIGITS)) as stored:
-        np.savez(tmp_path / "mnist.npz", x_test=stored["x_test"] / 16.0, y_test=stored["y_test"])
+        x, y = stored["x_test"] / 16.0, stored["y_test"]
+    np.savez(tmp_path / "mnist.npz", x_test=x, y_test=y, x_train=(255 * x).astype(np.uint8), y_train=y)
     np.savez(
         tmp_path / "reference" / "mnist_like.npz", **{"index": np.arange(12), "peer.far": np.full(12, 9.0)}
     )
-    command = [sys.executable, str(EXAMPLES / "benchmark" / "run.py"), "--budgets", "30", "60"]
-    for flag, name in (
-        ("models", "models"),
-        ("reference", "reference"),
-        ("mnist", "mnist.npz"),
-        ("out", "out"),
-    ):
-        command += [f"--{flag}", str(tmp_path / name)]
+    command = [sys.executable, str(EXAMPLES / "benchmark" / "run.py"), "--budgets", "30", "60", "--peers"]
+    command += ["--limit", "40", "--only", "mnist_like", "softmax_regression_1"]
+    for flag in ("models", "reference", "out"):
+        command += [f"--{flag}", str(tmp_path / flag)]
+    for flag in ("mnist", "cifar10"):
+        command += [f"--{flag}", str(tmp_path / "mnist.npz")]
     tables = []
     for _ in range(2):
         ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
         assert ended.returncode == 0, ended.stderr
         tables.append(ended.stdout)
     assert tables[0] == tables[1]
-    assert "robustcheck 60" in tables[0]
-    assert "peer.far" in tables[0]
-    with np.load(tmp_path / "out" / "mnist_like-60-12.npz") as stored:
+    for text in ("robustcheck 60", "peer.far, stored", "ratios to the exact distance"):
+        assert text in tables[0]
+    with np.load(tmp_path / "out" / "mnist_like-12" / "robustcheck 60.npz") as stored:
         assert (stored["l2"] < 9).all()
         assert stored["gradients"] <= 60

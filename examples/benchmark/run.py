@@ -31,7 +31,7 @@ import robustcheck as rc
 BUDGETS = (30, 100, 300, 1000)
 PACKAGES = ("robustcheck-keras", "tensorflow", "keras", "tensorflow-probability", "numpy", "foolbox",
             "adversarial-robustness-toolbox")  # fmt: skip
-# gradients a sample of the stored attacks, as far as they are known (SuperDeepFool: 20 to 30, with exceptions)
+# gradients a sample of the stored attacks as far as they are known (SuperDeepFool: 20 to 30, bar exceptions)
 STORED_GRADIENTS = {
     "foolbox.DeepFool50": None,
     "foolbox.DDN100": 101,
@@ -93,7 +93,7 @@ def checked(model: object, subject: Subject, examples: np.ndarray) -> np.ndarray
     there = np.isfinite(examples).reshape(len(examples), -1).all(axis=1)
     inside = np.clip(np.where(np.isfinite(examples), examples, 0), 0, 1).astype(np.float32)
     wrong = model.predict(inside, verbose=0).argmax(axis=1) != subject.y
-    away = (inside.astype(np.float64) - subject.x).reshape(len(inside), -1)
+    away = (inside.astype(np.float64) - subject.x.reshape(inside.shape)).reshape(len(inside), -1)
     return np.where(there & wrong, np.linalg.norm(away, axis=1), np.inf)
 
 
@@ -138,7 +138,7 @@ def table(name: str, outcomes: list[Outcome]) -> Table:
 
 
 def frontier(outcomes: list[Outcome]) -> Iterator[str]:
-    """For each budget of ours: the best single peer for as many gradients, and all Foolbox and ART attacks."""
+    """For each budget of ours: the best single peer for as many gradients, and all of Foolbox and ART."""
     peers = [one for one in outcomes if not one.ours and one.attack != EXACT]
     libraries = [one.l2 for one in peers if one.attack.startswith(("foolbox", "art"))]
     for one in (one for one in outcomes if one.ours):
@@ -155,8 +155,10 @@ def frontier(outcomes: list[Outcome]) -> Iterator[str]:
                 rival = min(affordable, key=lambda peer: peer.mean_median[position])
                 line += f"; least {label} {rival.mean_median[position]:.4f} ({rival.attack})"
         if libraries:
-            ratio = one.l2 / np.min(libraries, axis=0)
-            line += f"; over the best of Foolbox and ART {np.exp(np.log(ratio).mean()):.4f}"
+            best = np.min(libraries, axis=0)
+            both = np.isfinite(best) & np.isfinite(one.l2)
+            ratio = np.exp(np.log(one.l2[both] / best[both]).mean())
+            line += f"; over the best of Foolbox and ART {ratio:.4f} ({both.sum()} images)"
         yield line
 
 
@@ -177,12 +179,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     console = Console(width=130, highlight=False)
     console.print(*machine(), sep="\n")
-    subjects = list(regressions(asked.mnist, asked.out, asked.limit))
-    if asked.reference:
-        subjects += shared(asked.models, asked.reference, asked.mnist, asked.cifar10, asked.limit)
-    for subject in subjects:
-        if asked.only and subject.name not in asked.only:
-            continue
+    for subject in subjects(asked):
         stored = [
             Outcome(attack=f"{name}, stored" if name != EXACT else name, l2=l2,
                     gradients=STORED_GRADIENTS.get(name))
@@ -191,6 +188,14 @@ def main() -> None:
         names = (*asked.peers, *(f"robustcheck {budget}" for budget in asked.budgets))
         outcomes = stored + [kept(subject, name, asked.out) for name in names]
         console.print(table(subject.name, outcomes), *frontier(outcomes), "", sep="\n", soft_wrap=True)
+
+
+def subjects(asked: argparse.Namespace) -> Iterator[Subject]:
+    """Those that are asked for."""
+    wanted = set(asked.only) if asked.only else None
+    yield from regressions(asked.mnist, asked.out, asked.limit, wanted)
+    if asked.reference:
+        yield from shared(asked.models, asked.reference, asked.mnist, asked.cifar10, asked.limit, wanted)
 
 
 def machine() -> Iterator[str]:

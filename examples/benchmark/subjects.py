@@ -1,4 +1,4 @@
-"""The models of the benchmark and their images: those of other people, and softmax regressions trained here."""
+"""The models of the benchmark and their images: other people's, and softmax regressions trained here."""
 
 from __future__ import annotations
 
@@ -38,9 +38,13 @@ class Subject:
         return load_model(self.path, compile=False)
 
 
-def shared(models: Path, reference: Path, mnist: Path, cifar10: Path, limit: int | None) -> Iterator[Subject]:
+def shared(
+    models: Path, reference: Path, mnist: Path, cifar10: Path, limit: int | None, only: set[str] | None = None
+) -> Iterator[Subject]:
     """A subject for each ``NAME.npz`` of stored distances; ``NAME`` begins with its data set."""
     for stored in sorted(reference.glob("*.npz")):
+        if only and stored.stem not in only:
+            continue
         with np.load(stored) as archive:
             known = {key: archive[key][:limit] for key in archive.files}
         index = known.pop("index")
@@ -50,10 +54,14 @@ def shared(models: Path, reference: Path, mnist: Path, cifar10: Path, limit: int
         )
 
 
-def regressions(mnist: Path, folder: Path, limit: int | None) -> Iterator[Subject]:
+def regressions(
+    mnist: Path, folder: Path, limit: int | None, only: set[str] | None = None
+) -> Iterator[Subject]:
     """Softmax regressions on MNIST, with the exact distances of the first test images they get right."""
     for decay in DECAYS:
         path = folder / f"softmax_regression_{decay}.keras"
+        if only and path.stem not in only:
+            continue
         if not path.exists():
             _train_regression(mnist, float(decay), path)
         x, y = _mnist(mnist)
@@ -61,7 +69,9 @@ def regressions(mnist: Path, folder: Path, limit: int | None) -> Iterator[Subjec
         subject = Subject(name=path.stem, path=path, x=x, y=y, known={})
         weights, bias = subject.load().get_weights()
         right = (x.reshape(len(x), -1) @ weights + bias).argmax(axis=1) == y
-        exact = np.array([_linear_distance(weights, bias, *pair) for pair in zip(x[right], y[right])])
+        exact = np.array(
+            [_linear_distance(weights, bias, *pair) for pair in zip(x[right], y[right], strict=True)]
+        )
         yield Subject(name=path.stem, path=path, x=x[right], y=y[right], known={"exact": exact})
 
 

@@ -9,7 +9,8 @@ Every sample goes through one fixed sequence of stages:
 3. start from the misclassified side: come from the nearest known sample of another class back to the
    boundary, and walk;
 4. refine the nearest point with L-BFGS (:mod:`robustcheck.search._refine`);
-5. go on with the walks of 2 where they ended;
+5. where 3 and 4 found something much nearer, so that the short walks of 2 cannot be relied on: go on with
+   them where they ended (other samples do so later);
 6. again and again: hop, that is leave the nearest point by a random step of about its distance and walk
    towards the class that leads there; start from the misclassified side, from the nearest sample of the next
    class; walk towards the next class by linearised distance; refine with L-BFGS.
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
@@ -38,11 +40,15 @@ from robustcheck.search._refine import Round
 from robustcheck.search._starts import hop, other_side
 
 # steps of walks: to the nearest class, to the others, where they go on, from the other side, after a hop
-_FIRST_WALK, _WALK, _WALK_ON, _OTHER_WALK, _HOP_WALK = 20, 10, 40, 30, 12
+_FIRST_WALK, _WALK, _WALK_ON, _OTHER_WALK, _HOP_WALK = 20, 10, 40, 30, 16
 _POLISH = 8
 _ROUND = Round(iterations=6, most=24)
 # a start is polished if it came this near to the best one known
 _NEAR, _HOP_NEAR = 1.25, 1.05
+# a sample is hard if polishing and the other side brought it down to this share of what walks had found;
+# the walks of the others go on late, in this cycle
+_HARD = 0.9
+_EASY_WALK_ON = 1
 # lengths of the random steps, in shares of the nearest point's distance
 _HOPS = (0.6, 0.9, 1.2)
 
@@ -53,6 +59,7 @@ class _Stage:
 
     most: int
     run: Callable[[Positions], None]
+    only: NDArray[np.bool_] | None = None  # by sample, [B]; None = all
 
 
 def search_boundary(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
@@ -62,13 +69,15 @@ def search_boundary(classifier: Classifier, problem: Problem, options: SearchOpt
     active = np.arange(len(problem.rows))
     halfway, first_half = np.full(len(active), np.inf), np.ones(len(active), bool)
     for stage in _Schedule(known).stages():
-        past_half = first_half & (known.gradients + stage.most > budget // 2)
+        asked = np.ones(len(halfway), bool) if stage.only is None else stage.only
+        past_half = asked & first_half & (known.gradients + stage.most > budget // 2)
         halfway[past_half] = known.shortest[past_half]
         first_half &= ~past_half
-        active = active[known.gradients[active] + stage.most <= budget]
+        active = active[~asked[active] | (known.gradients[active] + stage.most <= budget)]
         if not len(active):
             break
-        stage.run(active)
+        if asked[active].any():
+            stage.run(active[asked[active]])
         problem.on_share(float(known.gradients.mean()) / budget)
     return Answer(
         point=known.nearest,
@@ -107,19 +116,23 @@ class _Schedule:
         for rank in first:
             steps = _WALK if rank else _FIRST_WALK
             yield _Stage(steps, partial(self._walk, rank, steps, 0))
+        walked = known.shortest.copy()
         yield _Stage(_POLISH, partial(known.polish_nearest, _POLISH))
         yield self._other_side(0, _WALK)
         yield _Stage(_ROUND.most, partial(known.refine_nearest, _ROUND))
+        hard = ~(known.shortest > _HARD * walked)
         for rank in first:
-            yield _Stage(_WALK_ON + _POLISH, partial(self._walk, rank, _WALK_ON, _POLISH))
+            yield self._walk_on(rank, hard)
         for cycle in itertools.count():
             for number, length in enumerate(_HOPS):
                 number += cycle * len(_HOPS)
                 yield _Stage(_HOP_WALK + _POLISH, partial(self._hop, number, length))
             yield self._other_side(1 + cycle, _OTHER_WALK)
-            rank = len(first) + cycle
-            if rank < len(self.paths):
-                yield _Stage(_WALK_ON + _POLISH, partial(self._walk, rank, _WALK_ON, _POLISH))
+            if cycle == _EASY_WALK_ON:
+                for rank in first:
+                    yield self._walk_on(rank, ~hard)
+            if len(first) + cycle < len(self.paths):
+                yield self._walk_on(len(first) + cycle, None)
             yield _Stage(_ROUND.most, partial(known.refine_nearest, _ROUND))
 
     def _look(self, rank: int, at: Positions) -> None:
@@ -130,6 +143,9 @@ class _Schedule:
         path = self.paths[rank]
         rows = self.known.rows(at, path.target[at])
         path.at[at], _ = self.known.start(at, rows, path.at[at], steps, polished=polished, near=_NEAR)
+
+    def _walk_on(self, rank: int, only: NDArray[np.bool_] | None) -> _Stage:
+        return _Stage(_WALK_ON + _POLISH, partial(self._walk, rank, _WALK_ON, _POLISH), only)
 
     def _other_side(self, rank: int, steps: int) -> _Stage:
         return _Stage(steps + _POLISH, partial(self._from_other_side, rank, steps))
