@@ -102,7 +102,7 @@ def test_softmax_and_logits_give_the_same(
     x = keras.Input((8, 8))
     model = digit_models[0]
     hidden = model.layers[-2](model.layers[-3](x))
-    bare = keras.Model(x, keras.layers.Dense(10)(hidden))
+    bare = keras.Model(x, keras.layers.Dense(10, name="bare")(hidden))
     bare.layers[-1].set_weights(model.layers[-1].get_weights())
     result = rc.minimal_distortion(rc.wrap(bare), pixels, digits[1])
     np.testing.assert_allclose(result.l2, dense_result.l2, rtol=0.01)
@@ -115,6 +115,42 @@ def test_distances_scale_with_the_box(
     in_pixels = keras.Model(x, digit_models[0](keras.layers.Rescaling(1 / 16)(x)))
     result = rc.minimal_distortion(rc.wrap(in_pixels, box=(0, 16)), digits[0].astype(float), digits[1])
     np.testing.assert_allclose(result.l2 / 16, dense_result.l2, rtol=0.01)
+
+
+def test_an_affine_change_of_the_data_range_scales_distances(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    x = keras.Input((8, 8))
+    signed = keras.Model(x, digit_models[0](keras.layers.Rescaling(0.5, offset=0.5)(x)))
+    classifier = rc.wrap(signed, box=(-1, 1))
+    stored = np.round(100 * pixels) + 50  # stored from 50 to 150, not on the grid that pixels were on
+    mapped = rc.minimal_distortion(classifier, stored, digits[1], data_range=(50, 150))
+    direct = rc.minimal_distortion(rc.wrap(digit_models[0]), np.round(100 * pixels) / 100, digits[1])
+    np.testing.assert_array_equal(mapped.status, direct.status)
+    np.testing.assert_allclose(mapped.l2 / 2, direct.l2, rtol=0.01)
+
+
+def test_float64_gives_the_same_to_half_a_percent(
+    digit_models: list[Any], dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    def in_double(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    model = keras.models.clone_model(digit_models[0], clone_function=in_double)
+    model.set_weights(digit_models[0].get_weights())
+    assert model.layers[-1].compute_dtype == "float64"
+    result = rc.minimal_distortion(rc.wrap(model), pixels, digits[1])
+    np.testing.assert_array_equal(result.status, dense_result.status)
+    np.testing.assert_allclose(result.l2, dense_result.l2, rtol=0.005)
+
+
+def test_every_graph_is_traced_once(digit_models: list[Any], pixels: np.ndarray, digits: Digits) -> None:
+    classifier = rc.wrap(digit_models[1])
+    for count in (3, 7, 12):
+        rc.minimal_distortion(classifier, pixels[:count], digits[1][:count])
+    graphs = {str(key): graph.experimental_get_tracing_count() for key, graph in classifier.traces.items()}
+    assert len(graphs) >= 5
+    assert set(graphs.values()) == {1}, graphs
 
 
 def test_an_infinite_box_allows_shorter_distortions(

@@ -62,3 +62,20 @@ def test_benchmark(tmp_path: Path) -> None:
     with np.load(tmp_path / "out" / "mnist_like-12" / "robustcheck 60.npz") as stored:
         assert (stored["l2"] < 9).all()
         assert stored["gradients"] <= 60
+
+
+def test_scale() -> None:
+    """AlexNet, one image and few gradients."""
+    command = [
+        sys.executable,
+        str(EXAMPLES / "scale" / "run.py"),
+        "alexnet",
+        "--count",
+        "1",
+        "--budget",
+        "40",
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "alexnet: 60,965,224 parameters" in ended.stdout
+    assert "found 1 of 1" in ended.stdout
