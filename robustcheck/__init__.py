@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustcheck.auditing import audit
-    from robustcheck.config import Box, SearchOptions
+    from robustcheck.config import Box, SearchOptions, TransferOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.models import Classifier, wrap
     from robustcheck.results import AuditReport, Measure, SearchResult, Status, TransferMatrix
-    from robustcheck.transfer import transfer_matrix
+    from robustcheck.transfer import split_halves, transfer_matrix
 
 __version__ = "0.1.0"
 
@@ -27,8 +27,10 @@ _HOME = {
     "SearchResult": "results",
     "Status": "results",
     "TransferMatrix": "results",
+    "TransferOptions": "config",
     "audit": "auditing",
     "minimal_distortion": "distortion",
+    "split_halves": "transfer",
     "transfer_matrix": "transfer",
     "wrap": "models",
 }
@@ -42,8 +44,10 @@ __all__ = [
     "SearchResult",
     "Status",
     "TransferMatrix",
+    "TransferOptions",
     "audit",
     "minimal_distortion",
+    "split_halves",
     "transfer_matrix",
     "wrap",
 ]

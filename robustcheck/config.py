@@ -132,6 +132,29 @@ class Box:
         return f"[{lower}, {upper}]"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TransferOptions:
+    """How examples are tried on other models.
+
+    Attributes:
+        rms: sizes at which all models' examples are compared besides their own, RMS in units of the box.
+        draws: of Gaussian noise for the control.
+        seed: of the noise.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    rms: tuple[float, ...] = ()
+    draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for rms in self.rms:
+            _require(math.isfinite(rms) and rms > 0, "transfer rms", "a finite number above 0", rms)
+        _require(self.draws >= 1, "draws", "a whole number of at least 1", self.draws)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditConfig:
     """One audit of files, as the command line asks for it.
@@ -151,6 +174,7 @@ class AuditConfig:
         limit: samples at most.
         batch_size: samples searched at once, None = chosen.
         transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
+        transfer_rms: sizes at which all models' examples are compared besides their own.
         options: how to search.
         command: what was typed, for the report.
     """
@@ -171,6 +195,7 @@ class AuditConfig:
     limit: int | None = None
     batch_size: int | None = None
     transfer: Literal["all", "one-way"] = "all"
+    transfer_rms: tuple[float, ...] = ()
     options: SearchOptions = field(default_factory=SearchOptions)
     command: str | None = None
 

@@ -101,7 +101,8 @@ def attack(
     """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class."""
     relative = measured_rounding(classifier, samples)
     others = _others(classifier, samples)
-    parts = []
+    # the inputs are there already; what else is joined is filled as it comes, so that nothing is held twice
+    joined: dict[str, NDArray[Any]] = {"input": samples.rows.reshape(-1, *classifier.input_shape)}
     told = on_progress or (lambda *_: None)
     told(0, len(samples))
     for start in range(0, len(samples), batch_size):
@@ -110,9 +111,11 @@ def attack(
         ask = partial(
             _problem, classifier, relative, others, _by_share(told, start, len(chosen), len(samples))
         )
-        parts.append(_attack_batch(classifier, part, wanted, ask, options, batch_size))
+        for name, values in vars(_attack_batch(classifier, part, wanted, ask, options, batch_size)).items():
+            whole = joined.setdefault(name, np.empty((len(samples), *values.shape[1:]), values.dtype))
+            whole[chosen] = values
         told(int(chosen[-1]) + 1, len(samples))
-    return SearchResult.join(parts)
+    return SearchResult(**joined)
 
 
 def measured_rounding(classifier: Classifier, samples: Samples) -> float:

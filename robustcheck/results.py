@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +15,16 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import ReportRefused
 
-__all__ = ["AuditReport", "Measure", "SearchResult", "Status", "TransferMatrix", "TransferRow"]
+__all__ = [
+    "AuditReport",
+    "EqualDistortion",
+    "Measure",
+    "ScalePoint",
+    "SearchResult",
+    "Status",
+    "TransferMatrix",
+    "TransferRow",
+]
 
 SCHEMA = "robustcheck.report/1"
 NORMS = ("l2", "rms", "linf", "l1", "l0")
@@ -97,14 +105,6 @@ class SearchResult:
         """Mask of the samples that the model classifies right, ``[N]``."""
         return self.is_(Status.FOUND, Status.NOT_FOUND)
 
-    @staticmethod
-    def join(parts: Sequence[SearchResult]) -> SearchResult:
-        """The results of consecutive samples as one."""
-        names = [one.name for one in fields(SearchResult)]
-        return SearchResult(
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        )
-
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
         np.savez_compressed(path, **{one.name: getattr(self, one.name) for one in fields(self)})
@@ -131,16 +131,65 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScalePoint:
+    """Error of every model on examples whose perturbations are scaled by ``scale``, then clipped."""
+
+    scale: float
+    rms: float
+    error: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferRow:
-    """What the examples made for one model do to every model; fractions of the row's ``n`` samples."""
+    """What the examples made for one model do to every model, a list entry a model.
+
+    Attributes:
+        made_for: the model.
+        n: samples with an example for it; fractions are of these unless said otherwise.
+        rms: mean RMS of the perturbations after clipping; None of nothing.
+        clean_error: error on the samples themselves.
+        errors, error: number and fraction of the examples that are misclassified.
+        low, high: 95 % Wilson interval of the fraction.
+        excess: ``error - clean_error``.
+        right, error_of_right: samples that the column's model classifies right, and the fraction of their
+            examples that it gets wrong.
+        noise_rms, noise_error: mean RMS after clipping, and error, of Gaussian noise that had each
+            perturbation's length before clipping; over several draws.
+        curve: the error over the scale of the perturbations.
+    """
 
     made_for: str
     n: int
     rms: float | None
     clean_error: list[float | None]
+    errors: list[int | None]
     error: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
     excess: list[float | None]
-    noise_error: list[float | None] | None = None
+    right: list[int | None]
+    error_of_right: list[float | None]
+    noise_rms: float | None
+    noise_error: list[float | None]
+    curve: list[ScalePoint] = field(default_factory=list)
+
+    @staticmethod
+    def empty(made_for: str, models: int) -> TransferRow:
+        """The row of a model that no example was found for."""
+        lists = {
+            "clean_error": [None], "errors": [None], "error": [None], "low": [None], "high": [None],
+            "excess": [None], "right": [None], "error_of_right": [None], "noise_error": [None],
+        }  # fmt: skip
+        nothing: dict[str, Any] = {name: one * models for name, one in lists.items()}
+        return TransferRow(made_for=made_for, n=0, rms=None, noise_rms=None, **nothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualDistortion:
+    """The rows at one RMS: all perturbations scaled to it, then clipped; a row's ``rms`` is what was left."""
+
+    rms: float
+    rows: list[TransferRow]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +197,14 @@ class TransferMatrix:
     """Error of every model (columns) on the examples made for every model (rows).
 
     ``clean_error`` is each model's error on all samples; each row holds the clean error on its own samples
-    (those found for the row's model) beside the error on their examples, and the excess of the one over the
-    other.
+    (those found for the row's model) beside the error on their examples. ``equal`` holds the same for
+    examples of one size.
     """
 
     models: list[str]
     clean_error: list[float]
     rows: list[TransferRow]
+    equal: list[EqualDistortion] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

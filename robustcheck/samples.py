@@ -18,6 +18,8 @@ from robustcheck.models import Classifier, own_labels
 
 # values this close outside the box, in shares of its width, are rounding and are clipped
 _OUTSIDE = 1e-6
+# rows looked at together
+_BLOCK = 1024
 # uint8 data whose largest value is below this probably does not use the range 0 to 255
 _DARK = 64
 
@@ -91,7 +93,7 @@ def as_samples(
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():
         notes.append(f"{int((~finite).sum())} samples hold a NaN or an infinity and are not attacked")
-    rows = _inside(classifier, rows, finite)
+    _clip_to_box(classifier, rows, finite)
     if y is None:
         label = np.full(len(rows), -1, np.int64)
         label[finite] = own_labels(classifier, rows[finite])
@@ -175,24 +177,24 @@ def _to_box(
     return lower + share * (upper.astype(np.float64) - lower)
 
 
-def _inside(
-    classifier: Classifier, rows: NDArray[np.float32], finite: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    lower, upper = classifier.bounds(rows)
-    with np.errstate(invalid="ignore"):
-        slack = _OUTSIDE * np.where(np.isfinite(upper - lower), upper - lower, 1.0)
-        outside = ((rows < lower - slack) | (rows > upper + slack)) & finite[:, None]
-    if outside.any():
-        values = rows[finite][:, classifier.free]
-        row, feature = np.argwhere(outside)[0]
-        raise DataRefused(
-            f"samples: expected values in the box {classifier.box.describe()}, got {values.min():g} to "
-            f"{values.max():g} (sample {row}, feature {feature}: {rows[row, feature]:g} is not in "
-            f"[{lower[row, feature]:g}, {upper[row, feature]:g}]); give the range of the stored values "
-            "(--data-range) or the model's own box (--box)"
-        )
-    rows[finite] = np.clip(rows[finite], lower[finite], upper[finite])
-    return rows
+def _clip_to_box(classifier: Classifier, rows: NDArray[np.float32], finite: NDArray[np.bool_]) -> None:
+    """Take off the little that rounding may have left outside; in place, by blocks to save memory."""
+    for start in range(0, len(rows), _BLOCK):
+        block, there = rows[start : start + _BLOCK], finite[start : start + _BLOCK]
+        lower, upper = classifier.bounds(block)
+        with np.errstate(invalid="ignore"):
+            slack = _OUTSIDE * np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+            outside = ((block < lower - slack) | (block > upper + slack)) & there[:, None]
+        if outside.any():
+            values = rows[finite][:, classifier.free]
+            row, feature = np.argwhere(outside)[0]
+            raise DataRefused(
+                f"samples: expected values in the box {classifier.box.describe()}, got {values.min():g} to "
+                f"{values.max():g} (sample {start + row}, feature {feature}: {block[row, feature]:g} is not "
+                f"in [{lower[row, feature]:g}, {upper[row, feature]:g}]); give the range of the stored "
+                "values (--data-range) or the model's own box (--box)"
+            )
+        block[there] = np.clip(block[there], lower[there], upper[there])
 
 
 def _labels(y: Any, count: int, classes: int, notes: list[str]) -> NDArray[np.int64]:

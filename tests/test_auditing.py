@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,10 @@ import numpy as np
 import pytest
 
 import robustcheck as rc
+from robustcheck import assets
 from robustcheck.auditing import audit_files
 from robustcheck.config import AuditConfig
-from robustcheck.errors import ConfigError, DataRefused, Incomplete
+from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused
 from robustcheck.results import SearchResult
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -97,8 +100,6 @@ def test_targets_refused(digit_models: list[Any], pixels: np.ndarray, digits: Di
 
 
 def test_names_are_made_different(tmp_path: Path, pixels: np.ndarray, digits: Digits) -> None:
-    from robustcheck import assets
-
     np.savez(tmp_path / "d.npz", x=pixels[:10], y=digits[1][:10])
     model = str(assets.path(assets.MODELS[0]))
     config = AuditConfig(
@@ -175,3 +176,31 @@ def test_settings_are_checked_before_the_search(
 ) -> None:
     with pytest.raises(ConfigError, match=text):
         rc.audit(digit_models[0], pixels, digits[1], **settings)
+
+
+def test_a_folder_of_references_and_equal_sizes(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("b.keras", "a.keras"):
+        shutil.copy(assets.path(assets.MODELS[1]), folder / name)
+    (folder / "notes.txt").write_text("not a model")
+    config = AuditConfig(
+        model=str(assets.path(assets.MODELS[0])),
+        data=str(assets.path(assets.DIGITS)),
+        references=(str(folder),),
+        data_range=(0, 16),
+        limit=12,
+        out=tmp_path / "out",
+        transfer_rms=(0.1, 0.2),
+        options=rc.SearchOptions(budget=40),
+    )
+    report = audit_files(config, lambda *_: None)
+    assert report.transfer is not None
+    assert report.transfer.models[1:] == ["a", "b"]
+    assert [one.rms for one in report.transfer.equal] == [0.1, 0.2]
+    # copies of one model: the same row and column
+    first, second = (replace(row, made_for="") for row in report.transfer.rows[1:])
+    assert first == second
+    assert first.error[1:] == [1.0, 1.0]
+    with pytest.raises(ModelRefused, match="expected a folder with model files"):
+        audit_files(replace(config, references=(str(tmp_path / "out"),), force=True), lambda *_: None)

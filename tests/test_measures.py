@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -83,9 +84,7 @@ def test_the_curve_falls_and_starts_at_the_clean_accuracy() -> None:
 
 
 def test_transfer_measures() -> None:
-    row = TransferRow(
-        made_for="a", n=10, rms=0.1, clean_error=[0.0, 0.1], error=[1.0, 0.4], excess=[1.0, 0.3]
-    )
+    row = replace(TransferRow.empty("a", 2), n=10, error=[1.0, 0.4], excess=[1.0, 0.3])
     matrix = TransferMatrix(models=["a", "b"], clean_error=[0.0, 0.1], rows=[row])
     found = measures.transfer_measures(matrix)
     assert found["transfer.a->b"].value == pytest.approx(0.4)

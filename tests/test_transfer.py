@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import robustcheck as rc
+from robustcheck import measures
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
 from robustcheck.results import SearchResult
 
@@ -30,6 +32,12 @@ def test_matrix_by_hand(
     assert row.clean_error == [0.0, clean[found].mean()]
     assert row.excess[1] == row.error[1] - row.clean_error[1]
     assert row.rms == pytest.approx(dense_result.rms[found].mean())
+    assert row.errors == [found.sum(), np.sum(fooled != label[found])]
+    share = measures.share(row.errors[1], row.n)
+    assert (row.low[1], row.high[1]) == (share.low, share.high)
+    right = ~clean[found]
+    assert row.right == [found.sum(), right.sum()]
+    assert row.error_of_right[1] == np.mean((fooled != label[found])[right])
     assert matrix.rows[1].error[1] == 1.0  # the diagonal: a model is wrong on all of its own
 
 
@@ -47,7 +55,10 @@ def test_a_constant_reference_has_no_excess(
     constant = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
     constant.set_weights([np.zeros((64, 10)), 3.0 * np.eye(10)[0]])
     models = {"a": dense, "constant": rc.wrap(constant)}
-    matrix = rc.transfer_matrix(models, pixels, digits[1], {"a": dense_result, "constant": dense_result})
+    made_for_constant = replace(dense_result, status=np.full(60, "NOT_FOUND"))
+    matrix = rc.transfer_matrix(models, pixels, digits[1], {"a": dense_result, "constant": made_for_constant})
+    assert matrix.rows[1].n == 0
+    assert matrix.rows[1].error == [None, None]
     assert matrix.rows[0].excess[1] == 0.0
     assert matrix.rows[0].error[1] == matrix.rows[0].clean_error[1] > 0.5
 
@@ -82,3 +93,92 @@ def test_an_unwrapped_model_is_told_so(digit_models: list[Any], pixels: np.ndarr
         ConfigError, match=r"expected a classifier, got Functional: pass robustcheck\.wrap\(model\)"
     ):
         rc.minimal_distortion(digit_models[0], pixels, digits[1])
+
+
+def test_results_of_another_model_are_refused(
+    digit_models: list[Any], dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    other = rc.wrap(digit_models[2], name="other")
+    with pytest.raises(DataRefused, match="results of 'other': expected examples that all fool 'other'"):
+        rc.transfer_matrix({"other": other}, pixels, digits[1], {"other": dense_result})
+
+
+def test_noise_and_magnified_examples_have_the_stated_size(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    """Before clipping; a box without sides leaves it at that."""
+    freeze = np.zeros((8, 8), bool)
+    freeze[0] = True
+    boundless = rc.wrap(digit_models[0], name="a", box=(-np.inf, np.inf), freeze=freeze)
+    result = rc.minimal_distortion(boundless, pixels, digits[1], options=rc.SearchOptions(budget=60))
+    options = rc.TransferOptions(rms=(0.1, 0.5))
+    matrix = rc.transfer_matrix({"a": boundless}, pixels, digits[1], {"a": result}, transfer=options)
+    for equal in matrix.equal:
+        assert equal.rows[0].rms == pytest.approx(equal.rms, abs=1e-6)
+        assert equal.rows[0].noise_rms == pytest.approx(equal.rms, abs=1e-6)
+    row = matrix.rows[0]
+    assert row.rms == pytest.approx(result.rms[result.found].mean(), abs=1e-6)
+    assert row.noise_rms == pytest.approx(row.rms, abs=1e-6)
+
+
+def test_equal_distortion_by_hand(
+    digit_models: list[Any], dense: Any, dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    options = rc.TransferOptions(rms=(0.2,))
+    models = {"a": dense, "other": rc.wrap(digit_models[2], name="other")}
+    matrix = rc.transfer_matrix(models, pixels, digits[1], {"a": dense_result}, transfer=options)
+    found = dense_result.found
+    x = pixels[found].reshape(found.sum(), -1).astype(np.float64)
+    r = dense_result.adversarial[found].reshape(x.shape) - x
+    r *= 0.2 * np.sqrt(64) / np.linalg.norm(r, axis=1, keepdims=True)
+    at = np.clip((x + r).astype(np.float32), 0, 1)
+    reached = np.linalg.norm(at - x, axis=1).mean() / 8
+    fooled = digit_models[2].predict(at.reshape(-1, 8, 8, 1), verbose=0).argmax(axis=1)
+    row = matrix.equal[0].rows[0]
+    assert row.error[1] == np.mean(fooled != digits[1][found])
+    assert row.rms == pytest.approx(reached, abs=1e-6)
+    assert row.rms < 0.2  # the box took some
+
+
+def test_the_curve_goes_from_clean_to_the_examples_and_beyond(
+    digit_models: list[Any], dense: Any, dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    models = {"a": dense, "other": rc.wrap(digit_models[2], name="other")}
+    matrix = rc.transfer_matrix(models, pixels, digits[1], {"a": dense_result})
+    row = matrix.rows[0]
+    at = {point.scale: point for point in row.curve}
+    assert at[1.0].error == row.error
+    assert at[1.0].rms == row.rms
+    assert at[0.25].error[0] == 0.0  # a quarter of the way no example can be wrong yet
+    assert [point.rms for point in row.curve] == sorted(point.rms for point in row.curve)
+    assert at[4.0].error[1] > row.error[1]
+
+
+def test_the_same_seed_gives_the_same_noise(
+    dense: Any, dense_result: SearchResult, pixels: np.ndarray, digits: Digits
+) -> None:
+    def noise(seed: int) -> tuple[float | None, list[float | None]]:
+        options = rc.TransferOptions(rms=(0.4,), seed=seed)
+        matrix = rc.transfer_matrix({"a": dense}, pixels, digits[1], {"a": dense_result}, transfer=options)
+        return matrix.equal[0].rows[0].noise_rms, matrix.equal[0].rows[0].noise_error
+
+    assert noise(0) == noise(0) != noise(1)
+
+
+def test_split_halves() -> None:
+    y = np.random.default_rng(0).choice(5, 1001, p=[0.5, 0.3, 0.1, 0.09, 0.01])
+    first, second = rc.split_halves(y, seed=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate([first, second])), np.arange(1001))
+    in_each = [np.bincount(y[half], minlength=5) for half in (first, second)]
+    assert np.abs(in_each[0] - in_each[1]).max() <= 1
+    again, _ = rc.split_halves(y, seed=3)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, rc.split_halves(y, seed=4)[0])
+    with pytest.raises(DataRefused, match="expected at least two class numbers"):
+        rc.split_halves(np.eye(3))
+
+
+@pytest.mark.parametrize("rms", [0.0, -1.0, np.inf, np.nan])
+def test_sizes_are_checked(rms: float) -> None:
+    with pytest.raises(ConfigError, match="transfer rms: expected a finite number above 0"):
+        rc.TransferOptions(rms=(rms,))

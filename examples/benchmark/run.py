@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from peers import PEERS, CountedModel
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from subjects import Subject, regressions, shared
@@ -112,12 +113,11 @@ def kept(subject: Subject, name: str, folder: Path) -> Outcome:
         return Outcome(attack=name, l2=stored["l2"], **costs)
 
 
-def table(name: str, outcomes: list[Outcome]) -> Table:
-    """A row an attack; ratios are to the nearest that any peer found for the same image."""
+def table(outcomes: list[Outcome]) -> Table:
+    """A row an attack; ratios to the exact distance, else to the nearest that a peer found for the image."""
     known = [one for one in outcomes if one.attack == EXACT]
     best = np.min([one.l2 for one in known or outcomes if not one.ours], axis=0)
-    title = f"{name}, {len(best)} images" + (", ratios to the exact distance" if known else "")
-    made = Table(title=title, title_justify="left")
+    made = Table(box=box.MARKDOWN)
     costs = ("gradients", "forwards", "s")
     for column in ("attack", "found", "mean", "median", *costs, "p5", "p50", "p95", "geom.", "<= 1.01"):
         made.add_column(column, justify="left" if column == "attack" else "right")
@@ -144,7 +144,7 @@ def frontier(outcomes: list[Outcome]) -> Iterator[str]:
     for one in (one for one in outcomes if one.ours):
         budget = int(one.attack.split()[1])
         mean, median = one.mean_median
-        line = f"{one.attack:17s} {mean:.4f} / {median:.4f}"
+        line = f"* {one.attack}: {mean:.4f} / {median:.4f}"
         # one gradient more than the budget is still that budget: DDN 100 takes 101
         affordable = [
             peer for peer in peers if peer.gradients is not None and peer.gradients <= 1.01 * budget + 1
@@ -178,7 +178,7 @@ def main() -> None:
         parser.error("--reference needs --models and --cifar10")
     asked.out.mkdir(parents=True, exist_ok=True)
     console = Console(width=130, highlight=False)
-    console.print(*machine(), sep="\n")
+    console.print(", ".join(machine()), "", sep="\n", soft_wrap=True)
     for subject in subjects(asked):
         stored = [
             Outcome(attack=f"{name}, stored" if name != EXACT else name, l2=l2,
@@ -187,7 +187,8 @@ def main() -> None:
         ]  # fmt: skip
         names = (*asked.peers, *(f"robustcheck {budget}" for budget in asked.budgets))
         outcomes = stored + [kept(subject, name, asked.out) for name in names]
-        console.print(table(subject.name, outcomes), *frontier(outcomes), "", sep="\n", soft_wrap=True)
+        console.print(f"### {subject.name}, {len(subject.x)} images", end="\n\n")
+        console.print(table(outcomes), *frontier(outcomes), "", sep="\n", soft_wrap=True)
 
 
 def subjects(asked: argparse.Namespace) -> Iterator[Subject]:

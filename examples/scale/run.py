@@ -85,6 +85,10 @@ def small_net(mnist: Path) -> keras.Model:
 
 def peak() -> float:
     """Largest memory of this process so far, MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage begins with the peak of the process that started this one
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -22,7 +22,7 @@ from robustcheck.auditing._plan import (
     plan_files,
 )
 from robustcheck.auditing._run import run
-from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target
+from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import default_batch_size, require_batch_size
 from robustcheck.errors import ConfigError
 from robustcheck.report import prepare_folder, write_report
@@ -41,6 +41,7 @@ def audit(
     box: BoxLike = (0.0, 1.0),
     data_range: DataRange = None,
     target: Target = None,
+    transfer_rms: tuple[float, ...] = (),
     options: SearchOptions | None = None,
     batch_size: int | None = None,
     class_names: tuple[str, ...] | None = None,
@@ -58,6 +59,7 @@ def audit(
         box: the values the models take (classifiers bring their own).
         data_range: stored values that are mapped to the box.
         target: class to reach; None = any other than the label.
+        transfer_rms: sizes at which all models' examples are compared besides their own.
         options: how to search.
         batch_size: samples searched at once.
         class_names: for the report.
@@ -95,6 +97,7 @@ def audit(
         options=options or SearchOptions(),
         batch_size=batch_size or default_batch_size(subject),
         attack_references=True,
+        transfer=TransferOptions(rms=transfer_rms, seed=(options or SearchOptions()).seed),
         command=None,
     )
     report = run(plan, on_progress or (lambda *_: None))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target
+from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import default_batch_size
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Classifier, logits_of, wrap
@@ -35,6 +35,7 @@ class Plan:
     options: SearchOptions
     batch_size: int
     attack_references: bool
+    transfer: TransferOptions
     command: str | None
 
     @property
@@ -44,7 +45,7 @@ class Plan:
 
 def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
     """Load the models and data that a configuration names."""
-    specs = (config.model, *config.references)
+    specs = (config.model, *(one for spec in config.references for one in intake.model_specs(spec)))
     loaded = []
     for done, spec in enumerate(specs):
         on_progress("load", done, len(specs))
@@ -99,6 +100,7 @@ def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
         options=config.options,
         batch_size=config.batch_size or default_batch_size(subject),
         attack_references=config.transfer == "all",
+        transfer=TransferOptions(rms=config.transfer_rms, seed=config.options.seed),
         command=config.command,
     )
 

@@ -45,7 +45,7 @@ def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
                     f"{name}: none of the {len(plan.samples)} samples is classified right, so nothing can be "
                     "attacked; do the labels and the range of the data fit the model?"
                 )
-    transfer = cross_errors(plan.models, plan.samples, results) if plan.references else None
+    transfer = cross_errors(plan.models, plan.samples, results, plan.transfer) if plan.references else None
     return _report(plan, results, transfer, started, seconds)
 
 

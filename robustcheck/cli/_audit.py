@@ -52,13 +52,21 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="MODEL",
-        help="another model: do the examples fool it too? any number of times",
+        help="another model, or a folder of models: do the examples fool it too? any number of times",
     )
     parser.add_argument(
         "--transfer",
         choices=("all", "one-way"),
         default="all",
         help="one-way: do not make examples for the references; default: %(default)s",
+    )
+    parser.add_argument(
+        "--transfer-rms",
+        action="append",
+        type=float,
+        default=[],
+        metavar="RMS",
+        help="also compare all models' examples scaled to this RMS; any number of times",
     )
     _add_data_flags(parser)
     add_search_flags(parser)
@@ -125,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         batch_size=arguments.batch_size,
         transfer=arguments.transfer,
+        transfer_rms=tuple(arguments.transfer_rms),
         options=search_options(arguments),
         command=shlex.join(["robustcheck", *sys.argv[1:]]),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from robustcheck.intake._arrays import collect, load_from_function, load_npz, read_arrays, read_class_names
 from robustcheck.intake._images import load_image_folder
 from robustcheck.intake._loaded import LoadedData
-from robustcheck.intake._models import LoadedModel, load_model
+from robustcheck.intake._models import LoadedModel, load_model, model_specs
 
 __all__ = [
     "LoadedData",
@@ -19,6 +19,7 @@ __all__ = [
     "collect",
     "load_data",
     "load_model",
+    "model_specs",
     "read_arrays",
     "read_class_names",
 ]

@@ -22,6 +22,21 @@ class LoadedModel:
     sha256: str | None
 
 
+def model_specs(spec: str) -> list[str]:
+    """The model files of a folder in the order of their names; anything else is one model.
+
+    Raises:
+        ModelRefused: a folder without model files.
+    """
+    folder = Path(spec)
+    if not folder.is_dir():
+        return [spec]
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise ModelRefused(f"{spec}: expected a folder with model files ({', '.join(_SUFFIXES)}), got none")
+    return [str(path) for path in files]
+
+
 def load_model(spec: str, name: str | None = None) -> LoadedModel:
     """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``.
 

@@ -15,7 +15,6 @@ from robustcheck import figures
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
-    TRANSFER_TITLE,
     UPPER_BOUND,
     conditions,
     distance_title,
@@ -23,7 +22,7 @@ from robustcheck.report._wording import (
     number,
     percent,
     printable,
-    transfer_cells,
+    transfer_tables,
 )
 from robustcheck.results import AuditReport
 
@@ -55,10 +54,9 @@ def html_page(report: AuditReport) -> str:
             statistics=STATISTICS,
             upper_bound=UPPER_BOUND,
             distance_title=distance_title(report),
-            transfer_title=TRANSFER_TITLE,
             conditions=conditions(report),
             curve=Markup(figures.curve_svg(report.curve)),
-            transfer=transfer_cells(report),
+            transfer=transfer_tables(report),
             triples=_triples(report),
         )
     )
@@ -76,11 +74,17 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": number,
+        "heat": _heat,
         "percent": percent,
         "interval": interval,
         "printable": printable,
     }
     return environment
+
+
+def _heat(error: float | None) -> str:
+    """Class of a cell by its error, h0 to h8."""
+    return "" if error is None else f"h{round(8 * error)}"
 
 
 def _triples(report: AuditReport) -> list[_Triple]:

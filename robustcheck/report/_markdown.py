@@ -8,7 +8,6 @@ import re
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
-    TRANSFER_TITLE,
     UPPER_BOUND,
     conditions,
     distance_title,
@@ -16,7 +15,7 @@ from robustcheck.report._wording import (
     number,
     percent,
     printable,
-    transfer_cells,
+    transfer_tables,
 )
 from robustcheck.results import ReportDocument
 
@@ -43,11 +42,15 @@ def markdown_summary(document: ReportDocument) -> str:
             ],
         ),
     ]
-    if document.transfer is not None:
-        header = ["made for", *map(_escape, document.transfer.models)]
-        rows = [[_escape(name), *cells] for name, cells in transfer_cells(document)]
-        lines += ["", f"{TRANSFER_TITLE}:", ""]
-        lines += _table(header, rows)
+    for table in transfer_tables(document):
+        assert document.transfer is not None
+        header = ["made for", "n", "RMS", *map(_escape, document.transfer.models)]
+        rows = [
+            [_escape(line.made_for), str(line.n), line.rms]
+            + [f"{percent(cell.error)} ({cell.beside})" for cell in line.cells]
+            for line in table.rows
+        ]
+        lines += ["", f"{table.title}:", "", *_table(header, rows)]
     told = [line for one in conditions(document) for line in ("", _escape(one))]
     return "\n".join([*lines, "", UPPER_BOUND, *told, ""])
 

@@ -9,14 +9,15 @@ from rich.text import Text
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
-    TRANSFER_TITLE,
     UPPER_BOUND,
+    TransferLine,
     conditions,
     distance_title,
     interval,
     number,
     percent,
     printable,
+    transfer_tables,
 )
 from robustcheck.results import ReportDocument
 
@@ -25,8 +26,9 @@ def summary(document: ReportDocument) -> RenderableType:
     """What a person at a terminal wants to know of an audit."""
     parts: list[RenderableType] = [_facts(document), Text()]
     parts += [Text(distance_title(document), style="bold"), _distortions(document)]
-    if document.transfer is not None:
-        parts += [Text(), Text(TRANSFER_TITLE, style="bold"), _transfer(document)]
+    for table in transfer_tables(document):
+        assert document.transfer is not None
+        parts += [Text(), Text(table.title, style="bold"), _transfer(document.transfer.models, table.rows)]
     parts += [Text(), Text(UPPER_BOUND, style="dim")]
     parts += [Text(told, style="yellow") for told in conditions(document)]
     return Group(*parts)
@@ -68,20 +70,18 @@ def _distortions(document: ReportDocument) -> Table:
     return table
 
 
-def _transfer(document: ReportDocument) -> Table:
-    matrix = document.transfer
-    assert matrix is not None
+def _transfer(models: list[str], rows: list[TransferLine]) -> Table:
     table = Table()
     # side by side two models fit a terminal of 60 columns, more fit one above the other
-    between = " " if len(matrix.models) < 3 else "\n"
+    between = " " if len(models) < 3 else "\n"
     table.add_column("made for", overflow="fold")
-    table.add_column("n", justify="right")
-    for name in matrix.models:
+    for name in ("n", "RMS"):
+        table.add_column(name, justify="right")
+    for name in models:
         table.add_column(Text(printable(name)), justify="right", overflow="fold")
-    for row in matrix.rows:
+    for row in rows:
         cells = [
-            Text.assemble(percent(error), (f"{between}({percent(clean)})", "dim"))
-            for error, clean in zip(row.error, row.clean_error, strict=True)
+            Text.assemble(percent(cell.error), (f"{between}({cell.beside})", "dim")) for cell in row.cells
         ]
-        table.add_row(Text(printable(row.made_for)), str(row.n), *cells)
+        table.add_row(Text(row.made_for), str(row.n), row.rms, *cells)
     return table

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from robustcheck.results import Measure, ReportDocument
+from robustcheck.results import Measure, ReportDocument, TransferRow
 
 UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
     "distance, and a nearer one may exist."
 )
-TRANSFER_TITLE = "Error on examples made for another model (clean error on the same samples)"
+TRANSFER_TITLE = "Error on examples made for another model (on the clean samples / on noise of that RMS)"
 NORM_NAMES = {"l2": "L2", "rms": "RMS", "linf": "Linf", "l1": "L1", "l0": "L0 (features changed)"}
 STATISTICS = ("mean", "p05", "median", "p95", "max")
 
@@ -64,17 +65,55 @@ def printable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
-def transfer_cells(document: ReportDocument) -> list[tuple[str, list[str]]]:
-    """The transfer table: a row a model, each cell ``error (clean)``."""
-    if document.transfer is None:
+@dataclass(frozen=True)
+class TransferTable:
+    """One table of transfer rates: a row for each model's examples, a column for each model."""
+
+    title: str
+    rows: list[TransferLine]
+
+
+@dataclass(frozen=True)
+class TransferLine:
+    """A row: the examples made for a model, their number and RMS, and a cell for each model."""
+
+    made_for: str
+    n: int
+    rms: str
+    cells: list[TransferCell]
+
+
+@dataclass(frozen=True)
+class TransferCell:
+    """Error on the examples, and beside it that on clean samples and on noise of the same size."""
+
+    error: float | None
+    clean: float | None
+    noise: float | None
+
+    @property
+    def beside(self) -> str:
+        """``clean / noise``."""
+        return f"{percent(self.clean)} / {percent(self.noise)}"
+
+
+def transfer_tables(document: ReportDocument) -> list[TransferTable]:
+    """The transfer tables: the examples as found, then at each size asked for."""
+    matrix = document.transfer
+    if matrix is None:
         return []
-    return [
-        (
-            printable(row.made_for),
-            [
-                f"{percent(error)} ({percent(clean)})"
-                for error, clean in zip(row.error, row.clean_error, strict=True)
-            ],
-        )
-        for row in document.transfer.rows
+    sized = [
+        (f"The same with all perturbations scaled to RMS {number(one.rms)} and clipped", one.rows)
+        for one in matrix.equal
     ]
+    return [
+        TransferTable(title, [_transfer_line(row) for row in rows])
+        for title, rows in ((TRANSFER_TITLE, matrix.rows), *sized)
+    ]
+
+
+def _transfer_line(row: TransferRow) -> TransferLine:
+    columns = zip(row.error, row.clean_error, row.noise_error, strict=True)
+    return TransferLine(
+        printable(row.made_for), row.n, number(row.rms), [TransferCell(*cell) for cell in columns]
+    )
