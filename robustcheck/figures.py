@@ -38,8 +38,9 @@ def curve_svg(curve: Sequence[CurvePoint]) -> str:
     for step in range(5):
         radius = largest * step / 4
         x, _ = place(radius, 0)
+        anchor = "middle" if step < 4 else "end"  # in the middle of the right edge it would be cut off
         parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 24}" text-anchor="middle">{radius:.3g}</text>'
+            f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 24}" text-anchor="{anchor}">{radius:.3g}</text>'
         )
     parts.append(
         f'<text class="tick" x="{_LEFT + inner_width / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">'

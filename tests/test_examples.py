@@ -79,3 +79,20 @@ def test_scale() -> None:
     assert ended.returncode == 0, ended.stderr
     assert "alexnet: 60,965,224 parameters" in ended.stdout
     assert "found 1 of 1" in ended.stdout
+
+
+@pytest.mark.slow
+def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
+    """Quick mode, on real MNIST; a second run only reads, and prints the same tables."""
+    np.savez(tmp_path / "mnist.npz", **{name: one[:2400] for name, one in mnist.items()})
+    command = [sys.executable, str(EXAMPLES / "szegedy2013" / "run.py"), "--quick"]
+    command += ["--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    printed = []
+    for _ in range(2):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 0, ended.stderr
+        printed.append(ended.stdout.rpartition("\n\n")[0])
+    assert printed[0] == printed[1]
+    for title in ("Table 1", "Table 2", "Table 3", "Table 4, amplified to RMS 0.1", "Table 4, noise rows"):
+        assert title in printed[0]
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7

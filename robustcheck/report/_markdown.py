@@ -47,7 +47,7 @@ def markdown_summary(document: ReportDocument) -> str:
         header = ["made for", "n", "RMS", *map(_escape, document.transfer.models)]
         rows = [
             [_escape(line.made_for), str(line.n), line.rms]
-            + [f"{percent(cell.error)} ({cell.beside})" for cell in line.cells]
+            + [f"{cell.shown} ({cell.beside})" for cell in line.cells]
             for line in table.rows
         ]
         lines += ["", f"{table.title}:", "", *_table(header, rows)]

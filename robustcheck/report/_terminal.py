@@ -75,13 +75,11 @@ def _transfer(models: list[str], rows: list[TransferLine]) -> Table:
     # side by side two models fit a terminal of 60 columns, more fit one above the other
     between = " " if len(models) < 3 else "\n"
     table.add_column("made for", overflow="fold")
-    for name in ("n", "RMS"):
-        table.add_column(name, justify="right")
+    table.add_column("n", justify="right")
     for name in models:
         table.add_column(Text(printable(name)), justify="right", overflow="fold")
     for row in rows:
-        cells = [
-            Text.assemble(percent(cell.error), (f"{between}({cell.beside})", "dim")) for cell in row.cells
-        ]
-        table.add_row(Text(row.made_for), str(row.n), row.rms, *cells)
+        cells = [Text.assemble(cell.shown, (f"{between}({cell.beside})", "dim")) for cell in row.cells]
+        made_for = Text.assemble(row.made_for, (f"\nRMS {row.rms}", "dim"))
+        table.add_row(made_for, str(row.n), *cells)
     return table

@@ -11,7 +11,7 @@ UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
     "distance, and a nearer one may exist."
 )
-TRANSFER_TITLE = "Error on examples made for another model (on the clean samples / on noise of that RMS)"
+TRANSFER_TITLE = "Error in % on examples made for another model (clean / noise of that RMS)"
 NORM_NAMES = {"l2": "L2", "rms": "RMS", "linf": "Linf", "l1": "L1", "l0": "L0 (features changed)"}
 STATISTICS = ("mean", "p05", "median", "p95", "max")
 
@@ -93,8 +93,17 @@ class TransferCell:
 
     @property
     def beside(self) -> str:
-        """``clean / noise``."""
-        return f"{percent(self.clean)} / {percent(self.noise)}"
+        """``clean / noise``, in per cent."""
+        return f"{_points(self.clean)} / {_points(self.noise)}"
+
+    @property
+    def shown(self) -> str:
+        """The error in per cent."""
+        return _points(self.error)
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def transfer_tables(document: ReportDocument) -> list[TransferTable]:
@@ -103,7 +112,7 @@ def transfer_tables(document: ReportDocument) -> list[TransferTable]:
     if matrix is None:
         return []
     sized = [
-        (f"The same with all perturbations scaled to RMS {number(one.rms)} and clipped", one.rows)
+        (f"The same, all perturbations scaled to RMS {number(one.rms)} and clipped", one.rows)
         for one in matrix.equal
     ]
     return [
