@@ -126,15 +126,15 @@ def transfer_measures(transfer: TransferMatrix) -> dict[str, Measure]:
     """
     measures: dict[str, Measure] = {}
     for row in transfer.rows:
-        for name, error in zip(transfer.models, row.error, strict=True):
-            if name != row.made_for and error is not None:
-                measures[f"transfer.{row.made_for}->{name}"] = share(round(error * row.n), row.n)
+        for name, errors in zip(transfer.models, row.errors, strict=True):
+            if name != row.made_for and errors is not None:
+                measures[f"transfer.{row.made_for}->{name}"] = share(errors, row.n)
     subject = transfer.rows[0]
-    errors = [error for error in subject.error[1:] if error is not None]
     excess = [one for one in subject.excess[1:] if one is not None]
-    if errors:
-        measures["transfer.max"] = Measure(max(errors), subject.n)
-        measures["transfer.mean"] = Measure(sum(errors) / len(errors), subject.n)
+    if excess:
+        shares = [share(count or 0, subject.n) for count in subject.errors[1:]]
+        measures["transfer.max"] = max(shares, key=lambda one: one.value or 0.0)
+        measures["transfer.mean"] = Measure(sum(one.value or 0.0 for one in shares) / len(shares), subject.n)
         measures["transfer.max_excess"] = Measure(max(excess), subject.n)
     return measures
 

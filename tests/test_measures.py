@@ -84,11 +84,11 @@ def test_the_curve_falls_and_starts_at_the_clean_accuracy() -> None:
 
 
 def test_transfer_measures() -> None:
-    row = replace(TransferRow.empty("a", 2), n=10, error=[1.0, 0.4], excess=[1.0, 0.3])
+    row = replace(TransferRow.empty("a", 2), n=10, errors=[10, 4], excess=[1.0, 0.3])
     matrix = TransferMatrix(models=["a", "b"], clean_error=[0.0, 0.1], rows=[row])
     found = measures.transfer_measures(matrix)
     assert found["transfer.a->b"].value == pytest.approx(0.4)
-    assert found["transfer.max"].value == 0.4
+    assert found["transfer.max"] == measures.share(4, 10)
     assert found["transfer.max_excess"].value == 0.3
     assert "transfer.a->a" not in found
 
