@@ -126,8 +126,12 @@ def nearest_in_polyhedron(
         # a coordinate that rests on its bound counts as free, so that the first step is not too long
         free = tf.cast((v >= lower) & (v <= upper), x.dtype)
         part = normals * free[:, None] * active[:, :, None]
-        hessian = tf.einsum("bmd,bnd->bmn", part, part) + 1e-6 * eye + (1.0 - active)[:, :, None] * eye
-        step = tf.linalg.solve(hessian, (excess * active)[:, :, None])[:, :, 0]
+        hessian = tf.einsum("bmd,bnd->bmn", part, part) + (1.0 - active)[:, :, None] * eye
+        # planes may be the same but for float32's rounding, which the ridge outweighs; in float64, since
+        # the solver gives up on a matrix that float32 calls singular
+        ridged = tf.cast(hessian, tf.float64) + 1e-5 * tf.eye(normals.shape[1], dtype=tf.float64)
+        step = tf.linalg.solve(ridged, tf.cast(excess * active, tf.float64)[:, :, None])[:, :, 0]
+        step = tf.cast(step, x.dtype)
         following = tf.where(better, tf.maximum(trial + step, 0.0), s + 0.25 * (trial - s))
         return count + 1, tf.where(better, trial, s), tf.maximum(value, dual), following
 

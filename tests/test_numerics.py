@@ -129,3 +129,13 @@ def test_nearest_in_polyhedron_without_planes_stays() -> None:
     x = tf.constant([[0.2, 0.9]])
     point = numerics.nearest_in_polyhedron(x, tf.zeros([1, 3, 2]), tf.zeros([1, 3]), 0 * x, 1 + 0 * x)
     np.testing.assert_array_equal(point, x)
+
+
+def test_nearest_in_polyhedron_with_planes_that_are_the_same() -> None:
+    """As those of two steps at one point are: the dual has no unique solution."""
+    x, normal = tf.constant([[0.9, 0.8, 0.1]]), np.array([0.6, 0.8, 0.0], np.float32)
+    sides = tf.zeros([1, 3]), tf.ones([1, 3])
+    once = numerics.nearest_in_polyhedron(x, normal[None, None], [[0.5]], *sides)
+    twice = numerics.nearest_in_polyhedron(x, np.tile(normal, (1, 5, 1)), tf.fill([1, 5], 0.5), *sides)
+    np.testing.assert_allclose(twice, once, atol=1e-5)
+    np.testing.assert_allclose(once, x - (np.dot(x[0], normal) - 0.5) * normal, atol=1e-5)

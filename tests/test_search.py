@@ -171,14 +171,15 @@ def test_a_machine_with_one_core_does_not_hang() -> None:
     assert int(ended.stdout) > 100
 
 
-def test_polish_follows_facets() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e-22])  # the squares of 1e-22 underflow
+def test_polish_follows_facets(scale: float) -> None:
     """The nearest point may lie on an edge of the boundary, where one linearisation is not enough."""
     normals = np.array([[1.0, 0.3, 0.0], [1.0, -0.3, 0.1], [1.0, 0.0, -0.4]], np.float32)
 
     class Facets(keras.layers.Layer):
         def call(self, x: tf.Tensor) -> tf.Tensor:
             lead = tf.reduce_min(x @ tf.constant(normals.T), axis=1) - 1.0
-            return tf.stack([tf.zeros_like(lead), lead], axis=1)
+            return scale * tf.stack([tf.zeros_like(lead), lead], axis=1)
 
     classifier = rc.wrap(keras.Sequential([keras.Input((3,)), Facets()]), box=(-5.0, 5.0))
     x, z = np.zeros((1, 3), np.float32), np.array([[2.5, 0.5, 1.0]], np.float32)

@@ -65,9 +65,15 @@ def _trace_polish(classifier: Classifier) -> Any:
             i: Tensor, u: Tensor, z: Tensor, weight: Tensor, normals: Tensor, offsets: Tensor
         ) -> tuple[Tensor, ...]:
             gap, normal = constraint(classifier, u, label, target, wanted)
+            # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
+            largest = tf.reduce_max(tf.abs(normal), axis=-1)
+            normal = tf.math.divide_no_nan(normal, largest[:, None])
             length = numerics.l2_norm(normal)
-            normal = tf.math.divide_no_nan(normal, length[:, None])
-            gap = tf.math.divide_no_nan(gap, length)
+            gap = tf.math.divide_no_nan(tf.math.divide_no_nan(gap, largest), length)
+            # a model may give NaN or infinity off its data: no plane then
+            usable = tf.math.is_finite(gap) & tf.math.is_finite(length)
+            normal = tf.where(usable[:, None], tf.math.divide_no_nan(normal, length[:, None]), 0.0)
+            gap = tf.where(usable, gap, 0.0)
             slot = tf.one_hot(i % _PLANES, _PLANES, dtype=x.dtype)
             shortest = numerics.l2_norm(z - x)
             offset = numerics.rowwise_dot(normal, u) - gap - _BEHIND * shortest
