@@ -142,7 +142,7 @@ class _Schedule:
     def _walk(self, rank: int, steps: int, polished: int, at: Positions) -> None:
         path = self.paths[rank]
         rows = self.known.rows(at, path.target[at])
-        path.at[at], _ = self.known.start(at, rows, path.at[at], steps, polished=polished, near=_NEAR)
+        path.at[at] = self.known.start(at, rows, path.at[at], steps, polished=polished, near=_NEAR)
 
     def _walk_on(self, rank: int, only: NDArray[np.bool_] | None) -> _Stage:
         return _Stage(_WALK_ON + _POLISH, partial(self._walk, rank, _WALK_ON, _POLISH), only)

@@ -47,8 +47,8 @@ class Known:
 
     def start(
         self, at: Positions, rows: Rows, z: Floats, steps: int, *, polished: int, near: float
-    ) -> tuple[Floats, NDArray[np.float64]]:
-        """Walk from ``z``, and polish what came near to the best: where the walk ended, how near it came."""
+    ) -> Floats:
+        """Walk from ``z``, and polish what came near to the best; where the walk ended, ``[R, D]``."""
         walked, ended = walk(self.classifier, rows, z, steps)
         self.spend(at, steps, steps)
         point, distance = self.settle(at, rows, walked)
@@ -58,7 +58,7 @@ class Known:
             distance[worth] = np.minimum(distance[worth], moved)
         self.starts.append(np.full(len(self.shortest), np.inf))
         self.starts[-1][at] = distance
-        return ended, distance
+        return ended
 
     def polish_nearest(self, steps: int, at: Positions) -> None:
         """Cutting planes from the nearest points."""
