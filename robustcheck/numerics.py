@@ -49,6 +49,16 @@ def adversarial_margin(logits: Tensor, label: Tensor, target: Tensor) -> Tensor:
     return tf.where(target < 0, others - chosen, chosen - others)
 
 
+def to_unit_slope(normal: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+    """A constraint ``gap + normal . (z - x)`` scaled so that the largest entry of ``normal`` is 1.
+
+    Only its direction and where it vanishes matter, and the squares of tiny gradients underflow. Zero stays.
+    ``[B, D], [B] -> [B, D], [B]``.
+    """
+    largest = tf.reduce_max(tf.abs(normal), axis=-1)
+    return tf.math.divide_no_nan(normal, largest[:, None]), tf.math.divide_no_nan(gap, largest)
+
+
 def needed_margin(logits: Tensor, relative: Tensor, absolute: Tensor) -> Tensor:
     """Lead that the winning logit needs before a decision holds in another batch, ``[B, K] -> [B]``.
 
@@ -114,7 +124,7 @@ def nearest_in_polyhedron(
         lower, upper: ``[B, D]``, the box, infinite sides allowed.
         steps: of Newton's method.
     """
-    eye = tf.eye(normals.shape[1], dtype=x.dtype)
+    eye = tf.eye(normals.shape[1], dtype=tf.float64)
 
     def newton(count: Tensor, s: Tensor, dual: Tensor, trial: Tensor) -> tuple[Tensor, ...]:
         v = x - tf.einsum("bmd,bm->bd", normals, trial)
@@ -126,11 +136,11 @@ def nearest_in_polyhedron(
         # a coordinate that rests on its bound counts as free, so that the first step is not too long
         free = tf.cast((v >= lower) & (v <= upper), x.dtype)
         part = normals * free[:, None] * active[:, :, None]
-        hessian = tf.einsum("bmd,bnd->bmn", part, part) + (1.0 - active)[:, :, None] * eye
+        hessian = tf.cast(tf.einsum("bmd,bnd->bmn", part, part), tf.float64)
         # planes may be the same but for float32's rounding, which the ridge outweighs; in float64, since
         # the solver gives up on a matrix that float32 calls singular
-        ridged = tf.cast(hessian, tf.float64) + 1e-5 * tf.eye(normals.shape[1], dtype=tf.float64)
-        step = tf.linalg.solve(ridged, tf.cast(excess * active, tf.float64)[:, :, None])[:, :, 0]
+        hessian += (1.0 - tf.cast(active, tf.float64) + 1e-5)[:, :, None] * eye
+        step = tf.linalg.solve(hessian, tf.cast(excess * active, tf.float64)[:, :, None])[:, :, 0]
         step = tf.cast(step, x.dtype)
         following = tf.where(better, tf.maximum(trial + step, 0.0), s + 0.25 * (trial - s))
         return count + 1, tf.where(better, trial, s), tf.maximum(value, dual), following

@@ -196,4 +196,4 @@ def test_a_reference_with_preprocessing_of_its_own(
     matrix = rc.transfer_matrix(models, pixels, digits[1], {"a": dense_result, "preprocessed": dense_result})
     clean, error = matrix.rows[0].clean_error, matrix.rows[0].error
     assert clean[1] == clean[0]
-    assert error[1] >= 0.95  # on the boundary the rounding of the detour decides for a few
+    assert error[1] == 1.0  # examples lead by more than the detour rounds

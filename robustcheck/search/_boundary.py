@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.search._candidates import Candidates, choose
-from robustcheck.search._known import Known, Positions
-from robustcheck.search._problem import Answer, Floats, Ints, Problem
+from robustcheck.search._known import Known
+from robustcheck.search._problem import Answer, Floats, Ints, Positions, Problem
 from robustcheck.search._refine import Round
 from robustcheck.search._starts import hop, other_side
 

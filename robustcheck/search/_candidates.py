@@ -93,12 +93,7 @@ def _trace_linearise(classifier: Classifier) -> Any:
             logits = classifier.logits(x)
             gap = tf.gather(logits, label, batch_dims=1) - tf.gather(logits, target, batch_dims=1)
         normal = tape.gradient(gap, x)
-        # a direction alone matters: scaled to length 1 the square of tiny gradients does not underflow
-        length = tf.reduce_max(tf.abs(normal), axis=-1)
-        unit = tf.math.divide_no_nan(normal, length[:, None])
-        point, reached = numerics.nearest_in_half_space(
-            x, unit, tf.math.divide_no_nan(gap, length), lower, upper
-        )
+        point, reached = numerics.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
         distance = numerics.l2_norm(point - x)
         # out of reach or no slope at all: last in line, at the distance of the box's far corner
         corner = tf.maximum(x - lower, upper - x)

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier, logits_of
 from robustcheck.search._polish import polish
-from robustcheck.search._problem import Floats, Ints, Problem
+from robustcheck.search._problem import Floats, Ints, Positions, Problem
 from robustcheck.search._refine import Round, refine
 from robustcheck.search._rows import Rows, to_boundary
 from robustcheck.search._walk import walk
-
-Positions = NDArray[np.int64]
 
 # starts whose distances differ by less than this agree
 _AGREE = 1.01

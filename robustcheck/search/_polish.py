@@ -17,7 +17,7 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.models import Classifier
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, beyond
+from robustcheck.search._rows import Rows, beyond, run_steps
 from robustcheck.search._walk import constraint
 
 Tensor = Any
@@ -42,70 +42,56 @@ def polish(classifier: Classifier, rows: Rows, z: Floats, steps: int) -> Floats:
         z: misclassified points just behind the boundary ``[R, D]``.
         steps: gradient evaluations; as many forward evaluations are made.
     """
-    graph = classifier.traced("polish", lambda: _trace_polish(classifier))
-    nearest: Floats = graph(
-        z, rows.x, rows.lower, rows.upper, rows.label, rows.target, rows.wanted, *rows.lead, steps
-    ).numpy()
+    nearest: Floats = run_steps(classifier, "polish", _polish_steps, rows, z, steps).numpy()
     return nearest
 
 
-def _trace_polish(classifier: Classifier) -> Any:
-    floats = tf.TensorSpec([None, classifier.layout.width])
-    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
-    count = tf.TensorSpec([], tf.int32)
+def _polish_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> Tensor:
+    x, lower, upper = rows.x, rows.lower, rows.upper
+    margin = beyond(classifier, rows.label, rows.wanted, *rows.lead)
 
-    @numerics.traced(floats, floats, floats, floats, ints, ints, ints, number, number, count)
-    def graph(
-        start: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, target: Tensor, wanted: Tensor,
-        relative: Tensor, absolute: Tensor, steps: Tensor,
-    ) -> Tensor:  # fmt: skip
-        margin = beyond(classifier, label, wanted, relative, absolute)
+    def step(
+        i: Tensor, u: Tensor, z: Tensor, weight: Tensor, normals: Tensor, offsets: Tensor
+    ) -> tuple[Tensor, ...]:
+        gap, normal = constraint(classifier, u, rows.label, rows.target, rows.wanted)
+        # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
+        normal, gap = numerics.to_unit_slope(normal, gap)
+        length = numerics.l2_norm(normal)
+        gap = tf.math.divide_no_nan(gap, length)
+        # a model may give NaN or infinity off its data: no plane then
+        usable = tf.math.is_finite(gap) & tf.math.is_finite(length)
+        normal = tf.where(usable[:, None], tf.math.divide_no_nan(normal, length[:, None]), 0.0)
+        gap = tf.where(usable, gap, 0.0)
+        slot = tf.one_hot(i % _PLANES, _PLANES, dtype=x.dtype)
+        shortest = numerics.l2_norm(z - x)
+        offset = numerics.rowwise_dot(normal, u) - gap - _BEHIND * shortest
+        normals += slot[:, None] * (normal[:, None] - normals)
+        offsets += slot * (offset[:, None] - offsets)
 
-        def step(
-            i: Tensor, u: Tensor, z: Tensor, weight: Tensor, normals: Tensor, offsets: Tensor
-        ) -> tuple[Tensor, ...]:
-            gap, normal = constraint(classifier, u, label, target, wanted)
-            # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
-            largest = tf.reduce_max(tf.abs(normal), axis=-1)
-            normal = tf.math.divide_no_nan(normal, largest[:, None])
-            length = numerics.l2_norm(normal)
-            gap = tf.math.divide_no_nan(tf.math.divide_no_nan(gap, largest), length)
-            # a model may give NaN or infinity off its data: no plane then
-            usable = tf.math.is_finite(gap) & tf.math.is_finite(length)
-            normal = tf.where(usable[:, None], tf.math.divide_no_nan(normal, length[:, None]), 0.0)
-            gap = tf.where(usable, gap, 0.0)
-            slot = tf.one_hot(i % _PLANES, _PLANES, dtype=x.dtype)
-            shortest = numerics.l2_norm(z - x)
-            offset = numerics.rowwise_dot(normal, u) - gap - _BEHIND * shortest
-            normals += slot[:, None] * (normal[:, None] - normals)
-            offsets += slot * (offset[:, None] - offsets)
+        # on the ray from the sample to where the linearised boundary is
+        slope = -numerics.rowwise_dot(normal, u - x)
+        scale = 1.0 + tf.clip_by_value(tf.math.divide_no_nan(gap, slope) + _BEHIND, -_SCALED, _SCALED)
+        scaled = tf.clip_by_value(x + scale[:, None] * (u - x), lower, upper)
+        nearer = (margin(scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
+        z = tf.where(nearer[:, None], scaled, z)
+        factor = tf.where(i == 0, 1.0, tf.where(nearer, _BOLDER, _SHYER))
+        weight = tf.clip_by_value(weight * factor, _LEAST_WEIGHT, _MOST_WEIGHT)
 
-            # on the ray from the sample to where the linearised boundary is
-            slope = -numerics.rowwise_dot(normal, u - x)
-            scale = 1.0 + tf.clip_by_value(tf.math.divide_no_nan(gap, slope) + _BEHIND, -_SCALED, _SCALED)
-            scaled = tf.clip_by_value(x + scale[:, None] * (u - x), lower, upper)
-            nearer = (margin(scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
-            z = tf.where(nearer[:, None], scaled, z)
-            factor = tf.where(i == 0, 1.0, tf.where(nearer, _BOLDER, _SHYER))
-            weight = tf.clip_by_value(weight * factor, _LEAST_WEIGHT, _MOST_WEIGHT)
+        cuts = tf.einsum("rmd,rd->rm", normals, z) > offsets + 1.01 * _BEHIND * shortest[:, None]
+        normals = tf.where(cuts[:, :, None], 0.0, normals)
+        offsets = tf.where(cuts, 0.0, offsets)
+        between = (x + weight[:, None] * z) / (1.0 + weight[:, None])
+        u = numerics.nearest_in_polyhedron(between, normals, offsets, lower, upper)
+        return i + 1, u, z, weight, normals, offsets
 
-            cuts = tf.einsum("rmd,rd->rm", normals, z) > offsets + 1.01 * _BEHIND * shortest[:, None]
-            normals = tf.where(cuts[:, :, None], 0.0, normals)
-            offsets = tf.where(cuts, 0.0, offsets)
-            between = (x + weight[:, None] * z) / (1.0 + weight[:, None])
-            u = numerics.nearest_in_polyhedron(between, normals, offsets, lower, upper)
-            return i + 1, u, z, weight, normals, offsets
-
-        rows = tf.shape(x)[0]
-        state = (
-            tf.constant(0),
-            start,
-            start,
-            tf.fill([rows], _WEIGHT),
-            tf.zeros([rows, _PLANES, classifier.layout.width]),
-            tf.zeros([rows, _PLANES]),
-        )
-        _, _, z, *_ = tf.while_loop(lambda i, *_: i < steps, step, state)
-        return z
-
-    return graph
+    count = tf.shape(x)[0]
+    state = (
+        tf.constant(0),
+        start,
+        start,
+        tf.fill([count], _WEIGHT),
+        tf.zeros([count, _PLANES, classifier.layout.width]),
+        tf.zeros([count, _PLANES]),
+    )
+    _, _, z, *_ = tf.while_loop(lambda i, *_: i < steps, step, state)
+    return z

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+# which samples of a batch
+Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

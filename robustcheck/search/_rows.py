@@ -90,6 +90,38 @@ def beyond(
     return margin
 
 
+def run_steps(
+    classifier: Classifier,
+    name: str,
+    body: Callable[[Classifier, Rows, Tensor, Tensor], Any],
+    rows: Rows,
+    z: Floats,
+    steps: int,
+) -> Any:
+    """``body(classifier, rows, z, steps)`` as a graph, traced once a model; its rows hold tensors."""
+    graph = classifier.traced(name, lambda: _trace_steps(classifier, body))
+    return graph(z, rows.x, rows.lower, rows.upper, rows.label, rows.target, rows.wanted, *rows.lead, steps)
+
+
+def _trace_steps(classifier: Classifier, body: Callable[[Classifier, Rows, Tensor, Tensor], Any]) -> Any:
+    floats = tf.TensorSpec([None, classifier.layout.width])
+    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
+    count = tf.TensorSpec([], tf.int32)
+
+    @numerics.traced(floats, floats, floats, floats, ints, ints, ints, number, number, count)
+    def graph(
+        z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, target: Tensor, wanted: Tensor,
+        relative: Tensor, absolute: Tensor, steps: Tensor,
+    ) -> Any:  # fmt: skip
+        rows = Rows(
+            x=x, lower=lower, upper=upper, label=label, target=target, wanted=wanted,
+            lead=(relative, absolute),
+        )  # fmt: skip
+        return body(classifier, rows, z, steps)
+
+    return graph
+
+
 def to_boundary(
     classifier: Classifier, rows: Rows, z: Floats, tolerance: float
 ) -> tuple[NDArray[np.bool_], Floats, int]:

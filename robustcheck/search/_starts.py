@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.search._problem import Floats, Problem
-
-Positions = NDArray[np.int64]
+from robustcheck.search._problem import Floats, Positions, Problem
 
 
 def other_side(problem: Problem, at: Positions, rank: int) -> tuple[NDArray[np.bool_], Floats]:

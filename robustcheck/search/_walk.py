@@ -16,7 +16,7 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.models import Classifier
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, beyond
+from robustcheck.search._rows import Rows, beyond, run_steps
 
 Tensor = Any
 
@@ -27,10 +27,7 @@ _DRAWN_BACK = 0.9
 
 def walk(classifier: Classifier, rows: Rows, start: Floats, steps: int) -> tuple[Floats, Floats]:
     """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
-    graph = classifier.traced("walk", lambda: _trace_walk(classifier))
-    nearest, ended = graph(
-        start, rows.x, rows.lower, rows.upper, rows.label, rows.target, rows.wanted, *rows.lead, steps
-    )
+    nearest, ended = run_steps(classifier, "walk", _walk_steps, rows, start, steps)
     return nearest.numpy(), ended.numpy()
 
 
@@ -53,43 +50,31 @@ def constraint(
     return gap, tape.gradient(gap, z)
 
 
-def _trace_walk(classifier: Classifier) -> Any:
-    floats = tf.TensorSpec([None, classifier.layout.width])
-    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
-    count = tf.TensorSpec([], tf.int32)
+def _walk_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    x, lower, upper = rows.x, rows.lower, rows.upper
+    margin = beyond(classifier, rows.label, rows.wanted, *rows.lead)
 
-    @numerics.traced(floats, floats, floats, floats, ints, ints, ints, number, number, count)
-    def graph(
-        start: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, target: Tensor, wanted: Tensor,
-        relative: Tensor, absolute: Tensor, steps: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        margin = beyond(classifier, label, wanted, relative, absolute)
+    def step(
+        i: Tensor, z: Tensor, nearest: Tensor, shortest: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        gap, normal = constraint(classifier, z, rows.label, rows.target, rows.wanted)
+        normal, gap = numerics.to_unit_slope(normal, gap)
+        by_z, _ = numerics.nearest_in_half_space(z, normal, gap, lower, upper)
+        gap_x = gap + numerics.rowwise_dot(normal, x - z)
+        by_x, _ = numerics.nearest_in_half_space(x, normal, gap_x, lower, upper)
+        from_z, from_x = numerics.l2_norm(by_z - z), numerics.l2_norm(by_x - x)
+        weight = tf.minimum(tf.math.divide_no_nan(from_z, from_z + from_x), _MOST_WEIGHT)[:, None]
+        mixed = (1 - weight) * (z + _OVERSHOOT * (by_z - z)) + weight * (x + _OVERSHOOT * (by_x - x))
+        z = tf.clip_by_value(mixed, lower, upper)
+        far = margin(z) > 0
+        distance = numerics.l2_norm(z - x)
+        nearer = far & (distance < shortest)
+        nearest = tf.where(nearer[:, None], z, nearest)
+        shortest = tf.where(nearer, distance, shortest)
+        return i + 1, tf.where(far[:, None], x + _DRAWN_BACK * (z - x), z), nearest, shortest
 
-        def step(
-            i: Tensor, z: Tensor, nearest: Tensor, shortest: Tensor
-        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-            gap, normal = constraint(classifier, z, label, target, wanted)
-            length = tf.reduce_max(tf.abs(normal), axis=-1)
-            normal = tf.math.divide_no_nan(normal, length[:, None])
-            gap = tf.math.divide_no_nan(gap, length)
-            by_z, _ = numerics.nearest_in_half_space(z, normal, gap, lower, upper)
-            gap_x = gap + numerics.rowwise_dot(normal, x - z)
-            by_x, _ = numerics.nearest_in_half_space(x, normal, gap_x, lower, upper)
-            from_z, from_x = numerics.l2_norm(by_z - z), numerics.l2_norm(by_x - x)
-            weight = tf.minimum(tf.math.divide_no_nan(from_z, from_z + from_x), _MOST_WEIGHT)[:, None]
-            mixed = (1 - weight) * (z + _OVERSHOOT * (by_z - z)) + weight * (x + _OVERSHOOT * (by_x - x))
-            z = tf.clip_by_value(mixed, lower, upper)
-            far = margin(z) > 0
-            distance = numerics.l2_norm(z - x)
-            nearer = far & (distance < shortest)
-            nearest = tf.where(nearer[:, None], z, nearest)
-            shortest = tf.where(nearer, distance, shortest)
-            return i + 1, tf.where(far[:, None], x + _DRAWN_BACK * (z - x), z), nearest, shortest
-
-        nothing = tf.fill(tf.shape(start), tf.constant(float("nan")))
-        infinite = tf.fill(tf.shape(label), tf.constant(float("inf")))
-        state = (tf.constant(0), start, nothing, infinite)
-        _, ended, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
-        return nearest, ended
-
-    return graph
+    nothing = tf.fill(tf.shape(start), tf.constant(float("nan")))
+    infinite = tf.fill(tf.shape(rows.label), tf.constant(float("inf")))
+    state = (tf.constant(0), start, nothing, infinite)
+    _, ended, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
+    return nearest, ended
