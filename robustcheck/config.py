@@ -176,6 +176,9 @@ class AuditConfig:
         transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
         transfer_rms: sizes at which all models' examples are compared besides their own.
         options: how to search.
+        policy: file with the rules that the report is judged by.
+        baseline: report that changes are measured against.
+        report_assets: write styles and images as files beside the page.
         command: what was typed, for the report.
     """
 
@@ -197,6 +200,9 @@ class AuditConfig:
     transfer: Literal["all", "one-way"] = "all"
     transfer_rms: tuple[float, ...] = ()
     options: SearchOptions = field(default_factory=SearchOptions)
+    policy: Path | None = None
+    baseline: Path | None = None
+    report_assets: bool = False
     command: str | None = None
 
     def __post_init__(self) -> None:
@@ -206,3 +212,8 @@ class AuditConfig:
         if self.data_range is not None:
             low, high = self.data_range
             _require(low < high, "data_range", "low < high", self.data_range)
+        # refused before models and data are loaded
+        TransferOptions(rms=self.transfer_rms)
+        alone = self.transfer_rms and not self.references
+        _require(not alone, "transfer_rms", "a reference to compare with", "none")
+        _require(self.baseline is None or self.policy is not None, "baseline", "a policy beside it", "none")

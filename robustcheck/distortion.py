@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.config import DataRange, SearchOptions
-from robustcheck.errors import ConfigError, DataRefused
+from robustcheck.errors import ConfigError, DataRefused, Interrupted
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
-from robustcheck.results import SearchResult, Status
+from robustcheck.results import SearchResult, Status, sample_ids
 from robustcheck.samples import Samples, as_samples
 from robustcheck.search import Others, Problem, search
 
@@ -96,11 +96,19 @@ def attack(
     *,
     options: SearchOptions,
     batch_size: int,
+    among: Samples | None = None,
     on_progress: OnProgress | None = None,
 ) -> SearchResult:
-    """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class."""
-    relative = measured_rounding(classifier, samples)
-    others = _others(classifier, samples)
+    """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class.
+
+    ``among``: the samples that these were taken from; some of them are where searches start, and what the
+    model's rounding is measured on.
+
+    Raises:
+        Interrupted: Ctrl-C after the first batch; with the rows that are done.
+    """
+    relative = measured_rounding(classifier, among or samples)
+    others = _others(classifier, among or samples)
     # the inputs are there already; what else is joined is filled as it comes, so that nothing is held twice
     joined: dict[str, NDArray[Any]] = {"input": samples.rows.reshape(-1, *classifier.input_shape)}
     told = on_progress or (lambda *_: None)
@@ -111,7 +119,13 @@ def attack(
         ask = partial(
             _problem, classifier, relative, others, _by_share(told, start, len(chosen), len(samples))
         )
-        for name, values in vars(_attack_batch(classifier, part, wanted, ask, options, batch_size)).items():
+        try:
+            found = _attack_batch(classifier, part, wanted, ask, options, batch_size)
+        except KeyboardInterrupt as stop:
+            if not start:
+                raise
+            raise Interrupted(SearchResult(**{name: one[:start] for name, one in joined.items()})) from stop
+        for name, values in vars(found).items():
             whole = joined.setdefault(name, np.empty((len(samples), *values.shape[1:]), values.dtype))
             whole[chosen] = values
         told(int(chosen[-1]) + 1, len(samples))
@@ -184,6 +198,7 @@ def _attack_batch(
     shape = (len(samples), *classifier.input_shape)
     return SearchResult(
         index=samples.index,
+        sample_id=sample_ids(samples.rows),
         label=samples.label,
         status=status,
         input=samples.rows.reshape(shape),

@@ -10,18 +10,22 @@
     |   `-- ReportRefused      ... a stored report
     `-- Incomplete (4)         nothing was measured, so nothing may be concluded
 
+    KeyboardInterrupt
+    `-- Interrupted (130)      Ctrl-C, with what was done until then
+
 Messages name what was expected, what came, and what to do about it.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "ConfigError",
     "DataRefused",
     "Incomplete",
     "InputRefused",
+    "Interrupted",
     "ModelRefused",
     "ReportRefused",
     "RobustcheckError",
@@ -67,6 +71,14 @@ class Incomplete(RobustcheckError):
     """Nothing was measured, so nothing may be concluded."""
 
     exit_code = 4
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a search or an audit; ``done`` is the result or report of the samples that were done."""
+
+    def __init__(self, done: Any) -> None:
+        super().__init__("interrupted")
+        self.done = done
 
 
 class RobustcheckWarning(UserWarning):

@@ -1,53 +1,125 @@
-"""One function a figure; each returns SVG text or PNG bytes."""
+"""One function a figure; each returns SVG text or PNG bytes. Colours come from the page, by class."""
 
 from __future__ import annotations
 
+import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.results import CurvePoint
 
+Floats = NDArray[np.float64]
+
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 280, 56, 44, 12, 12
+_BINS = 30
+_CLASS_HEIGHT = 22
 
 
-def curve_svg(curve: Sequence[CurvePoint]) -> str:
-    """Robust accuracy against the L2 radius. Colours come from the page by class."""
-    largest = max(curve[-1].l2, np.finfo(float).tiny)
-    inner_width, inner_height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+@dataclass(frozen=True)
+class _Axes:
+    """A drawing area whose x runs from 0 to ``largest`` and y from 0 to ``top``, in the figure's units."""
 
-    def place(l2: float, accuracy: float) -> tuple[float, float]:
-        return _LEFT + inner_width * l2 / largest, _TOP + inner_height * (1 - accuracy)
+    largest: float
+    top: float
+    height: int = _HEIGHT
+    left: int = _LEFT
 
-    path = " ".join(
-        f"{'M' if i == 0 else 'L'}{x:.1f} {y:.1f}"
-        for i, (x, y) in enumerate(place(point.l2, point.accuracy) for point in curve)
-    )
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="Robust accuracy against the L2 radius" class="figure">'
-    ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        _, y = place(0, share)
-        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
-        parts.append(
-            f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>'
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """A point in the units of the drawing."""
+        across = self.left + (_WIDTH - self.left - _RIGHT) * x / self.largest
+        return across, _TOP + (self.height - _TOP - _BOTTOM) * (1 - y / self.top)
+
+    def opening(self, label: str) -> str:
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {self.height}" role="img" '
+            f'aria-label="{label}" class="figure">'
         )
-    for step in range(5):
-        radius = largest * step / 4
-        x, _ = place(radius, 0)
-        anchor = "middle" if step < 4 else "end"  # in the middle of the right edge it would be cut off
+
+    def across(self, label: str) -> str:
+        """Ticks and title of the x axis."""
+        parts = []
+        for step in range(5):
+            x, _ = self.place(self.largest * step / 4, 0)
+            anchor = "middle" if step < 4 else "end"  # in the middle of the right edge it would be cut off
+            parts.append(_text(x, self.height - 24, f"{self.largest * step / 4:.3g}", anchor))
+        return "".join([*parts, _text((self.left + _WIDTH) / 2, self.height - 4, label, "middle")])
+
+    def up(self, values: Sequence[float], shown: Sequence[str]) -> str:
+        """Grid lines and ticks of the y axis."""
+        parts = []
+        for value, text in zip(values, shown, strict=True):
+            _, y = self.place(0, value)
+            right = _WIDTH - _RIGHT
+            parts.append(f'<line class="grid" x1="{self.left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
+            parts.append(_text(self.left - 8, y + 4, text, "end"))
+        return "".join(parts)
+
+    def path(self, points: Sequence[tuple[float, float]], css: str) -> str:
+        placed = [self.place(*point) for point in points]
+        d = " ".join(f"{'M' if i == 0 else 'L'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(placed))
+        return f'<path class="{css}" d="{d}" fill="none"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+
+
+def curve_svg(curve: Sequence[CurvePoint], noise: Sequence[CurvePoint] = ()) -> str:
+    """Robust accuracy against the L2 radius, and accuracy on noise of that length."""
+    axes = _Axes(max(curve[-1].l2, np.finfo(float).tiny), 1.0)
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    control = ", with accuracy on noise of that length" if noise else ""
+    label = f"Robust accuracy against the L2 radius{control}"
+    parts = [axes.opening(label), axes.up(shares, [f"{one:.0%}" for one in shares])]
+    parts.append(axes.across("L2 radius, box units"))
+    if noise:
+        parts.append(axes.path([(one.l2, one.accuracy) for one in noise], "noise"))
+    parts.append(axes.path([(one.l2, one.accuracy) for one in curve], "curve"))
+    return "".join([*parts, "</svg>"])
+
+
+def histogram_svg(distances: Floats) -> str:
+    """How many samples lie at each distance; all distances finite, at least one."""
+    largest = max(float(distances.max()), np.finfo(float).tiny)
+    counts, edges = np.histogram(distances, bins=_BINS, range=(0.0, largest))
+    axes = _Axes(largest, max(int(counts.max()), 1))
+    ticks = sorted({0, int(axes.top) // 2, int(axes.top)})
+    parts = [axes.opening("Samples at each L2 distance"), axes.up(ticks, [f"{one}" for one in ticks])]
+    for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
+        (x, y), (end, floor) = axes.place(left, float(count)), axes.place(right, 0)
         parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 24}" text-anchor="{anchor}">{radius:.3g}</text>'
+            f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(end - x - 1, 0.5):.1f}" '
+            f'height="{floor - y:.1f}"/>'
         )
-    parts.append(
-        f'<text class="tick" x="{_LEFT + inner_width / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">'
-        "L2 radius, box units</text>"
+    return "".join([*parts, axes.across("L2 distance, box units"), "</svg>"])
+
+
+def classes_svg(distances: Mapping[str, Floats]) -> str:
+    """For each class the middle 90 % and 50 % of its distances and their median, a row a class."""
+    largest = max([float(one.max()) for one in distances.values() if len(one)] or [1.0])
+    axes = _Axes(
+        max(largest, np.finfo(float).tiny), 1.0, _TOP + _BOTTOM + _CLASS_HEIGHT * len(distances), left=120
     )
-    parts.append(f'<path class="curve" d="{path}" fill="none"/></svg>')
-    return "".join(parts)
+    parts = [axes.opening("L2 distances of each class: 5, 25, 50, 75 and 95 %")]
+    for row, (name, values) in enumerate(distances.items()):
+        middle = _TOP + _CLASS_HEIGHT * (row + 0.5)
+        parts.append(_text(axes.left - 8, middle + 4, name if len(name) < 17 else name[:15] + "..", "end"))
+        if not len(values):
+            continue
+        p05, p25, median, p75, p95 = (
+            axes.place(float(one), 0)[0] for one in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+        )
+        parts.append(f'<line class="whisker" x1="{p05:.1f}" y1="{middle}" x2="{p95:.1f}" y2="{middle}"/>')
+        width = max(p75 - p25, 1.0)
+        parts.append(
+            f'<rect class="bar" x="{p25:.1f}" y="{middle - 6}" width="{width:.1f}" height="12"/>'
+            f'<line class="median" x1="{median:.1f}" y1="{middle - 8}" x2="{median:.1f}" y2="{middle + 8}"/>'
+        )
+    return "".join([*parts, axes.across("L2 distance, box units"), "</svg>"])
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -57,18 +129,31 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 2 and min(shape) >= 4
 
 
-def image_png(values: NDArray[np.floating], lower: float, upper: float) -> bytes:
-    """A sample as PNG, from ``lower`` = black to ``upper`` = white; small images are enlarged."""
-    from PIL import Image
-
+def image_pixels(values: NDArray[np.floating], lower: float, upper: float) -> NDArray[np.uint8]:
+    """A sample as 8 bit pixels ``[H, W]`` or ``[H, W, 3]``, from ``lower`` = black to ``upper`` = white."""
     image = np.asarray(values, np.float64)
     if image.ndim == 3 and image.shape[2] not in (1, 3):
         image = np.moveaxis(image, 0, -1)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     width = upper - lower if upper > lower else 1.0
-    pixels = np.clip(np.rint(255 * (image - lower) / width), 0, 255).astype(np.uint8)
-    factor = max(1, 96 // max(pixels.shape[:2]))
+    return np.clip(np.rint(255 * (image - lower) / width), 0, 255).astype(np.uint8)
+
+
+def image_png(values: NDArray[np.floating], lower: float, upper: float) -> bytes:
+    """A sample as PNG; small images are enlarged."""
+    return _png(image_pixels(values, lower, upper))
+
+
+def side_by_side(images: Sequence[NDArray[np.uint8]]) -> bytes:
+    """Images of one size as one PNG."""
+    return _png(np.concatenate(images, axis=1))
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    factor = max(1, 96 // pixels.shape[0])
     pixels = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="PNG", optimize=True)

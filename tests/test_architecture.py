@@ -18,10 +18,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``auditing``  the design's ``audit``: a module of that name would hide the function ``robustcheck.audit`` as
 #               soon as something imported it
 # ``measures``  figures from results, without a model, so that a stored report can be measured again
+# ``compare``   and ``policy`` stand below ``measures``, on which both are built, and a rule on a change is a
+#               comparison; neither sees a model
+# ``text``      text from outside made safe to print, which reports and error messages both need
 # ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
 LAYERS = {
     "assets": 0,
     "errors": 0,
+    "text": 0,
     "config": 1,
     "numerics": 2,
     "results": 2,
@@ -29,17 +33,21 @@ LAYERS = {
     "intake": 3,
     "measures": 3,
     "models": 3,
+    "compare": 4,
     "report": 4,
     "samples": 4,
     "search": 4,
     "distortion": 5,
+    "policy": 5,
+    "checks": 6,
     "transfer": 6,
     "auditing": 7,
     "cli": 9,
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "assets", "cli", "config", "errors", "figures", "intake", "measures", "report", "results"
+    "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "policy", "report",
+    "results",
 }  # fmt: skip
 
 

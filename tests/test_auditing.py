@@ -137,7 +137,7 @@ def test_conditions_are_in_the_report(digit_models: list[Any], digits: Digits) -
     report = rc.audit(frozen, x, None, data_range=(0, 16), target=3, options=QUICK)
     assert (report.data.target, report.data.frozen, report.data.labels) == ("3", 8, "model")
     assert report.data.data_range == [0.0, 16.0]
-    for text in (html_page(report), markdown_summary(report).replace("\\", "")):
+    for text in (html_page(report).text, markdown_summary(report).replace("\\", "")):
         assert "Distance to the nearest input given class 3" in text
         assert "8 features could not change" in text
         assert "the model" in text
@@ -150,7 +150,9 @@ def test_accuracy_at_chance_is_pointed_out(
     wrong = (digits[1].astype(int) + 1) % 10
     wrong[:3] = digits[1][:3]
     report = rc.audit(digit_models[0], pixels, wrong, options=QUICK)
-    assert "only 3 of 60 samples are classified right, about what chance would give" in report.data.notes[-1]
+    (labels,) = [one for one in report.checks if one.id == "labels"]
+    assert labels.outcome == "FAIL"
+    assert "only 3 of 60 samples are classified right, about what chance would give" in labels.detail
 
 
 def test_samples_that_are_not_finite_are_no_errors(

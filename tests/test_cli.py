@@ -186,11 +186,15 @@ def test_refusals_are_one_line_with_an_exit_code(
 
 
 def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["audit"], ["audit", "m", "--data", "d", "--method", "magic"], ["audti"]):
+    for arguments in ([], ["audit", "m", "--data", "d", "--method", "magic"], ["audti"], ["gate"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
-    assert "Traceback" not in capsys.readouterr().err
+    assert main(["audit"]) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert "did you mean audit?" in err
+    assert "error: expected MODEL, on the command line or in robustcheck.toml" in err
 
 
 def test_interrupt_exits_130(

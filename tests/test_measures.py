@@ -15,7 +15,8 @@ def result_of(status: list[Status], l2: list[float]) -> SearchResult:
     whole, zeros = np.zeros(n, np.int64), np.zeros(n)
     norms = {norm: np.array(l2) for norm in NORMS}
     return SearchResult(
-        index=np.arange(n), label=whole, status=np.array([str(one) for one in status]),
+        index=np.arange(n), sample_id=np.array([f"{i:016x}" for i in range(n)]), label=whole,
+        status=np.array([str(one) for one in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
         forward_evaluations=whole, l2_halfway=2 * np.array(l2), starts_agreed=whole, **norms,

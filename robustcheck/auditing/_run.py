@@ -12,41 +12,65 @@ from importlib.metadata import version
 import tensorflow as tf
 
 import robustcheck
-from robustcheck import measures
+from robustcheck import checks, measures
 from robustcheck.auditing._plan import OnProgress, Plan
 from robustcheck.distortion import attack
-from robustcheck.errors import Incomplete
-from robustcheck.results import AuditReport, Cost, Provenance, SearchResult, TransferMatrix
+from robustcheck.errors import Incomplete, Interrupted
+from robustcheck.models import Classifier
+from robustcheck.results import AuditReport, Conditions, Cost, Provenance, SearchResult, TransferMatrix
 from robustcheck.transfer import cross_errors, require_comparable
 
 
 def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
-    """Search every model, try the examples on all, and sum up."""
+    """Search every model, try the examples on all, check and sum up.
+
+    Raises:
+        Interrupted: Ctrl-C after the first samples; with the report of what was done.
+    """
     require_comparable(plan.models)
     started = datetime.now(UTC)
     results: dict[str, SearchResult] = {}
-    seconds = 0.0
-    for name, classifier in plan.models.items():
-        if classifier is not plan.subject and not plan.attack_references:
-            break
-        begun = time.perf_counter()
-        results[name] = attack(
-            classifier,
-            plan.samples,
-            plan.targets,
-            options=plan.options,
-            batch_size=plan.batch_size,
-            on_progress=partial(on_progress, f"search {name}"),
+    begun = time.perf_counter()
+    try:
+        subject = _search(plan, plan.subject, on_progress)
+        seconds = time.perf_counter() - begun
+        results[plan.subject.name] = subject
+        for name, classifier in plan.references.items() if plan.attack_references else ():
+            results[name] = _search(plan, classifier, on_progress)
+        transfer = _transfer(plan, results, on_progress)
+        return _report(plan, results, transfer, started, seconds)
+    except KeyboardInterrupt as stop:
+        seconds = time.perf_counter() - begun
+        done = results.get(plan.subject.name, getattr(stop, "done", None))
+        if done is None or not done.correct.any():
+            raise
+        raise Interrupted(_partial(plan, done, started, seconds)) from stop
+
+
+def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> SearchResult:
+    result = attack(
+        classifier,
+        plan.samples,
+        plan.targets,
+        options=plan.options,
+        batch_size=plan.batch_size,
+        on_progress=partial(on_progress, f"search {classifier.name}"),
+    )
+    if classifier is plan.subject and not result.correct.any():
+        raise Incomplete(
+            f"{classifier.name}: none of the {len(plan.samples)} samples is classified right, so nothing can "
+            "be attacked; do the labels and the range of the data fit the model?"
         )
-        if classifier is plan.subject:
-            seconds = time.perf_counter() - begun
-            if not results[name].correct.any():
-                raise Incomplete(
-                    f"{name}: none of the {len(plan.samples)} samples is classified right, so nothing can be "
-                    "attacked; do the labels and the range of the data fit the model?"
-                )
-    transfer = cross_errors(plan.models, plan.samples, results, plan.transfer) if plan.references else None
-    return _report(plan, results, transfer, started, seconds)
+    return result
+
+
+def _transfer(plan: Plan, results: dict[str, SearchResult], on_progress: OnProgress) -> TransferMatrix | None:
+    if not plan.references:
+        return None
+    on_progress("transfer", 0, 1)
+    matrix = cross_errors(plan.models, plan.samples, results, plan.transfer)
+    on_progress("transfer", 1, 1)
+    return matrix
 
 
 def _report(
@@ -56,11 +80,41 @@ def _report(
     started: datetime,
     seconds: float,
 ) -> AuditReport:
-    subject = results.pop(plan.subject.name)
+    subject, seed = results[plan.subject.name], plan.options.seed
+    bare = _bare(plan, subject, transfer, started, seconds)
+    return replace(
+        bare,
+        noise_curve=checks.noise_curve(plan.subject, subject, bare.curve, seed=seed),
+        checks=checks.run_checks(plan.subject, subject, seed=seed),
+        made_for={name: one for name, one in results.items() if name != plan.subject.name},
+    )
+
+
+def _partial(plan: Plan, done: SearchResult, started: datetime, seconds: float) -> AuditReport:
+    """The report of an audit that was interrupted: the samples done of the subject, nothing else."""
+    note = f"the audit was interrupted: {len(done)} of {len(plan.samples)} samples are in this report"
+    bare = _bare(plan, done, None, started, seconds)
+    return replace(
+        bare,
+        complete=False,
+        verdict="INCOMPLETE",
+        data=replace(bare.data, notes=[note, *bare.data.notes]),
+        checks=checks.skipped("the audit was interrupted"),
+    )
+
+
+def _bare(
+    plan: Plan,
+    subject: SearchResult,
+    transfer: TransferMatrix | None,
+    started: datetime,
+    seconds: float,
+) -> AuditReport:
+    """The report without what asks the model once more."""
     return AuditReport(
         model=plan.facts[plan.subject.name],
         references=[plan.facts[name] for name in plan.references],
-        data=replace(plan.data, notes=[*plan.data.notes, *_doubts(subject, plan.subject.classes)]),
+        data=plan.data,
         counts=measures.count(subject),
         measures=measures.audit_measures(subject, transfer),
         curve=measures.robust_accuracy_curve(subject),
@@ -68,20 +122,8 @@ def _report(
         cost=_cost(subject, seconds),
         provenance=_provenance(plan, started),
         samples=subject,
-        made_for=results,
+        conditions=Conditions(lower=plan.subject.lower, upper=plan.subject.upper, freeze=~plan.subject.free),
     )
-
-
-def _doubts(result: SearchResult, classes: int) -> list[str]:
-    """What about the counts suggests that model and data do not belong together."""
-    counts = measures.count(result)
-    tried = counts.correct + counts.already_wrong
-    if counts.correct > 2 * tried / classes or classes < 3:
-        return []
-    return [
-        f"only {counts.correct} of {tried} samples are classified right, about what chance would give: do "
-        "the labels, the order of the classes and the range of the data fit the model?"
-    ]
 
 
 def _cost(result: SearchResult, seconds: float) -> Cost:

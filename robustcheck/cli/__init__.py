@@ -1,4 +1,4 @@
-"""The command line: thin edges around :mod:`robustcheck.auditing`, one module a command.
+"""The command line: thin edges around the package, one module a command.
 
 TensorFlow is imported inside commands only, so that ``--help`` and usage errors answer at once.
 """
@@ -10,34 +10,36 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
-from rich_argparse import RawDescriptionRichHelpFormatter
 
 from robustcheck import __version__
-from robustcheck.cli import _audit, _demo
+from robustcheck.cli import _audit, _compare, _completion, _demo, _doctor, _gate, _policy, _replay, _report
+from robustcheck.cli._common import log_console
+from robustcheck.cli._parser import Parser
 from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError, one_line
 
-_COMMANDS = (_demo, _audit)
+_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _policy, _doctor, _completion)
 
 _DESCRIPTION = """\
 How small a change of an input makes a Keras classifier wrong, and do examples
 made for one model fool the others?
 """
 _EPILOG = """\
-exit codes: 0 done, 2 wrong usage or configuration, 3 an input was refused,
-4 incomplete (nothing could be measured), 130 interrupted
+examples:
+  robustcheck demo
+  robustcheck audit model.keras --data digits.npz --policy policy.toml
+  robustcheck gate robustcheck-report --policy policy.toml
+  robustcheck compare old-report new-report
+
+exit codes: 0 passed, or done without a policy; 1 a rule failed; 2 wrong usage or
+configuration; 3 an input was refused; 4 incomplete: something could not be
+measured; 130 interrupted
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each sets ``run``, called with the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="robustcheck",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=RawDescriptionRichHelpFormatter,
-    )
+    parser = Parser(prog="robustcheck", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"robustcheck {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
@@ -57,12 +59,15 @@ def _join_box(argv: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    _never_fail_to_print()
     arguments = build_parser().parse_args(_join_box(sys.argv[1:] if argv is None else argv))
-    errors = Console(stderr=True)
+    errors = log_console()
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except RobustcheckError as error:
-        errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        for line in str(error).splitlines():
+            errors.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt:
         errors.print("interrupted", style="bold red")
@@ -75,3 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(Text.assemble(("error: ", "bold red"), one_line(error)), soft_wrap=True)
         return RobustcheckError.exit_code
     return code
+
+
+def _never_fail_to_print() -> None:
+    """In a locale that lacks a character, print its escape instead of failing after an hour's work."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What the commands share: flags, running an audit with progress, printing its result."""
+"""What the commands share: flags, consoles, running an audit with progress, printing its result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import contextlib
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from rich.console import Console
 from rich.text import Text
@@ -15,10 +16,13 @@ from rich.text import Text
 from robustcheck.cli._progress import ProgressDisplay
 from robustcheck.cli._tensorflow import import_tensorflow
 from robustcheck.config import DEFAULT_BUDGET, AuditConfig, Method, SearchOptions
-from robustcheck.errors import RobustcheckWarning
+from robustcheck.errors import EXIT_INTERRUPTED, EXIT_OK, Incomplete, Interrupted, RobustcheckWarning
+from robustcheck.text import printable
 
 if TYPE_CHECKING:
-    from robustcheck.results import AuditReport
+    from robustcheck.results import AuditReport, Outcome
+
+EXIT_FAIL = 1
 
 
 class ResultConsole(Console):
@@ -29,23 +33,25 @@ class ResultConsole(Console):
         raise BrokenPipeError
 
 
+def log_console(*, quiet: bool = False) -> Console:
+    """The console of all that is not the result."""
+    return Console(stderr=True, quiet=quiet)
+
+
 def add_search_flags(parser: argparse.ArgumentParser) -> None:
     """How to search."""
     defaults = SearchOptions()
     budgets = ", ".join(f"{budget} for {method}" for method, budget in DEFAULT_BUDGET.items())
     group = parser.add_argument_group("search")
-    group.add_argument(
-        "--method", choices=get_args(Method), default=defaults.method, help="default: %(default)s"
-    )
+    group.add_argument("--method", choices=get_args(Method), help=f"default: {defaults.method}")
     group.add_argument(
         "--budget",
         type=int,
-        default=defaults.budget,
         metavar="N",
         help=f"gradient evaluations of a sample at most; default: {budgets}",
     )
     group.add_argument(
-        "--seed", type=int, default=defaults.seed, metavar="N", help="of all that is drawn; default: 0"
+        "--seed", type=int, metavar="N", help=f"of all that is drawn; default: {defaults.seed}"
     )
     group.add_argument(
         "--batch-size", type=int, metavar="N", help="samples searched at once; default: by their size"
@@ -53,46 +59,70 @@ def add_search_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    """Where the result goes."""
+    """Where the result of an audit goes."""
     group = parser.add_argument_group("output")
+    group.add_argument("--out", metavar="DIR", help=f"report folder; default: {out}")
     group.add_argument(
-        "--out", type=Path, default=Path(out), metavar="DIR", help="report folder; default: %(default)s"
+        "--report-assets",
+        action="store_true",
+        default=None,
+        help="write styles and images as files beside report.html, for servers that forbid inline content",
     )
-    group.add_argument("--json", action="store_true", help="print report.json instead of tables")
+    add_json_flag(group, "report.json")
     group.add_argument("--quiet", action="store_true", help="no progress, no tables")
 
 
-def search_options(arguments: argparse.Namespace) -> SearchOptions:
-    """The options that :func:`add_search_flags` read."""
-    return SearchOptions(method=arguments.method, budget=arguments.budget, seed=arguments.seed)
+def add_json_flag(parser: Any, what: str = "one JSON document") -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} instead of tables")
 
 
-def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> AuditReport:
-    """Audit with a progress display, and print the result; stdout is the result, stderr all else."""
-    log = Console(stderr=True, quiet=arguments.quiet)
+def exit_code(verdict: Outcome | None) -> int:
+    """The exit code of a verdict; of none, that of success."""
+    codes = {"PASS": EXIT_OK, "FAIL": EXIT_FAIL, "INCOMPLETE": Incomplete.exit_code}
+    return EXIT_OK if verdict is None else codes[verdict]
+
+
+@contextlib.contextmanager
+def working(log: Console) -> Iterator[ProgressDisplay]:
+    """TensorFlow is there, warnings come as one line, stdout is kept for the result, progress is shown."""
     with warnings.catch_warnings():
         import_tensorflow(log)
-        from robustcheck.auditing import audit_files
-
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", RobustcheckWarning)
         warnings.showwarning = lambda message, *_, **__: log.print(
-            Text.assemble(("warning: ", "yellow"), str(message)), soft_wrap=True
+            Text.assemble(("warning: ", "yellow"), printable(str(message))), soft_wrap=True
         )
         # stdout is the result alone, whatever a factory or data function prints
         with ProgressDisplay(log) as display, contextlib.redirect_stdout(sys.stderr):
+            yield display
+
+
+def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
+    """Audit with a progress display, and print the result; stdout is the result, stderr all else."""
+    log = log_console(quiet=arguments.quiet)
+    try:
+        with working(log) as display:
+            from robustcheck.auditing import audit_files
+
             report = audit_files(config, display)
-    _print_result(report, arguments)
-    return report
+    except Interrupted as stop:
+        print_report(stop.done, config.out, as_json=arguments.json, quiet=arguments.quiet)
+        log_console().print("interrupted: the report holds what was done", style="bold red")
+        return EXIT_INTERRUPTED
+    print_report(report, config.out, as_json=arguments.json, quiet=arguments.quiet)
+    return exit_code(report.verdict)
 
 
-def _print_result(report: AuditReport, arguments: argparse.Namespace) -> None:
+def print_report(report: AuditReport, folder: Path, *, as_json: bool, quiet: bool = False) -> None:
+    """The result of an audit on stdout, and where the page is."""
     from robustcheck.report import summary
 
-    if arguments.json:
+    if as_json:
         sys.stdout.write(report.to_json())
-    elif not arguments.quiet:
+    elif not quiet:
         console = ResultConsole()
         console.print(summary(report))
         console.print()
-        console.print(Text.assemble(("report  ", "bold"), str(arguments.out / "report.html")), soft_wrap=True)
+        page = printable(str(folder / "report.html"))
+        console.print(Text.assemble(("report  ", "bold"), page), soft_wrap=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from rich_argparse import RawDescriptionRichHelpFormatter
 
 from robustcheck import assets
 from robustcheck.cli._common import ResultConsole, add_output_flags, run_audit
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _SAMPLES = 200
+_OUT = "robustcheck-demo"
 _DESCRIPTION = """\
 Audit a small digit classifier that comes with the package against two others,
 on the UCI digits (8x8 pixels). Nothing is downloaded; takes less than a minute.
@@ -26,12 +27,9 @@ on the UCI digits (8x8 pixels). Nothing is downloaded; takes less than a minute.
 def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "demo",
-        help="audit a model that comes with the package",
-        description=_DESCRIPTION,
-        formatter_class=RawDescriptionRichHelpFormatter,
+        "demo", help="audit a model that comes with the package", description=_DESCRIPTION
     )
-    add_output_flags(parser, "robustcheck-demo")
+    add_output_flags(parser, _OUT)
     parser.set_defaults(run=run)
 
 
@@ -44,16 +42,17 @@ def run(arguments: argparse.Namespace) -> int:
         data=str(assets.path(assets.DIGITS)),
         data_range=assets.DIGITS_RANGE,
         limit=_SAMPLES,
-        out=arguments.out,
+        out=Path(arguments.out or _OUT),
         force=True,
+        report_assets=bool(arguments.report_assets),
         command="robustcheck demo",
     )
-    run_audit(config, arguments)
-    if not (arguments.json or arguments.quiet):
+    code = run_audit(config, arguments)
+    if code == EXIT_OK and not (arguments.json or arguments.quiet):
         ResultConsole().print(
             Text.assemble(
                 ("next    ", "bold"), "robustcheck audit MODEL.keras --data DATA.npz --reference OTHER.keras"
             ),
             soft_wrap=True,
         )
-    return EXIT_OK
+    return code

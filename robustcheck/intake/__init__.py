@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustcheck.intake._arrays import collect, load_from_function, load_npz, read_arrays, read_class_names
+from robustcheck.intake._files import sha256
 from robustcheck.intake._images import load_image_folder
 from robustcheck.intake._loaded import LoadedData
 from robustcheck.intake._models import LoadedModel, load_model, model_specs
@@ -22,6 +23,7 @@ __all__ = [
     "model_specs",
     "read_arrays",
     "read_class_names",
+    "sha256",
 ]
 
 

@@ -1,7 +1,24 @@
-"""A finished report as files: JSON, HTML, Markdown and arrays; and as tables for the terminal."""
+"""A finished report as files and as tables for the terminal, and a stored report read back."""
 
 from robustcheck.report._files import prepare_folder, write_report
-from robustcheck.report._schema import json_schema, read_document
-from robustcheck.report._terminal import summary
+from robustcheck.report._picture import picture
+from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
+from robustcheck.report._terminal import comparison, summary, verdict
+from robustcheck.report._triples import triple_png
+from robustcheck.report._wording import class_name, number
 
-__all__ = ["json_schema", "prepare_folder", "read_document", "summary", "write_report"]
+__all__ = [
+    "class_name",
+    "comparison",
+    "json_schema",
+    "number",
+    "picture",
+    "prepare_folder",
+    "read_document",
+    "read_evidence",
+    "read_report",
+    "summary",
+    "triple_png",
+    "verdict",
+    "write_report",
+]

@@ -10,12 +10,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from robustcheck.errors import ConfigError, one_line
+from robustcheck.report._attestation import attestation
+from robustcheck.report._csv import samples_csv
 from robustcheck.report._html import html_page
+from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport
 
 # what a report folder may hold; anything else is somebody else's
-_OURS = {"report.json", "report.html", "summary.md", "samples.npz", "transfer"}
+_OURS = {
+    "report.json", "report.html", "summary.md", "junit.xml", "samples.csv", "samples.npz", "box.npz",
+    "attestation.json", "transfer", "assets",
+}  # fmt: skip
 
 
 def prepare_folder(out: Path, *, force: bool) -> Path:
@@ -52,22 +58,40 @@ def _is_report(folder: Path) -> bool:
         return False
 
 
-def write_report(report: AuditReport, folder: Path) -> None:
-    """Write the files beside each other, then put the finished folder in place of an older one."""
+def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> None:
+    """Write the files beside each other, then put the finished folder in place of an older one.
+
+    With ``assets`` the page's styles and images are files of their own.
+    """
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
-        (made / "report.json").write_text(report.to_json(), "utf-8")
+        for name, content in _documents(report, assets=assets).items():
+            (made / name).parent.mkdir(exist_ok=True)
+            (made / name).write_bytes(content)
         report.samples.save(made / "samples.npz")
+        report.conditions.save(made / "box.npz")
         if report.made_for:
             (made / "transfer").mkdir()
         for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
             result.save(made / "transfer" / f"{file}.npz")
-        (made / "report.html").write_text(html_page(report), "utf-8")
-        (made / "summary.md").write_text(markdown_summary(report), "utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         made.rename(folder)
+
+
+def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
+    """The files that are made of the report, by their path in the folder."""
+    page = html_page(report, assets=assets)
+    texts = {
+        "report.json": report.to_json(),
+        "report.html": page.text,
+        "summary.md": markdown_summary(report),
+        "junit.xml": junit_xml(report),
+        "samples.csv": samples_csv(report),
+        "attestation.json": attestation(report),
+    }
+    return {name: text.encode() for name, text in texts.items() if text is not None} | page.assets
 
 
 def file_names(names: Iterable[str]) -> list[str]:

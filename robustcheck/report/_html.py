@@ -1,8 +1,9 @@
-"""``report.html``: one page, self-contained, without a script."""
+"""``report.html``: one page without a script, self-contained or with its styles and images beside it."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,55 +13,110 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from robustcheck import figures
+from robustcheck.report._triples import Told, Triple, changed_rows, most_changed, triples
 from robustcheck.report._wording import (
     NORM_NAMES,
     STATISTICS,
-    UPPER_BOUND,
+    class_name,
     conditions,
     distance_title,
+    headline,
     interval,
     number,
     percent,
-    printable,
+    rule_value,
+    scope,
     transfer_tables,
 )
 from robustcheck.results import AuditReport
+from robustcheck.text import printable
 
-_MOST_TRIPLES = 24
+_MOST_CLASSES = 30
 
 
 @dataclass(frozen=True)
-class _Triple:
-    """One sample as the page shows it; images are data addresses."""
+class Page:
+    """The page, and the files that go beside it by their path."""
+
+    text: str
+    assets: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A triple as the page addresses it."""
 
     index: int
-    images: tuple[str, str, str]
+    addresses: list[str]
     factor: float
-    before: str
-    after: str
-    l2: float
-    rms: float
-    linf: float
+    told: Told
 
 
-def html_page(report: AuditReport) -> str:
-    """The page. Everything from outside is escaped by the template engine."""
-    page: str = (
+def html_page(report: AuditReport, *, assets: bool = False) -> Page:
+    """The page. Everything from outside is escaped by the template engine.
+
+    With ``assets`` styles and images are files of their own, for servers that forbid inline content.
+    """
+    style = _environment().get_template("style.css").render()
+    files = {"assets/style.css": style.encode()} if assets else {}
+    shown: list[_Shown] = []
+    for one in triples(report):
+        paths = [f"assets/{len(shown):03}-{part}.png" for part in ("original", "perturbation", "adversarial")]
+        if assets:
+            files |= dict(zip(paths, one.pictures, strict=True))
+        shown.append(_Shown(one.index, paths if assets else _inline(one), one.factor, one.told))
+    text: str = (
         _environment()
         .get_template("report.html")
         .render(
             report=report,
+            style=None if assets else Markup(style),
+            policy=Markup(_content_policy(None if assets else style)),
+            headline=headline(report),
+            scope=scope(report),
             norms=NORM_NAMES,
             statistics=STATISTICS,
-            upper_bound=UPPER_BOUND,
             distance_title=distance_title(report),
             conditions=conditions(report),
-            curve=Markup(figures.curve_svg(report.curve)),
             transfer=transfer_tables(report),
-            triples=_triples(report),
+            triples=shown,
+            features=[] if shown else most_changed(report),
+            rows=[] if shown else changed_rows(report),
+            **_figures(report),
         )
     )
-    return page
+    return Page(text, files)
+
+
+def _inline(one: Triple) -> list[str]:
+    return [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in one.pictures]
+
+
+def _content_policy(style: str | None) -> str:
+    """Nothing but this style sheet and these images; the inline one is allowed by its digest alone."""
+    allowed = "img-src 'self'; style-src 'self'"
+    if style is not None:
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        allowed = f"img-src data:; style-src 'sha256-{digest}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _figures(report: AuditReport) -> dict[str, Any]:
+    result = report.samples
+    by_class = {
+        int(label): result.l2[result.found & (result.label == label)]
+        for label in np.unique(result.label[result.found])
+    }
+    weakest = sorted(by_class, key=lambda label: float(np.median(by_class[label])))[:_MOST_CLASSES]
+    shown = {class_name(report, label): by_class[label] for label in sorted(weakest)}
+    found = result.l2[result.found]
+    return {
+        "curve": Markup(figures.curve_svg(report.curve, report.noise_curve)),
+        "histogram": Markup(figures.histogram_svg(found)) if len(found) else None,
+        "classes": Markup(figures.classes_svg(shown)) if shown else None,
+        "shown_classes": len(shown),
+        "classes_left_out": len(by_class) - len(shown),
+    }
 
 
 @cache
@@ -73,57 +129,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "css": _css,
         "number": number,
         "heat": _heat,
         "percent": percent,
         "interval": interval,
         "printable": printable,
+        "rule_value": rule_value,
     }
     return environment
+
+
+def _css(outcome: str) -> str:
+    return {"PASS": "pass", "FAIL": "fail", "INCOMPLETE": "open", "WARN": "open"}.get(outcome, "skip")
 
 
 def _heat(error: float | None) -> str:
     """Class of a cell by its error, h0 to h8."""
     return "" if error is None else f"h{round(8 * error)}"
-
-
-def _triples(report: AuditReport) -> list[_Triple]:
-    """Original, perturbation and example of the nearest samples."""
-    result = report.samples
-    if not figures.is_image(result.input.shape[1:]):
-        return []
-    found = np.flatnonzero(result.found)
-    nearest = found[np.argsort(result.l2[found], kind="stable")][:_MOST_TRIPLES]
-    shown = result.input[nearest], result.adversarial[nearest]
-    if not len(nearest):
-        return []
-    low, high = (float(pick([pick(part) for part in shown])) for pick in (np.min, np.max))
-    names = report.data.class_names
-    return [_triple(result, row, low, high, names) for row in nearest]
-
-
-def _triple(result: Any, row: int, low: float, high: float, names: list[str] | None) -> _Triple:
-    before, after = result.input[row], result.adversarial[row]
-    perturbation = after - before
-    largest = float(np.abs(perturbation).max())
-    pictures = (
-        figures.image_png(before, low, high),
-        figures.image_png(perturbation, -largest, largest),
-        figures.image_png(after, low, high),
-    )
-    addresses = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in pictures]
-
-    def told(label: int, confidence: float) -> str:
-        name = str(label) if names is None else printable(names[label])
-        return f"{name}, {percent(confidence)}"
-
-    return _Triple(
-        index=int(result.index[row]),
-        images=(addresses[0], addresses[1], addresses[2]),
-        factor=0.5 * (high - low) / largest if largest else 1.0,
-        before=told(int(result.label[row]), float(result.confidence_before[row])),
-        after=told(int(result.predicted[row]), float(result.confidence_after[row])),
-        l2=float(result.l2[row]),
-        rms=float(result.rms[row]),
-        linf=float(result.linf[row]),
-    )

@@ -14,10 +14,11 @@ from robustcheck.report._wording import (
     interval,
     number,
     percent,
-    printable,
+    rule_value,
     transfer_tables,
 )
 from robustcheck.results import ReportDocument
+from robustcheck.text import printable
 
 
 def markdown_summary(document: ReportDocument) -> str:
@@ -26,7 +27,7 @@ def markdown_summary(document: ReportDocument) -> str:
     lines = [
         f"## Robustness of {_escape(document.model.name)}",
         "",
-        *([f"Verdict: **{document.verdict}**", ""] if document.verdict else []),
+        *_verdict(document),
         f"{counts.total} samples: {counts.correct} classified right, {counts.already_wrong} wrong already, "
         f"{counts.non_finite} not finite. Clean accuracy "
         f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "
@@ -52,7 +53,35 @@ def markdown_summary(document: ReportDocument) -> str:
         ]
         lines += ["", f"{table.title}:", "", *_table(header, rows)]
     told = [line for one in conditions(document) for line in ("", _escape(one))]
-    return "\n".join([*lines, "", UPPER_BOUND, *told, ""])
+    doubts = [
+        line
+        for one in document.checks
+        if one.outcome in ("WARN", "FAIL")
+        for line in ("", f"Check {one.outcome}: {_escape(one.detail)}.")
+    ]
+    return "\n".join([*lines, *doubts, "", UPPER_BOUND, *told, ""])
+
+
+def _verdict(document: ReportDocument) -> list[str]:
+    """The verdict with its rules, what is not met first."""
+    if document.verdict is None:
+        return []
+    lines = [f"Verdict: **{document.verdict}**", ""]
+    if not document.complete:
+        lines += ["The audit was interrupted: the figures are of the samples that were done.", ""]
+    if not document.rules:
+        return lines
+    order = {"FAIL": 0, "INCOMPLETE": 1, "PASS": 2}
+    rows = [
+        [
+            one.outcome + (" (warning only)" if one.severity == "warning" else ""),
+            f"{_escape(one.metric)} {_escape(one.bound)}",
+            rule_value(one),
+            _escape(one.reason),
+        ]
+        for one in sorted(document.rules, key=lambda one: order[one.outcome])
+    ]
+    return [*lines, *_table(["outcome", "rule", "value", "reason"], rows), ""]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,22 +17,94 @@ from robustcheck.report._wording import (
     interval,
     number,
     percent,
-    printable,
     transfer_tables,
 )
-from robustcheck.results import ReportDocument
+from robustcheck.results import Change, Comparison, Moved, ReportDocument
+from robustcheck.text import printable
+
+_STYLES = {
+    "PASS": "bold green", "FAIL": "bold red", "INCOMPLETE": "bold yellow", "WARN": "bold yellow",
+}  # fmt: skip
 
 
 def summary(document: ReportDocument) -> RenderableType:
     """What a person at a terminal wants to know of an audit."""
-    parts: list[RenderableType] = [_facts(document), Text()]
+    parts: list[RenderableType] = []
+    if document.verdict is not None:
+        parts += [verdict(document), Text()]
+    parts += [_facts(document), Text()]
     parts += [Text(distance_title(document), style="bold"), _distortions(document)]
     for table in transfer_tables(document):
         assert document.transfer is not None
         parts += [Text(), Text(table.title, style="bold"), _transfer(document.transfer.models, table.rows)]
     parts += [Text(), Text(UPPER_BOUND, style="dim")]
+    parts += [
+        Text.assemble((f"check {one.id}: {one.outcome}  ", _STYLES[one.outcome]), printable(one.detail))
+        for one in document.checks
+        if one.outcome in ("WARN", "FAIL")
+    ]
     parts += [Text(told, style="yellow") for told in conditions(document)]
     return Group(*parts)
+
+
+def verdict(document: ReportDocument) -> RenderableType:
+    """The verdict and how each rule was met, what is not met first."""
+    parts: list[RenderableType] = [
+        Text.assemble(
+            ("verdict  ", "bold"), (document.verdict or "none", _STYLES.get(document.verdict or "", ""))
+        )
+    ]
+    order = {"FAIL": 0, "INCOMPLETE": 1, "PASS": 2}
+    for one in sorted(document.rules, key=lambda one: order[one.outcome]):
+        outcome = one.outcome + (" (warning only)" if one.severity == "warning" else "")
+        line = Text.assemble((outcome, _STYLES[one.outcome]), f"  {printable(one.metric)} {one.bound}")
+        parts += [line, Padding(Text(printable(one.reason), style="dim"), (0, 0, 0, 4), expand=False)]
+    return Group(*parts)
+
+
+def comparison(found: Comparison) -> RenderableType:
+    """Two reports side by side, what got worse first."""
+    told = ("REGRESSION", "bold red") if found.regression else ("no regression", "bold green")
+    old, new = printable(found.old.model), printable(found.new.model)
+    parts: list[RenderableType] = [Text.assemble(told, f"  {old} -> {new}")]
+    parts += [Padding(Text(reason), (0, 0, 0, 4), expand=False) for reason in found.reasons]
+    if found.comparable and found.median_ratio.value is not None:
+        ratio = interval(found.median_ratio)
+        parts.append(Text(f"L2 distance, new / old, median over {found.median_ratio.n} samples: {ratio}"))
+    if found.paired:
+        moved = f"{found.newly_wrong} became wrong, {found.newly_right} became right"
+        parts.append(Text(f"{found.paired} samples in both reports: {moved}"))
+    else:
+        parts.append(Text("The reports share no sample: their figures are of different samples.", "yellow"))
+    parts += [Text(f"note: {printable(note)}", "yellow") for note in found.notes]
+    parts += [Text(), _changes(found.changes)]
+    if found.fell_most:
+        parts += [Text(), Text("Samples whose L2 distance fell most", style="bold"), _moved(found.fell_most)]
+    return Group(*parts)
+
+
+def _changes(changes: list[Change]) -> Table:
+    table = Table()
+    table.add_column("", no_wrap=True)
+    table.add_column("measure", overflow="fold")
+    for name in ("old", "new", "difference"):
+        table.add_column(name, justify="right")
+    styles = {"worse": "bold red", "better": "green"}
+    for one in changes:
+        direction = Text(
+            "-" if one.direction == "unclear" else one.direction, styles.get(one.direction, "dim")
+        )
+        table.add_row(direction, one.metric, number(one.old), number(one.new), interval(one.difference))
+    return table
+
+
+def _moved(moved: list[Moved]) -> Table:
+    table = Table()
+    for name in ("sample", "label", "old", "new"):
+        table.add_column(name, justify="right")
+    for one in moved:
+        table.add_row(str(one.index), str(one.label), number(one.old), number(one.new))
+    return table
 
 
 def _facts(document: ReportDocument) -> Table:
@@ -39,7 +112,7 @@ def _facts(document: ReportDocument) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("model", Text(f"{printable(document.model.name)} ({document.model.head})"))
+    table.add_row("model", Text(f"{printable(document.model.name)} ({printable(document.model.head)})"))
     others = f"{counts.already_wrong} wrong already"
     if counts.non_finite:
         others += f", {counts.non_finite} not finite"

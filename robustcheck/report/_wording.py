@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from robustcheck.results import Measure, ReportDocument, TransferRow
+from robustcheck.results import Measure, ReportDocument, RuleResult, TransferRow
+from robustcheck.text import printable
 
 UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
@@ -60,11 +60,6 @@ def interval(measure: Measure, *, as_percent: bool = False) -> str:
     return f"{show(measure.value)} ({show(measure.low)} to {show(measure.high)})"
 
 
-def printable(text: str) -> str:
-    """Text from outside without control and direction characters."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
-
-
 @dataclass(frozen=True)
 class TransferTable:
     """One table of transfer rates: a row for each model's examples, a column for each model."""
@@ -85,8 +80,9 @@ class TransferLine:
 
 @dataclass(frozen=True)
 class TransferCell:
-    """Error on the examples, and beside it that on clean samples and on noise of the same size."""
+    """Error on the examples as number and share, and that on clean samples and on noise of the same size."""
 
+    hits: int | None
     error: float | None
     clean: float | None
     noise: float | None
@@ -122,7 +118,44 @@ def transfer_tables(document: ReportDocument) -> list[TransferTable]:
 
 
 def _transfer_line(row: TransferRow) -> TransferLine:
-    columns = zip(row.error, row.clean_error, row.noise_error, strict=True)
+    columns = zip(row.errors, row.error, row.clean_error, row.noise_error, strict=True)
     return TransferLine(
         printable(row.made_for), row.n, number(row.rms), [TransferCell(*cell) for cell in columns]
     )
+
+
+def class_name(document: ReportDocument, label: int) -> str:
+    """A class by name where there are names, else by number."""
+    names = document.data.class_names
+    return printable(names[label]) if names is not None and 0 <= label < len(names) else str(label)
+
+
+def headline(document: ReportDocument) -> str:
+    """The audit in one sentence."""
+    median = document.measures.get("distortion.l2.median")
+    counts = document.counts
+    if median is None or median.value is None:
+        return f"A misclassified input was found for {counts.found} of {counts.correct} samples."
+    return (
+        f"Half of the {counts.correct} samples classified right are misclassified after a change of L2 "
+        f"{number(median.value)} or less."
+    )
+
+
+def scope(document: ReportDocument) -> list[str]:
+    """What was measured and what it does not say, a sentence each."""
+    options = document.provenance.options
+    return [
+        UPPER_BOUND,
+        f"They hold for changes of one sample inside the box {document.data.box}, measured in L2; nothing is "
+        "said of rotations, patches, corruptions or data from elsewhere.",
+        f"They hold for this search ({options.get('method')}, {options.get('budget')} gradients a sample at "
+        "most). More budget can only shorten them.",
+        "Robust accuracy is an upper bound too: a sample counts as right within a radius as long as no "
+        "misclassified input was found there.",
+    ]
+
+
+def rule_value(rule: RuleResult) -> str:
+    """What a rule judged, with its interval."""
+    return interval(Measure(rule.value, rule.n, rule.low, rule.high))

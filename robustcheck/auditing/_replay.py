@@ -1,0 +1,156 @@
+"""One sample of a stored report, searched again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robustcheck import intake
+from robustcheck.auditing._plan import OnProgress, as_classifier
+from robustcheck.config import SearchOptions
+from robustcheck.distortion import attack
+from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
+from robustcheck.models import Classifier, own_labels
+from robustcheck.results import AuditReport, SearchResult, Status
+from robustcheck.samples import Samples
+
+# two searches of one sample differ by rounding, which a long walk amplifies
+_SAME = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A sample as it is stored, and as the search ends today.
+
+    Attributes:
+        index: row in the source.
+        status, l2, predicted: as stored.
+        status_now, l2_now, predicted_now: of the search made again.
+        stored_holds: whether the stored example is misclassified today; None where none was found.
+        same_model: whether the model file is the one of the report; None where that cannot be told.
+        reproduces: whether the status is the same, the stored example holds, and the distances are within
+            1 % of each other.
+    """
+
+    index: int
+    status: str
+    l2: float | None
+    predicted: int
+    status_now: str
+    l2_now: float | None
+    predicted_now: int
+    stored_holds: bool | None
+    same_model: bool | None
+    reproduces: bool
+
+
+def row_of(report: AuditReport, index: int) -> int:
+    """The row of a sample.
+
+    Raises:
+        ConfigError: there is no such sample.
+    """
+    rows = np.flatnonzero(report.samples.index == index)
+    if not len(rows):
+        there = report.samples.index
+        raise ConfigError(
+            f"--index: expected a sample of the report, {there.min()} to {there.max()}, got {index}"
+        )
+    return int(rows[0])
+
+
+def replay(report: AuditReport, row: int, model: str | None, on_progress: OnProgress) -> Replay:
+    """Search one sample of a report again, under the same conditions.
+
+    Without ``model`` the report's own file is loaded, and only if its digest is the report's: a report may
+    come from anywhere, and says neither which code to run nor which file to open.
+
+    Raises:
+        ModelRefused: the model is not there, is another one, or cannot be told without ``model``.
+        ReportRefused: the report's settings make no sense.
+    """
+    loaded = intake.load_model(model if model is not None else _own_file(report))
+    same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
+    classifier = _classifier(report, loaded.model)
+    stored = report.samples
+    samples = Samples(
+        index=stored.index,
+        rows=stored.input.reshape(len(stored), -1),
+        label=stored.label,
+        finite=~stored.is_(Status.NON_FINITE),
+        notes=(),
+    )
+    again = attack(
+        classifier,
+        samples.take(np.array([row])),
+        stored.target[[row]],
+        options=_options(report),
+        batch_size=1,
+        among=samples,
+        on_progress=lambda done, total: on_progress("search again", done, total),
+    )
+    holds = _holds(classifier, stored, row)
+    status, status_now = str(stored.status[row]), str(again.status[0])
+    before, after = float(stored.l2[row]), float(again.l2[0])
+    close = before == after or abs(after - before) <= _SAME * before
+    return Replay(
+        index=int(stored.index[row]),
+        status=status,
+        l2=before if np.isfinite(before) else None,
+        predicted=int(stored.predicted[row]),
+        status_now=status_now,
+        l2_now=after if np.isfinite(after) else None,
+        predicted_now=int(again.predicted[0]),
+        stored_holds=holds,
+        same_model=same,
+        reproduces=status == status_now and close and holds is not False,
+    )
+
+
+def _own_file(report: AuditReport) -> str:
+    path, digest = report.model.path, report.model.sha256
+    if path is None or digest is None:
+        raise ModelRefused(
+            f"{report.model.name}: expected --model MODEL: the report is on a model that is not a file"
+        )
+    if not Path(path).is_file():
+        raise ModelRefused(
+            f"{path}: expected the model of the report, got nothing there; name it with --model"
+        )
+    if intake.sha256(Path(path)) != digest:
+        raise ModelRefused(
+            f"{path}: expected the model of the report (SHA-256 {digest[:12]}...), got another file; --model "
+            "replays on it all the same"
+        )
+    return path
+
+
+def _classifier(report: AuditReport, model: Any) -> Classifier:
+    sides = report.conditions
+    # a classifier that a factory wrapped itself brings its own box
+    classifier = as_classifier(model, None, (sides.lower, sides.upper), freeze=sides.freeze)
+    width = report.samples.input[0].size
+    if classifier.layout.width != width or classifier.classes != report.model.classes:
+        raise ModelRefused(
+            f"{classifier.name}: expected {width} features and {report.model.classes} classes as in the "
+            f"report, got {classifier.layout.width} and {classifier.classes}"
+        )
+    return classifier
+
+
+def _options(report: AuditReport) -> SearchOptions:
+    try:
+        return SearchOptions(**report.provenance.options)
+    except (TypeError, ConfigError) as error:
+        raise ReportRefused(f"report: expected the settings of a search: {one_line(error)}") from error
+
+
+def _holds(classifier: Classifier, stored: SearchResult, row: int) -> bool | None:
+    if not stored.found[row]:
+        return None
+    now = int(own_labels(classifier, stored.adversarial[row].reshape(1, -1))[0])
+    wanted = int(stored.target[row])
+    return now == wanted if wanted >= 0 else now != int(stored.label[row])

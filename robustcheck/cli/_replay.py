@@ -1,0 +1,112 @@
+"""``robustcheck replay``: one sample of a report, shown and searched again."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, working
+from robustcheck.errors import EXIT_OK, ConfigError
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from robustcheck.auditing import Replay
+    from robustcheck.results import AuditReport
+
+_DESCRIPTION = """\
+Show one sample of a report, search it again under the same conditions, and say
+whether it reproduces: the same status, the stored example still misclassified,
+and distances within 1 % of each other.
+
+The model is the report's own file, if its digest is still the same; --model
+names another, or a package.module:factory.
+"""
+_EPILOG = """\
+examples:
+  robustcheck replay robustcheck-report --index 17
+  robustcheck replay robustcheck-report --index 17 --model package.module:factory
+  robustcheck replay robustcheck-report --index 17 --png sample17.png
+
+exit codes: 0 it reproduces, 1 it does not
+"""
+
+
+def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "replay", help="show one sample and search it again", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.add_argument("report", type=Path, metavar="REPORT", help="a report folder")
+    parser.add_argument(
+        "--index", type=int, required=True, metavar="I", help="the sample's row in the source"
+    )
+    parser.add_argument(
+        "--model", metavar="MODEL", help="the model to search; default: the report's own file"
+    )
+    parser.add_argument("--png", type=Path, metavar="FILE", help="write original, perturbation and example")
+    add_json_flag(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show, search again, compare."""
+    from robustcheck.report import read_report
+
+    report = read_report(arguments.report)
+    with working(log_console(quiet=arguments.quiet)) as display:
+        from robustcheck.auditing import replay, row_of
+
+        row = row_of(report, arguments.index)
+        if arguments.png is not None:
+            _write_png(report, row, arguments.png)
+        found = replay(report, row, arguments.model, display)
+    if arguments.json:
+        told = {"schema": "robustcheck.replay/1", **dataclasses.asdict(found)}
+        sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
+    else:
+        _show(ResultConsole(), report, row, found)
+    return EXIT_OK if found.reproduces else EXIT_FAIL
+
+
+def _show(console: Console, report: AuditReport, row: int, found: Replay) -> None:
+    from robustcheck.report import class_name, number, picture
+
+    drawn = picture(report, row)
+    if drawn is not None:
+        console.print(drawn)
+        console.print(f"original, perturbation x {drawn.factor:.3g} around grey, adversarial", style="dim")
+    table = Table()
+    for name in ("", "stored", "searched again"):
+        table.add_column(name)
+    table.add_row("status", found.status, found.status_now)
+    table.add_row("L2", number(found.l2), number(found.l2_now))
+    table.add_row("class", *(Text(class_name(report, one)) for one in (found.predicted, found.predicted_now)))
+    label = class_name(report, int(report.samples.label[row]))
+    console.print(Text(f"sample {found.index}, class {label}"))
+    console.print(table)
+    if found.stored_holds is not None:
+        now = "is still" if found.stored_holds else "is no longer"
+        console.print(f"The stored example {now} misclassified by the plain model.")
+    if found.same_model is False:
+        console.print("The model file is not the one of the report.", style="yellow")
+    told = ("reproduces", "bold green") if found.reproduces else ("does not reproduce", "bold red")
+    console.print(Text.assemble(told))
+
+
+def _write_png(report: AuditReport, row: int, path: Path) -> None:
+    from robustcheck.report import triple_png
+
+    png = triple_png(report, row)
+    if png is None:
+        raise ConfigError("--png: expected a sample that is an image and has an example")
+    path.write_bytes(png)

@@ -1,0 +1,46 @@
+"""Figures, each with its number of samples and an interval, from what a search found.
+
+Nothing here sees a model, so a stored report can be measured again. ``_statistics`` has the figures of plain
+arrays, ``_metric`` the names that policies use, ``_bootstrap`` intervals by resampling,
+``_audit`` all figures of an audit.
+"""
+
+from robustcheck.measures._audit import (
+    audit_measures,
+    count,
+    distortion_measures,
+    last_doubling,
+    robust_accuracy_curve,
+)
+from robustcheck.measures._bootstrap import bootstrapped, resamples
+from robustcheck.measures._metric import (
+    GRAMMAR,
+    Column,
+    Metric,
+    column,
+    measure,
+    parse_metric,
+    transfer_measures,
+)
+from robustcheck.measures._statistics import QUANTILES, mean, quantile, share
+
+__all__ = [
+    "GRAMMAR",
+    "QUANTILES",
+    "Column",
+    "Metric",
+    "audit_measures",
+    "bootstrapped",
+    "column",
+    "count",
+    "distortion_measures",
+    "last_doubling",
+    "mean",
+    "measure",
+    "parse_metric",
+    "quantile",
+    "resamples",
+    "robust_accuracy_curve",
+    "share",
+    "transfer_measures",
+]

@@ -1,0 +1,72 @@
+"""All figures of an audit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustcheck.measures._metric import STATISTICS, Metric, column, parse_metric, transfer_measures
+from robustcheck.measures._statistics import quantile
+from robustcheck.results import NORMS, Counts, CurvePoint, Measure, SampleOutcomes, Status, TransferMatrix
+
+_CURVE_POINTS = 101
+
+
+def count(result: SampleOutcomes) -> Counts:
+    """How the samples ended."""
+    number = {status: int(result.is_(status).sum()) for status in Status}
+    return Counts(
+        total=len(result),
+        correct=number[Status.FOUND] + number[Status.NOT_FOUND],
+        already_wrong=number[Status.ALREADY_WRONG],
+        found=number[Status.FOUND],
+        not_found=number[Status.NOT_FOUND],
+        non_finite=number[Status.NON_FINITE],
+    )
+
+
+def _of_rows(metric: Metric, result: SampleOutcomes) -> Measure:
+    rows = column(metric, result)
+    assert rows is not None, f"{metric.name} is not a figure of rows"
+    return rows.measure()
+
+
+def distortion_measures(result: SampleOutcomes) -> dict[str, Measure]:
+    """``distortion.NORM.STATISTIC`` over the samples that the model classifies right."""
+    names = (f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS)
+    return {name: _of_rows(parse_metric(name), result) for name in names}
+
+
+def audit_measures(result: SampleOutcomes, transfer: TransferMatrix | None) -> dict[str, Measure]:
+    """All measures of an audit by name."""
+    measures = {
+        **{name: _of_rows(parse_metric(name), result) for name in ("accuracy.clean", "attack.found")},
+        **distortion_measures(result),
+        "search.last_doubling": last_doubling(result),
+    }
+    if transfer is not None:
+        measures |= transfer_measures(transfer)
+    return measures
+
+
+def last_doubling(result: SampleOutcomes) -> Measure:
+    """By what share the median L2 distance fell when the budget was last doubled.
+
+    A figure that is not small says that more budget would give shorter distortions still.
+    """
+    correct = result.correct
+    before, after = (quantile(of[correct], 0.5).value for of in (result.l2_halfway, result.l2))
+    if not before or after is None:
+        return Measure(None, int(correct.sum()))
+    return Measure(1.0 - after / before, int(correct.sum()))
+
+
+def robust_accuracy_curve(result: SampleOutcomes) -> list[CurvePoint]:
+    """Share of all finite samples that stay right within each L2 radius; falls with the radius.
+
+    An upper bound of the true robust accuracy, as every distance is one of the true minimum.
+    """
+    distances = np.where(result.correct, result.l2, -1.0)[~result.is_(Status.NON_FINITE)]
+    found = result.l2[result.found]
+    largest = float(found.max()) if len(found) else 1.0
+    radii = np.linspace(0.0, 1.02 * largest, _CURVE_POINTS)
+    return [CurvePoint(float(radius), float(np.mean(distances > radius))) for radius in radii]

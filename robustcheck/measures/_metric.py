@@ -1,0 +1,199 @@
+"""The names of measures, as policies write them, and the rows that each is made of."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.errors import ConfigError
+from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
+from robustcheck.results import NORMS, Evidence, Measure, SampleOutcomes, Status, TransferMatrix
+
+Family = Literal["accuracy", "robust", "distortion", "found", "transfer", "check", "doubling"]
+
+STATISTICS = ("mean", "mean_found", *QUANTILES, "min", "max")
+GRAMMAR = (
+    "accuracy.clean",
+    "accuracy.robust.l2@RADIUS",
+    "distortion.NORM.STATISTIC",
+    "transfer.max",
+    "transfer.mean",
+    "transfer.max_excess",
+    "transfer.A->B",
+    "attack.found",
+    "check.ID",
+    "search.last_doubling",
+)
+_PLAIN: dict[str, Family] = {
+    "accuracy.clean": "accuracy",
+    "attack.found": "found",
+    "search.last_doubling": "doubling",
+    "transfer.max": "transfer",
+    "transfer.mean": "transfer",
+    "transfer.max_excess": "transfer",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A checked name. ``norm`` and ``statistic`` are a distortion's, ``radius`` a robust accuracy's."""
+
+    name: str
+    family: Family
+    norm: str = "l2"
+    statistic: str = ""
+    radius: float = math.nan
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a model is more robust where the figure is larger."""
+        return self.family in ("accuracy", "robust", "distortion")
+
+    @property
+    def needs_found(self) -> bool:
+        """Whether a search that fails makes the model look better."""
+        return self.family in ("distortion", "robust")
+
+
+def parse_metric(name: str) -> Metric:
+    """A metric from its name.
+
+    Raises:
+        ConfigError: a name outside the grammar.
+    """
+    if name in _PLAIN:
+        return Metric(name, _PLAIN[name])
+    kind, _, rest = name.partition(".")
+    if kind == "distortion":
+        norm, _, statistic = rest.partition(".")
+        if norm in NORMS and statistic in STATISTICS:
+            return Metric(name, "distortion", norm, statistic)
+    if name.startswith("accuracy.robust.l2@"):
+        radius = _number(name.partition("@")[2])
+        if radius is not None and math.isfinite(radius) and radius >= 0:
+            return Metric(name, "robust", radius=radius)
+    if kind == "transfer" and all(rest.partition("->")):
+        return Metric(name, "transfer")
+    if kind == "check" and re.fullmatch(r"[a-z0-9_.-]+", rest):
+        return Metric(name, "check")
+    known_names = [*_PLAIN, *(f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS)]
+    near = difflib.get_close_matches(name, known_names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f" ({', '.join(GRAMMAR)})"
+    raise ConfigError(f"expected a metric, got {name!r}{hint}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The rows that a figure is made of: a value a sample, and which samples count, both ``[N]``."""
+
+    values: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    statistic: str
+
+    def measure(self, level: float = LEVEL) -> Measure:
+        """The figure over all rows."""
+        values = self.values[self.counted]
+        if self.statistic == "share":
+            return share(int(values.sum()), len(values), level)
+        if self.statistic == "mean":
+            return mean(values, level)
+        if self.statistic in QUANTILES:
+            return quantile(values, QUANTILES[self.statistic], level)
+        extreme = {"min": np.min, "max": np.max}[self.statistic]
+        return Measure(known(extreme(values)) if len(values) else None, len(values))
+
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """Some of the rows."""
+        return Column(self.values[rows], self.counted[rows], self.statistic)
+
+    def weighted(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The figure with each row repeated ``weights`` ``[R, N]`` times, for R resamples, ``[R]``.
+
+        NaN of no row, infinite where the figure falls on a sample that nothing was found for.
+        """
+        counted = weights[:, self.counted]
+        values = self.values[self.counted]
+        n = counted.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.statistic in ("share", "mean"):
+                finite = np.where(np.isfinite(values), values, 0.0)
+                lost = counted @ ~np.isfinite(values) > 0
+                return np.where(lost, math.inf, counted @ finite / n)
+            # ranks of the order statistics on both sides, as in the quantile of the repeated values
+            q = {**QUANTILES, "min": 0.0, "max": 1.0}[self.statistic]
+            position = q * (n - 1)
+            order = np.argsort(values)
+            upto = np.cumsum(counted[:, order], axis=1)
+            ranks = [
+                np.sum(upto <= side[:, None], axis=1) for side in (np.floor(position), np.ceil(position))
+            ]
+            ordered = np.append(values[order], math.nan)
+            below, above = (ordered[np.minimum(rank, len(values))] for rank in ranks)
+            weight = position - np.floor(position)
+            between = np.where(np.isfinite(above), below + weight * (above - below), math.inf)
+            return np.where(n == 0, math.nan, np.where(weight == 0, below, between))
+
+
+def column(metric: Metric, samples: SampleOutcomes) -> Column | None:
+    """The rows of a metric; None of one that no sample has a value of."""
+    correct, finite = samples.correct, ~samples.is_(Status.NON_FINITE)
+    if metric.family == "accuracy":
+        return Column(correct.astype(float), finite, "share")
+    if metric.family == "robust":
+        return Column((correct & (samples.l2 > metric.radius)).astype(float), finite, "share")
+    if metric.family == "found":
+        return Column(samples.found.astype(float), correct, "share")
+    if metric.family == "distortion":
+        values: NDArray[np.float64] = getattr(samples, metric.norm)
+        if metric.statistic == "mean_found":
+            return Column(values, samples.found, "mean")
+        return Column(values, correct, metric.statistic)
+    return None
+
+
+def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure | None:
+    """A figure of a report with its interval at ``level``; None where the report has not what it takes."""
+    rows = None if evidence.samples is None else column(metric, evidence.samples)
+    if rows is not None:
+        return rows.measure(level)
+    transfer = evidence.document.transfer
+    if metric.family == "transfer" and transfer is not None:
+        return transfer_measures(transfer, level).get(metric.name)
+    stored = evidence.document.measures.get(metric.name)
+    # what a report holds is at 95 %; without the rows there is no other
+    return stored if stored is None or level == LEVEL else Measure(stored.value, stored.n)
+
+
+def transfer_measures(transfer: TransferMatrix, level: float = LEVEL) -> dict[str, Measure]:
+    """``transfer.A->B`` for each pair of different models, and ``transfer.max``, ``mean``, ``max_excess``.
+
+    The three sum up what the examples made for the audited model, the first, do to the others.
+    """
+    measures: dict[str, Measure] = {}
+    for row in transfer.rows:
+        for name, errors in zip(transfer.models, row.errors, strict=True):
+            if name != row.made_for and errors is not None:
+                measures[f"transfer.{row.made_for}->{name}"] = share(errors, row.n, level)
+    if not transfer.rows:
+        return measures
+    subject = transfer.rows[0]
+    excess = [one for one in subject.excess[1:] if one is not None]
+    if excess:
+        shares = [share(errors or 0, subject.n, level) for errors in subject.errors[1:]]
+        measures["transfer.max"] = max(shares, key=lambda one: one.value or 0.0)
+        measures["transfer.mean"] = Measure(sum(one.value or 0.0 for one in shares) / len(shares), subject.n)
+        measures["transfer.max_excess"] = Measure(max(excess), subject.n)
+    return measures

@@ -1,0 +1,68 @@
+"""Shares, means and quantiles of plain arrays, with intervals."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.results import Measure
+
+QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
+LEVEL = 0.95
+
+
+def _z(level: float) -> float:
+    """Of the normal distribution, for a two-sided interval."""
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def share(hits: int, n: int, level: float = LEVEL) -> Measure:
+    """A share with its Wilson score interval (Wilson 1927); None of nothing."""
+    if n == 0:
+        return Measure(None, 0)
+    z = _z(level)
+    p, z2 = hits / n, z * z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    # at the ends the formula gives exactly 0 and 1, but for rounding
+    return Measure(p, n, 0.0 if hits == 0 else centre - half, 1.0 if hits == n else centre + half)
+
+
+def mean(values: NDArray[np.float64], level: float = LEVEL) -> Measure:
+    """A mean with the normal interval of its standard error; None where a value is infinite."""
+    n = len(values)
+    if n == 0 or not np.isfinite(values).all():
+        return Measure(None, n)
+    middle = float(values.mean())
+    if n == 1:
+        return Measure(middle, n)
+    half = _z(level) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Measure(middle, n, middle - half, middle + half)
+
+
+def quantile(values: NDArray[np.float64], q: float, level: float = LEVEL) -> Measure:
+    """A quantile with the interval between two order statistics (no assumption on the distribution).
+
+    The ranks are those of the normal approximation of the binomial. Infinite values sort last; a figure that
+    falls on one is None.
+    """
+    n = len(values)
+    if n == 0:
+        return Measure(None, 0)
+    ordered = np.sort(values)
+    spread = _z(level) * math.sqrt(n * q * (1 - q))
+    low = ordered[max(0, math.floor(n * q - spread))]
+    high = ordered[min(n - 1, math.ceil(n * q + spread))]
+    position = q * (n - 1)
+    below, above = ordered[math.floor(position)], ordered[math.ceil(position)]
+    weight = position - math.floor(position)
+    value = below if weight == 0 else below + weight * (above - below) if np.isfinite(above) else math.inf
+    return Measure(known(value), n, known(low), known(high))
+
+
+def known(value: float) -> float | None:
+    """A figure, or None where it is infinite."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,205 @@
+"""Apply a policy to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from robustcheck import compare
+from robustcheck.measures import measure, parse_metric
+from robustcheck.policy._rules import Limit, Policy, Rule
+from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult
+
+Report = TypeVar("Report", bound=ReportDocument)
+
+_FOUND = parse_metric("attack.found")
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one bound came to, before it is put on record."""
+
+    outcome: Outcome
+    reason: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+def judged(report: Report, policy: Policy, evidence: Evidence, baseline: Evidence | None = None) -> Report:
+    """The report with the verdict of a policy on its evidence."""
+    rules = judge(policy, evidence, baseline)
+    return replace(
+        report,
+        verdict=verdict(rules, complete=report.complete),
+        rules=rules,
+        policy=policy.facts,
+        baseline=None if baseline is None else compare.facts(baseline),
+    )
+
+
+def judge(policy: Policy, evidence: Evidence, baseline: Evidence | None = None) -> list[RuleResult]:
+    """How each bound of a policy is met, in the order of the policy.
+
+    A bound that cannot be measured is INCOMPLETE, never PASS; a distance or robust accuracy passes only where
+    the search found an example for enough samples.
+    """
+    return [
+        RuleResult(
+            metric=rule.metric,
+            bound=bound,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=found.n,
+            outcome=found.outcome,
+            severity=rule.severity,
+            reason=found.reason,
+        )
+        for rule in policy.rules
+        for bound, found in zip(rule.bounds, _findings(rule, evidence, baseline), strict=True)
+    ]
+
+
+def verdict(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome:
+    """FAIL where a rule of severity "error" failed, else INCOMPLETE where one was, else PASS.
+
+    An interrupted audit never passes.
+    """
+    outcomes = {one.outcome for one in rules if one.severity == "error"}
+    if "FAIL" in outcomes:
+        return "FAIL"
+    return "INCOMPLETE" if "INCOMPLETE" in outcomes or not complete or not rules else "PASS"
+
+
+def _findings(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> list[_Finding]:
+    """One for each of the rule's bounds, in their order."""
+    if rule.parsed.family == "check":
+        return [_check(rule, evidence)]
+    found = []
+    for side, bound in (("min", rule.min), ("max", rule.max)):
+        if bound is not None:
+            found.append(_value(rule, side, bound, evidence))
+    for side, limit in (("max_drop", rule.max_drop), ("max_rise", rule.max_rise)):
+        if limit is not None:
+            found.append(_moved(rule, side, limit, evidence, baseline))
+    return found
+
+
+def _check(rule: Rule, evidence: Evidence) -> _Finding:
+    name = rule.metric.removeprefix("check.")
+    there = [one for one in evidence.document.checks if one.id == name]
+    if not there or there[0].outcome == "SKIP":
+        why = f"did not run: {there[0].detail}" if there else "is not in the report"
+        return _Finding("INCOMPLETE", f"the check {why}")
+    return _Finding("PASS" if there[0].outcome == "PASS" else "FAIL", there[0].detail)
+
+
+def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
+    figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
+    if rule.parsed.family == "accuracy" and evidence.document.data.labels == "model":
+        figure = None
+    if figure is None or figure.value is None:
+        return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence), n=figure.n if figure else 0)
+    shown = (figure.value, figure.low, figure.high, figure.n)
+    if figure.n < rule.min_samples and rule.parsed.family != "doubling":
+        return _Finding("INCOMPLETE", f"expected at least {rule.min_samples} samples, got {figure.n}", *shown)
+    judged, told = figure.value, f"{figure.value:.4g}"
+    if rule.confidence is not None:
+        end = figure.low if side == "min" else figure.high
+        if end is None:
+            return _Finding("INCOMPLETE", f"{rule.metric} has no {rule.confidence:.0%} interval here", *shown)
+        judged, told = end, f"{figure.value:.4g}, its {rule.confidence:.0%} interval to {end:.4g}"
+    kept = judged >= bound if side == "min" else judged <= bound
+    if not kept:
+        return _Finding("FAIL", f"{told}, {'below' if side == 'min' else 'above'} {bound:g}", *shown)
+    return _enough_found(rule, evidence, "") or _Finding(
+        "PASS", f"{told}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown
+    )
+
+
+def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
+    """Why there is no figure, and what would give one."""
+    family = rule.parsed.family
+    if family == "accuracy" and evidence.document.data.labels == "model":
+        return "not measured: the audit had no labels"
+    if family == "robust" and evidence.samples is None:
+        return "not measured: a radius needs samples.npz beside report.json"
+    if family == "transfer":
+        if evidence.document.transfer is None:
+            return "not measured: the audit had no reference model"
+        return f"not measured: the models are {evidence.document.transfer.models}"
+    if figure is not None and figure.n == 0:
+        return "not measured: no sample counts"
+    if figure is not None:
+        return "not measured: it falls on samples that no example was found for"
+    return "not measured: it is not in the report"
+
+
+def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None:
+    """A finding where the search found too little for a figure to be believed."""
+    if rule.needed_found == 0.0:
+        return None
+    found = measure(_FOUND, evidence)
+    if found is None or found.value is None:
+        return _Finding("INCOMPLETE", f"no sample {whose}could be attacked")
+    if found.value < rule.needed_found:
+        return _Finding(
+            "INCOMPLETE",
+            f"the search {whose}found an example for {found.value:.1%} of the samples, fewer than "
+            f"{rule.needed_found:.1%}: a larger budget may find more",
+            n=found.n,
+        )
+    return None
+
+
+def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Evidence | None) -> _Finding:
+    """A bound on the change against the baseline."""
+    if baseline is None:
+        return _Finding("INCOMPLETE", "there is no baseline: name one with --baseline")
+    differ = compare.differences(baseline.document, evidence.document)
+    if rule.parsed.needs_found and not differ.distances:
+        return _Finding("INCOMPLETE", f"the baseline cannot be compared: {'; '.join(differ.notes)}")
+    change = compare.change(rule.parsed, baseline, evidence, level=rule.confidence or 0.95)
+    if change is None:
+        return _Finding("INCOMPLETE", "not measured in both reports under the same conditions")
+    relative = limit.relative is not None
+    figure = change.ratio if relative else change.difference
+    if figure.value is None:
+        return _Finding("INCOMPLETE", "not measured in both reports", n=figure.n)
+    moved = _oriented(figure, drop=side == "max_drop", relative=relative)
+    shown = (moved.value, moved.low, moved.high, moved.n)
+    if moved.n < rule.min_samples:
+        return _Finding("INCOMPLETE", f"expected at least {rule.min_samples} samples, got {moved.n}", *shown)
+    worst = moved.value
+    if rule.confidence is not None:
+        worst = moved.high
+        if worst is None:
+            return _Finding("INCOMPLETE", f"its change has no {rule.confidence:.0%} interval here", *shown)
+    assert worst is not None
+    bound = (limit.relative if relative else limit.absolute) or 0.0
+    told = _told(rule, side, change, worst, relative=relative)
+    if worst > bound:
+        return _Finding("FAIL", f"{told}, more than {bound:g}", *shown)
+    lacking = _enough_found(rule, evidence, "") or _enough_found(rule, baseline, "of the baseline ")
+    return lacking or _Finding("PASS", f"{told}, at most {bound:g}", *shown)
+
+
+def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:
+    """A ratio or difference as how far the measure fell (``drop``) or rose."""
+    base, sign = (1.0 if relative else 0.0), (-1.0 if drop else 1.0)
+    sides = figure.value, figure.low, figure.high
+    ends = [None if end is None else sign * (end - base) + 0.0 for end in sides]  # + 0.0: no -0
+    value, low, high = ends
+    return Measure(value, figure.n, high, low) if drop else Measure(value, figure.n, low, high)
+
+
+def _told(rule: Rule, side: str, change: Change, worst: float, *, relative: bool) -> str:
+    how = f"{worst:.1%}" if relative else f"{worst:.4g}"
+    if rule.confidence is not None:
+        how = f"by up to {how} ({rule.confidence:.0%} interval)"
+    word = "fell" if side == "max_drop" else "rose"
+    pairs = "sample by sample" if change.paired else "of other samples"
+    return f"from {change.old:.4g} to {change.new:.4g} {pairs}: {word} {how}"

@@ -1,0 +1,57 @@
+"""``samples.csv``: one row a sample, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+
+from robustcheck.report._wording import class_name
+from robustcheck.results import NORMS, AuditReport
+from robustcheck.text import printable
+
+_COLUMNS = (
+    "index",
+    "sample_id",
+    "status",
+    "label",
+    "label_name",
+    "predicted",
+    "predicted_name",
+    "target",
+    "confidence_before",
+    "confidence_after",
+    *NORMS,
+    "gradient_evaluations",
+    "forward_evaluations",
+)
+
+# what begins a formula in some spreadsheet, with the full-width forms of the same characters
+_FORMULA = tuple("=+-@|%\uff1d\uff0b\uff0d\uff20\ufffd")
+
+
+def samples_csv(report: AuditReport) -> str:
+    """A figure that does not exist is an empty cell; names cannot be formulas."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    result = report.samples
+    for row in range(len(result)):
+        cells = {name: getattr(result, name)[row] for name in _COLUMNS if hasattr(result, name)}
+        for name in ("label", "predicted"):
+            cells[f"{name}_name"] = _text(class_name(report, int(cells[name])))
+        writer.writerow([_cell(cells[name]) for name in _COLUMNS])
+    return stream.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, np.floating):
+        return f"{value:.9g}" if np.isfinite(value) else ""
+    return value
+
+
+def _text(name: str) -> str:
+    """A name that a spreadsheet takes as text: a quote before what would begin a formula."""
+    plain = printable(name)
+    return f"'{plain}" if plain.lstrip()[:1] in _FORMULA else plain

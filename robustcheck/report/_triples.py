@@ -1,0 +1,183 @@
+"""The nearest examples, as the page shows them: pictures, or the features that changed most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck import figures
+from robustcheck.report._wording import class_name, percent
+from robustcheck.results import AuditReport, SearchResult
+
+# pictures whose sides are no longer than this are small
+_SMALL_SIDE = 64
+_MOST_SMALL, _MOST_LARGE = 200, 24
+# of all pictures together, as the page holds them
+_MOST_BYTES = 9_500_000
+_MOST_ROWS, _MOST_FEATURES, _MOST_CHANGES = 24, 20, 3
+
+
+@dataclass(frozen=True)
+class Triple:
+    """One sample as pictures: original, perturbation around mid-grey times ``factor``, example."""
+
+    index: int
+    pictures: tuple[bytes, bytes, bytes]
+    factor: float
+    told: Told
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of one example."""
+
+    index: int
+    before: str
+    after: str
+    l2: float
+    rms: float
+    linf: float
+
+
+@dataclass(frozen=True)
+class FeatureChange:
+    """A feature over all examples: mean change, its share of the squared length, how often it led."""
+
+    name: str
+    mean: float
+    share: float
+    led: float
+
+
+@dataclass(frozen=True)
+class ChangedRow:
+    """One sample as its most changed features: name, value before and after."""
+
+    told: Told
+    features: list[tuple[str, float, float]]
+
+
+def nearest(result: SearchResult) -> NDArray[np.int64]:
+    """Rows with an example, nearest first."""
+    found = np.flatnonzero(result.found)
+    return found[np.argsort(result.l2[found], kind="stable")]
+
+
+def told(report: AuditReport, row: int) -> Told:
+    """Labels, confidence and distances of a row."""
+    result = report.samples
+
+    def named(label: int, confidence: float) -> str:
+        return f"{class_name(report, label)}, {percent(confidence)}"
+
+    return Told(
+        index=int(result.index[row]),
+        before=named(int(result.label[row]), float(result.confidence_before[row])),
+        after=named(int(result.predicted[row]), float(result.confidence_after[row])),
+        l2=float(result.l2[row]),
+        rms=float(result.rms[row]),
+        linf=float(result.linf[row]),
+    )
+
+
+def triples(report: AuditReport) -> list[Triple]:
+    """The nearest samples as pictures: at most 200 small or 24 large ones, and 10 MB; none if no images."""
+    shape = report.samples.input.shape[1:]
+    if not figures.is_image(shape):
+        return []
+    most = _MOST_SMALL if max(shape) <= _SMALL_SIDE else _MOST_LARGE
+    kept, size = [], 0
+    for one in _pictures(report, nearest(report.samples)[:most]):
+        size += sum(len(picture) * 4 // 3 for picture in one.pictures)
+        if size > _MOST_BYTES:
+            break
+        kept.append(one)
+    return kept
+
+
+def _pictures(report: AuditReport, rows: NDArray[np.int64]) -> Iterator[Triple]:
+    low, high = shown_range(report, rows) if len(rows) else (0.0, 1.0)
+    for row in rows:
+        pictures, factor = triple_values(report, int(row), low, high)
+        yield Triple(
+            index=int(report.samples.index[row]),
+            pictures=tuple(figures.image_png(*one) for one in pictures),  # type: ignore[arg-type]
+            factor=factor,
+            told=told(report, int(row)),
+        )
+
+
+def shown_range(report: AuditReport, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """What is drawn black and white: the box where it is finite, else what the samples reach."""
+    lower, upper = report.conditions.lower, report.conditions.upper
+    low, high = float(lower.min()), float(upper.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    shown = report.samples.input[rows], report.samples.adversarial[rows]
+    return min(float(one.min()) for one in shown), max(float(one.max()) for one in shown)
+
+
+def triple_values(
+    report: AuditReport, row: int, low: float, high: float
+) -> tuple[list[tuple[NDArray[np.float32], float, float]], float]:
+    """Values with their range for original, perturbation and example; and the perturbation's factor."""
+    before, after = report.samples.input[row], report.samples.adversarial[row]
+    perturbation = after - before
+    largest = float(np.abs(perturbation).max()) or 1.0
+    factor = 0.5 * (high - low) / largest
+    return [(before, low, high), (perturbation, -largest, largest), (after, low, high)], factor
+
+
+def triple_png(report: AuditReport, row: int) -> bytes | None:
+    """Original, perturbation and example of a row side by side; None where there is nothing to draw."""
+    if not figures.is_image(report.samples.input.shape[1:]) or not report.samples.found[row]:
+        return None
+    parts, _ = triple_values(report, row, *shown_range(report, np.array([row])))
+    return figures.side_by_side([figures.image_pixels(*one) for one in parts])
+
+
+def _perturbations(result: SearchResult) -> NDArray[np.float64]:
+    """Of the samples with an example, ``[n, D]``."""
+    rows = result.found
+    moved = result.adversarial[rows].astype(np.float64) - result.input[rows]
+    return moved.reshape(len(moved), -1)
+
+
+def most_changed(report: AuditReport) -> list[FeatureChange]:
+    """The features that the examples change most, over all of them."""
+    moved = np.abs(_perturbations(report.samples))
+    if not moved.size:
+        return []
+    mean, square = moved.mean(axis=0), (moved**2).sum(axis=0)
+    share = square / max(square.sum(), np.finfo(float).tiny)
+    led = np.bincount(moved.argmax(axis=1), minlength=moved.shape[1]) / len(moved)
+    order = np.argsort(-share, kind="stable")[:_MOST_FEATURES]
+    shape = report.samples.input.shape[1:]
+    return [
+        FeatureChange(_feature(int(at), shape), float(mean[at]), float(share[at]), float(led[at]))
+        for at in order
+        if share[at] > 0
+    ]
+
+
+def changed_rows(report: AuditReport) -> list[ChangedRow]:
+    """The nearest samples with the features that changed most in each."""
+    result = report.samples
+    shape = result.input.shape[1:]
+    rows = []
+    for row in nearest(result)[:_MOST_ROWS]:
+        before, after = (one[row].reshape(-1) for one in (result.input, result.adversarial))
+        largest = np.argsort(-np.abs(after - before), kind="stable")[:_MOST_CHANGES]
+        changes = [(_feature(int(at), shape), float(before[at]), float(after[at])) for at in largest]
+        rows.append(ChangedRow(told(report, int(row)), changes))
+    return rows
+
+
+def _feature(at: int, shape: tuple[int, ...]) -> str:
+    """A feature's place: its number, or its indices where samples have more than one axis."""
+    if len(shape) <= 1:
+        return str(at)
+    return ", ".join(str(int(one)) for one in np.unravel_index(at, shape))

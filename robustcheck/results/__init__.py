@@ -1,0 +1,62 @@
+"""All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
+
+``_samples`` has a row a sample, ``_transfer`` the models against each other, ``_document`` what
+``report.json`` holds, ``_comparison`` two reports side by side.
+"""
+
+from robustcheck.results._comparison import Change, Comparison, Direction, Moved
+from robustcheck.results._document import (
+    SCHEMA,
+    AuditReport,
+    BaselineFacts,
+    Check,
+    Cost,
+    Counts,
+    CurvePoint,
+    DataFacts,
+    Evidence,
+    Measure,
+    ModelFacts,
+    Outcome,
+    PolicyFacts,
+    Provenance,
+    ReportDocument,
+    RuleResult,
+    plain,
+)
+from robustcheck.results._samples import NORMS, Conditions, SampleOutcomes, SearchResult, Status, sample_ids
+from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferMatrix, TransferRow
+
+__all__ = [
+    "NORMS",
+    "SCHEMA",
+    "AuditReport",
+    "BaselineFacts",
+    "Change",
+    "Check",
+    "Comparison",
+    "Conditions",
+    "Cost",
+    "Counts",
+    "CurvePoint",
+    "DataFacts",
+    "Direction",
+    "EqualDistortion",
+    "Evidence",
+    "Measure",
+    "ModelFacts",
+    "Moved",
+    "Outcome",
+    "PolicyFacts",
+    "Provenance",
+    "ReportDocument",
+    "RuleResult",
+    "SampleOutcomes",
+    "ScalePoint",
+    "SearchResult",
+    "Status",
+    "TransferMatrix",
+    "TransferRow",
+    "plain",
+    "sample_ids",
+]

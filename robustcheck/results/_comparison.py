@@ -1,0 +1,73 @@
+"""Two reports side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from robustcheck.results._document import BaselineFacts, Measure
+
+Direction: TypeAlias = Literal["worse", "better", "same", "unclear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One measure in two reports.
+
+    Attributes:
+        metric: its name.
+        old, new: its values; paired, over the samples that both reports have.
+        ratio: ``new / old`` with its interval; None where a value is missing or ``old`` is 0.
+        difference: ``new - old`` with its interval.
+        paired: whether both are of the same samples.
+        direction: "worse" and "better" only where the interval leaves no change out.
+    """
+
+    metric: str
+    old: float | None
+    new: float | None
+    ratio: Measure
+    difference: Measure
+    paired: bool
+    direction: Direction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """A sample in two reports; a distance is None where nothing was found, 0 where it is wrong already."""
+
+    index: int
+    label: int
+    old: float | None
+    new: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two reports side by side.
+
+    Attributes:
+        old, new: the reports.
+        paired: samples that both have; 0 = the data differ, and the figures are of different samples.
+        notes: what differs between the conditions of the two, a sentence each.
+        comparable: whether distances of the two mean the same.
+        median_ratio: median over the samples found in both of ``new / old`` L2 distance, with its bootstrap
+            interval.
+        newly_wrong, newly_right: samples that only the old, only the new model classifies right.
+        changes: all measures that both have, worst first.
+        fell_most: samples whose distance fell most.
+        regression: whether a bound of the comparison was crossed, with the reasons in ``reasons``.
+    """
+
+    old: BaselineFacts
+    new: BaselineFacts
+    paired: int
+    notes: list[str]
+    comparable: bool
+    median_ratio: Measure
+    newly_wrong: int
+    newly_right: int
+    changes: list[Change]
+    fell_most: list[Moved] = field(default_factory=list)
+    regression: bool
+    reasons: list[str] = field(default_factory=list)

@@ -1,0 +1,241 @@
+"""What ``report.json`` holds, and a finished audit."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeAlias
+
+from robustcheck.results._samples import Conditions, SampleOutcomes, SearchResult
+from robustcheck.results._transfer import TransferMatrix
+
+SCHEMA = "robustcheck.report/1"
+Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure with the number of samples behind it and its 95 % interval; None where not measured."""
+
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """Which model was audited."""
+
+    name: str
+    path: str | None
+    sha256: str | None
+    parameters: int | None
+    input_shape: list[int]
+    classes: int
+    head: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """Which samples it was audited on, and under which conditions.
+
+    ``labels`` is "data", or "model" where the model's own predictions stand for them; ``target`` the class
+    that examples had to reach, None = any other; ``frozen`` how many features could not change.
+    """
+
+    path: str | None
+    sha256: str | None
+    samples: int
+    limit: int | None
+    box: str
+    data_range: list[float] | None
+    labels: str
+    target: str | None
+    frozen: int
+    class_names: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How the samples ended; ``total = correct + already_wrong + non_finite``."""
+
+    total: int
+    correct: int
+    already_wrong: int
+    found: int
+    not_found: int
+    non_finite: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Share of all samples classified right for which no example was found within the radius."""
+
+    l2: float
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A sign that a number can or cannot be trusted."""
+
+    id: str
+    outcome: Literal["PASS", "WARN", "FAIL", "SKIP"]
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleResult:
+    """How one bound of a policy was met.
+
+    Attributes:
+        metric: the measure, in the grammar of a policy.
+        bound: the bound as the policy states it, such as ``min = 1.0``.
+        value: what was judged: the measure, or its change for a bound on a change; None where not measured.
+        low, high: its interval, where there is one.
+        n: samples behind it.
+        outcome: INCOMPLETE where it could not be measured.
+        severity: of "warning" does not decide the verdict.
+        reason: one sentence.
+    """
+
+    metric: str
+    bound: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    outcome: Outcome
+    severity: Literal["error", "warning"]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFacts:
+    """Which policy a report was judged by; ``path`` is None for one made in Python."""
+
+    path: str | None
+    sha256: str
+    rules: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineFacts:
+    """Which report changes were measured against."""
+
+    path: str | None
+    model: str
+    model_sha256: str | None
+    started: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the search of the subject cost."""
+
+    gradient_evaluations_per_sample: float | None
+    forward_evaluations_per_sample: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What it takes to repeat the audit."""
+
+    robustcheck: str
+    python: str
+    tensorflow: str
+    keras: str
+    tensorflow_probability: str
+    numpy: str
+    device: str
+    dtype: str
+    seed: int
+    batch_size: int
+    options: dict[str, Any]
+    started: str
+    command: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportDocument:
+    """What ``report.json`` holds.
+
+    ``complete`` is False where the audit was interrupted: the figures are of the samples that were done.
+    ``noise_curve`` is the accuracy on Gaussian noise of each length, beside ``curve``.
+    """
+
+    schema: str = SCHEMA
+    complete: bool = True
+    verdict: Outcome | None = None
+    rules: list[RuleResult] = field(default_factory=list)
+    policy: PolicyFacts | None = None
+    baseline: BaselineFacts | None = None
+    model: ModelFacts
+    references: list[ModelFacts] = field(default_factory=list)
+    data: DataFacts
+    counts: Counts
+    measures: dict[str, Measure]
+    curve: list[CurvePoint]
+    noise_curve: list[CurvePoint] = field(default_factory=list)
+    transfer: TransferMatrix | None
+    checks: list[Check] = field(default_factory=list)
+    bounds: dict[str, Any] | None = None
+    cost: Cost
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """A report and the rows behind it: what can be judged and compared without a model.
+
+    ``samples`` is None where only ``report.json`` is there. ``path`` is where it was read from.
+    """
+
+    document: ReportDocument
+    samples: SampleOutcomes | None
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditReport(ReportDocument):
+    """A finished audit: the document and the samples behind it.
+
+    Attributes:
+        samples: what the search found for the audited model.
+        conditions: where it could go.
+        made_for: the same as ``samples`` for each reference, by name.
+    """
+
+    samples: SearchResult
+    conditions: Conditions
+    made_for: dict[str, SearchResult] = field(default_factory=dict)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What a policy judges."""
+        return Evidence(document=self, samples=self.samples)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as plain values; figures that are not finite become None."""
+        return {one.name: plain(getattr(self, one.name)) for one in fields(ReportDocument)}
+
+    def to_json(self) -> str:
+        """Strict JSON: ASCII, no NaN, no Infinity."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as plain values for JSON; figures that are not finite become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,15 @@
+"""Text from outside, made safe to print."""
+
+from __future__ import annotations
+
+import re
+
+# control characters, what changes the direction of text or is invisible, and halves of surrogate pairs
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+def printable(text: str) -> str:
+    """Text without control and direction characters: each becomes U+FFFD, the replacement character."""
+    return _UNPRINTABLE.sub("\ufffd", text)
