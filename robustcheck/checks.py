@@ -17,6 +17,7 @@ from robustcheck import numerics
 from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, own_labels
 from robustcheck.results import Check, CurvePoint, SearchResult, Status
+from robustcheck.text import percent
 
 Rows = NDArray[np.float32]
 
@@ -118,7 +119,7 @@ def _budget(result: SearchResult) -> Check:
     fell = last_doubling(result).value
     if fell is None:
         return Check(id="budget", outcome="SKIP", detail="the method does not tell what half the budget gave")
-    detail = f"the last doubling of the budget shortened the median L2 by {fell:.1%}"
+    detail = f"the last doubling of the budget shortened the median L2 by {percent(fell)}"
     return Check(id="budget", outcome=_graded(fell, _DOUBLING_WARN, _DOUBLING_FAIL), detail=detail)
 
 
@@ -145,7 +146,7 @@ def _gradient(classifier: Classifier, result: SearchResult) -> Check:
         margin = numerics.adversarial_margin(classifier.logits(rows), label, untargeted)
     slope = tape.gradient(margin, rows).numpy()[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
-    detail = f"the gradient vanishes or is not finite at {flat:.1%} of {len(where)} samples"
+    detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
     return Check(id="gradient", outcome=_graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)
 
 
@@ -160,7 +161,7 @@ def _noise(classifier: Classifier, result: SearchResult, seed: int) -> Check:
         hits += int(np.sum(own_labels(classifier, _moved(classifier, rows, perturbation)) != label))
         done += len(rows)
     share = hits / done
-    detail = f"random noise as long as each example fools the model for {share:.1%} of the samples"
+    detail = f"random noise as long as each example fools the model for {percent(share)} of the samples"
     return Check(id="noise", outcome=_graded(share, _NOISE_WARN, _NOISE_FAIL), detail=detail)
 
 
@@ -174,7 +175,7 @@ def _eight_bit(classifier: Classifier, result: SearchResult) -> Check:
     step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
     points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
     share = float(np.mean(own_labels(classifier, points) != result.label[result.found]))
-    detail = f"{share:.1%} of the examples stay misclassified when rounded to 256 levels of the box"
+    detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
     return Check(id="eight_bit", outcome="PASS" if share >= _EIGHT_BIT_WARN else "WARN", detail=detail)
 
 

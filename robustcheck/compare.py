@@ -20,6 +20,7 @@ from robustcheck.results import (
     ReportDocument,
     SampleOutcomes,
 )
+from robustcheck.text import percent
 
 Ints = NDArray[np.int64]
 
@@ -261,13 +262,13 @@ def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: flo
     if ratio.high is not None and ratio.high < 1.0 - tolerance:
         reasons.append(
             f"the median ratio of distances is {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), "
-            f"below {1.0 - tolerance:g} with its whole {level:.0%} interval"
+            f"below {1.0 - tolerance:g} with its whole {100 * level:g} % interval"
         )
     for one in changes:
         if one.direction == "worse" and one.metric in ("accuracy.clean", "transfer.max"):
-            assert one.old is not None
-            assert one.new is not None
-            reasons.append(f"{one.metric} went from {one.old:.2%} to {one.new:.2%}, more than its interval")
+            reasons.append(
+                f"{one.metric} went from {percent(one.old)} to {percent(one.new)}, more than its interval"
+            )
     return reasons
 
 

@@ -42,10 +42,11 @@ class _Axes:
     def across(self, label: str) -> str:
         """Ticks and title of the x axis."""
         parts = []
-        for step in range(5):
-            x, _ = self.place(self.largest * step / 4, 0)
-            anchor = "middle" if step < 4 else "end"  # in the middle of the right edge it would be cut off
-            parts.append(_text(x, self.height - 24, f"{self.largest * step / 4:.3g}", anchor))
+        for value in round_steps(self.largest):
+            x, _ = self.place(value, 0)
+            # in the middle of the right edge it would be cut off
+            anchor = "end" if x > _WIDTH - 2 * _RIGHT else "middle"
+            parts.append(_text(x, self.height - 24, f"{value:.3g}", anchor))
         return "".join([*parts, _text((self.left + _WIDTH) / 2, self.height - 4, label, "middle")])
 
     def up(self, values: Sequence[float], shown: Sequence[str]) -> str:
@@ -62,6 +63,14 @@ class _Axes:
         placed = [self.place(*point) for point in points]
         d = " ".join(f"{'M' if i == 0 else 'L'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(placed))
         return f'<path class="{css}" d="{d}" fill="none"/>'
+
+
+def round_steps(largest: float) -> list[float]:
+    """Some five round numbers from 0 to at most ``largest``."""
+    rough = largest / 6
+    unit = 10.0 ** np.floor(np.log10(rough))
+    step = unit * next(one for one in (1, 2, 2.5, 5, 10) if one * unit >= rough * 0.999)
+    return [float(step * one) for one in range(int(largest / step * 1.0001) + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -1,4 +1,4 @@
-"""Text from outside, made safe to print."""
+"""How figures are written everywhere, and text from outside made safe to print."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import re
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage with one decimal; a dash for what was not measured."""
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def printable(text: str) -> str:

@@ -5,22 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from evidence import found, result_of
 
 from robustcheck import measures
-from robustcheck.results import NORMS, SearchResult, Status, TransferMatrix, TransferRow
-
-
-def result_of(status: list[Status], l2: list[float]) -> SearchResult:
-    n = len(status)
-    whole, zeros = np.zeros(n, np.int64), np.zeros(n)
-    norms = {norm: np.array(l2) for norm in NORMS}
-    return SearchResult(
-        index=np.arange(n), sample_id=np.array([f"{i:016x}" for i in range(n)]), label=whole,
-        status=np.array([str(one) for one in status]),
-        input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
-        target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
-        forward_evaluations=whole, l2_halfway=2 * np.array(l2), starts_agreed=whole, **norms,
-    )  # fmt: skip
+from robustcheck.errors import ConfigError
+from robustcheck.measures import Column, parse_metric
+from robustcheck.results import Status, TransferMatrix, TransferRow
 
 
 def test_counts_add_up() -> None:
@@ -43,22 +33,22 @@ def test_wilson_interval_by_hand() -> None:
 
 def test_statistics_run_over_the_correct_samples() -> None:
     status = [Status.FOUND, Status.FOUND, Status.FOUND, Status.ALREADY_WRONG]
-    found = measures.distortion_measures(result_of(status, [1.0, 2.0, 6.0, 0.0]))
-    assert found["distortion.l2.mean"].value == pytest.approx(3.0)
-    assert found["distortion.l2.median"].value == 2.0
-    assert found["distortion.l2.min"].value == 1.0
-    assert found["distortion.l2.max"].n == 3
+    figures = measures.distortion_measures(result_of(status, [1.0, 2.0, 6.0, 0.0]))
+    assert figures["distortion.l2.mean"].value == pytest.approx(3.0)
+    assert figures["distortion.l2.median"].value == 2.0
+    assert figures["distortion.l2.min"].value == 1.0
+    assert figures["distortion.l2.max"].n == 3
 
 
 def test_a_figure_that_meets_a_sample_not_found_is_null() -> None:
     status = [Status.FOUND, Status.FOUND, Status.FOUND, Status.NOT_FOUND]
-    found = measures.distortion_measures(result_of(status, [1.0, 2.0, 3.0, np.inf]))
-    assert found["distortion.l2.mean"].value is None
-    assert found["distortion.l2.mean_found"].value == pytest.approx(2.0)
-    assert found["distortion.l2.max"].value is None
-    assert found["distortion.l2.p95"].value is None
-    assert found["distortion.l2.median"].value == 2.5
-    assert found["distortion.l2.p05"].value is not None
+    figures = measures.distortion_measures(result_of(status, [1.0, 2.0, 3.0, np.inf]))
+    assert figures["distortion.l2.mean"].value is None
+    assert figures["distortion.l2.mean_found"].value == pytest.approx(2.0)
+    assert figures["distortion.l2.max"].value is None
+    assert figures["distortion.l2.p95"].value is None
+    assert figures["distortion.l2.median"].value == 2.5
+    assert figures["distortion.l2.p05"].value is not None
 
 
 def test_quantile_matches_numpy_and_its_interval_covers() -> None:
@@ -87,14 +77,67 @@ def test_the_curve_falls_and_starts_at_the_clean_accuracy() -> None:
 def test_transfer_measures() -> None:
     row = replace(TransferRow.empty("a", 2), n=10, errors=[10, 4], excess=[1.0, 0.3])
     matrix = TransferMatrix(models=["a", "b"], clean_error=[0.0, 0.1], rows=[row])
-    found = measures.transfer_measures(matrix)
-    assert found["transfer.a->b"].value == pytest.approx(0.4)
-    assert found["transfer.max"] == measures.share(4, 10)
-    assert found["transfer.max_excess"].value == 0.3
-    assert "transfer.a->a" not in found
+    figures = measures.transfer_measures(matrix)
+    assert figures["transfer.a->b"].value == pytest.approx(0.4)
+    assert figures["transfer.max"] == measures.share(4, 10)
+    assert figures["transfer.max_excess"].value == 0.3
+    assert "transfer.a->a" not in figures
 
 
 def test_last_doubling() -> None:
     fell = measures.last_doubling(result_of([Status.FOUND] * 3, [1.0, 2.0, 6.0]))
     assert (fell.value, fell.n) == (0.5, 3)  # halfway distances are twice as long here
     assert measures.last_doubling(result_of([Status.NOT_FOUND] * 3, [np.inf] * 3)).value is None
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "p05", "p95", "min", "max"])
+def test_resampled_figures_are_those_of_repeated_rows(statistic: str) -> None:
+    draw = np.random.default_rng(3)
+    column = Column(draw.random(50), draw.random(50) < 0.8, statistic)
+    weights = next(measures.resamples(50, 50, paired=True))[0][:20]
+    for row, figure in zip(weights, column.weighted(weights), strict=True):
+        repeated = Column(column.values.repeat(row), column.counted.repeat(row), statistic)
+        assert figure == pytest.approx(repeated.measure().value, rel=1e-12)
+    assert column.weighted(np.ones((1, 50), np.int64))[0] == pytest.approx(column.measure().value)
+
+
+def test_resamples_draw_as_many_rows_as_there_are() -> None:
+    blocks = list(measures.resamples(7, 5, paired=False))
+    assert sum(len(one) for one, _ in blocks) == 2000
+    assert all((one.sum(axis=1) == 7).all() and (other.sum(axis=1) == 5).all() for one, other in blocks)
+
+
+def test_a_wider_level_gives_a_wider_interval() -> None:
+    column = measures.column(parse_metric("distortion.l2.median"), found(np.arange(1.0, 101.0)))
+    assert column is not None
+    narrow, wide = column.measure(0.8), column.measure(0.99)
+    assert narrow.low is not None
+    assert wide.low is not None
+    assert narrow.high is not None
+    assert wide.high is not None
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_robust_accuracy_at_a_radius() -> None:
+    rows = measures.column(parse_metric("accuracy.robust.l2@2"), found([1.0, 2.0, 3.0], wrong=1, lost=1))
+    assert rows is not None
+    assert rows.measure().value == pytest.approx(2 / 5)  # beyond 2, and the one not found
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("accuracy.claen", "did you mean 'accuracy.clean'"),
+        ("distortion.l2.mediam", "did you mean 'distortion.l2.median'"),
+        ("distortion.l3.median", "did you mean"),
+        ("accuracy.robust.l2@x", "expected a metric"),
+        ("accuracy.robust.l2@-1", "expected a metric"),
+        ("accuracy.robust.l2@nan", "expected a metric"),
+        ("transfer.->b", "expected a metric"),
+        ("check.", "expected a metric"),
+        ("", "accuracy.robust.l2@RADIUS"),
+    ],
+)
+def test_names_outside_the_grammar(name: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=near):
+        parse_metric(name)

@@ -10,6 +10,7 @@ from robustcheck import compare
 from robustcheck.measures import measure, parse_metric
 from robustcheck.policy._rules import Limit, Policy, Rule
 from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult
+from robustcheck.text import percent
 
 Report = TypeVar("Report", bound=ReportDocument)
 
@@ -110,8 +111,8 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     if rule.confidence is not None:
         end = figure.low if side == "min" else figure.high
         if end is None:
-            return _Finding("INCOMPLETE", f"{rule.metric} has no {rule.confidence:.0%} interval here", *shown)
-        judged, told = end, f"{figure.value:.4g}, its {rule.confidence:.0%} interval to {end:.4g}"
+            return _Finding("INCOMPLETE", f"{rule.metric} has no {_level(rule)} interval here", *shown)
+        judged, told = end, f"{figure.value:.4g}, its {_level(rule)} interval to {end:.4g}"
     kept = judged >= bound if side == "min" else judged <= bound
     if not kept:
         return _Finding("FAIL", f"{told}, {'below' if side == 'min' else 'above'} {bound:g}", *shown)
@@ -148,8 +149,8 @@ def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None
     if found.value < rule.needed_found:
         return _Finding(
             "INCOMPLETE",
-            f"the search {whose}found an example for {found.value:.1%} of the samples, fewer than "
-            f"{rule.needed_found:.1%}: a larger budget may find more",
+            f"the search {whose}found an example for {percent(found.value)} of the samples, fewer than "
+            f"{percent(rule.needed_found)}: a larger budget may find more",
             n=found.n,
         )
     return None
@@ -177,7 +178,7 @@ def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Ev
     if rule.confidence is not None:
         worst = moved.high
         if worst is None:
-            return _Finding("INCOMPLETE", f"its change has no {rule.confidence:.0%} interval here", *shown)
+            return _Finding("INCOMPLETE", f"its change has no {_level(rule)} interval here", *shown)
     assert worst is not None
     bound = (limit.relative if relative else limit.absolute) or 0.0
     told = _told(rule, side, change, worst, relative=relative)
@@ -197,9 +198,14 @@ def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:
 
 
 def _told(rule: Rule, side: str, change: Change, worst: float, *, relative: bool) -> str:
-    how = f"{worst:.1%}" if relative else f"{worst:.4g}"
+    how = f"{percent(worst)}" if relative else f"{worst:.4g}"
     if rule.confidence is not None:
-        how = f"by up to {how} ({rule.confidence:.0%} interval)"
+        how = f"by up to {how} ({_level(rule)} interval)"
     word = "fell" if side == "max_drop" else "rose"
     pairs = "sample by sample" if change.paired else "of other samples"
     return f"from {change.old:.4g} to {change.new:.4g} {pairs}: {word} {how}"
+
+
+def _level(rule: Rule) -> str:
+    """The confidence asked for, as a percentage."""
+    return f"{100 * (rule.confidence or 0.95):g} %"

@@ -222,7 +222,8 @@ def read_policy(path: Path) -> Policy:
 
 def _fault(error: Any) -> str:
     """One fault with its place: ``rule 2: min_fuond: unknown key; did you mean 'min_found'?``."""
-    place = [f"rule {one + 1}" if isinstance(one, int) else str(one) for one in error["loc"] if one != "rule"]
+    loc = error["loc"][1:] if len(error["loc"]) > 1 and error["loc"][0] == "rule" else error["loc"]
+    place = [f"rule {one + 1}" if isinstance(one, int) else str(one) for one in loc]
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         owner = Limit if len(place) > 2 else Rule if len(place) > 1 else _File
         names = [one.name for one in fields(owner)]

@@ -23,13 +23,11 @@ from robustcheck.report._wording import (
     headline,
     interval,
     number,
-    percent,
-    rule_value,
     scope,
     transfer_tables,
 )
 from robustcheck.results import AuditReport
-from robustcheck.text import printable
+from robustcheck.text import percent, printable
 
 _MOST_CLASSES = 30
 
@@ -135,7 +133,6 @@ def _environment() -> Environment:
         "percent": percent,
         "interval": interval,
         "printable": printable,
-        "rule_value": rule_value,
     }
     return environment
 

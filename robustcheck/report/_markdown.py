@@ -13,12 +13,11 @@ from robustcheck.report._wording import (
     distance_title,
     interval,
     number,
-    percent,
     rule_value,
     transfer_tables,
 )
 from robustcheck.results import ReportDocument
-from robustcheck.text import printable
+from robustcheck.text import percent, printable
 
 
 def markdown_summary(document: ReportDocument) -> str:

@@ -16,11 +16,10 @@ from robustcheck.report._wording import (
     distance_title,
     interval,
     number,
-    percent,
     transfer_tables,
 )
 from robustcheck.results import Change, Comparison, Moved, ReportDocument
-from robustcheck.text import printable
+from robustcheck.text import percent, printable
 
 _STYLES = {
     "PASS": "bold green", "FAIL": "bold red", "INCOMPLETE": "bold yellow", "WARN": "bold yellow",

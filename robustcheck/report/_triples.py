@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck import figures
-from robustcheck.report._wording import class_name, percent
+from robustcheck.report._wording import class_name
 from robustcheck.results import AuditReport, SearchResult
+from robustcheck.text import percent
 
 # pictures whose sides are no longer than this are small
 _SMALL_SIDE = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustcheck.results import Measure, ReportDocument, RuleResult, TransferRow
-from robustcheck.text import printable
+from robustcheck.text import percent, printable
 
 UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
@@ -45,11 +45,6 @@ def conditions(document: ReportDocument) -> list[str]:
 def number(value: float | None) -> str:
     """Four significant digits; a dash for what was not measured."""
     return "-" if value is None else f"{value:.4g}"
-
-
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with one decimal; a dash for what was not measured."""
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def interval(measure: Measure, *, as_percent: bool = False) -> str:

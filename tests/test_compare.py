@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evidence import evidence, found, result_of
+
+from robustcheck.compare import change, compare, pair
+from robustcheck.errors import Incomplete
+from robustcheck.measures import parse_metric
+from robustcheck.results import Evidence, Status
+
+DISTANCES = np.random.default_rng(0).uniform(0.5, 1.5, 200)
+OLD = evidence(found(DISTANCES, wrong=5))
+
+
+def test_a_report_against_itself_does_not_change() -> None:
+    same = compare(OLD, OLD)
+    assert not same.regression
+    assert (same.median_ratio.value, same.median_ratio.low, same.median_ratio.high) == (1.0, 1.0, 1.0)
+    assert {one.direction for one in same.changes} == {"same"}
+    assert (same.newly_wrong, same.newly_right, same.fell_most, same.notes) == (0, 0, [], [])
+
+
+def test_a_weakened_model_is_a_regression() -> None:
+    weaker = compare(OLD, evidence(found(0.8 * DISTANCES, wrong=5)))
+    assert weaker.regression
+    assert weaker.median_ratio.value == pytest.approx(0.8)
+    assert weaker.changes[0].direction == "worse"
+    assert {one.direction for one in weaker.changes if one.metric.startswith("distortion")} == {"worse"}
+    median = next(one for one in weaker.changes if one.metric == "distortion.l2.median")
+    assert median.ratio.value == pytest.approx(0.8)
+    assert median.paired
+    fell = [(one.old or 0) - (one.new or 0) for one in weaker.fell_most]
+    assert fell == sorted(fell, reverse=True)
+    assert fell[0] == pytest.approx(0.2 * DISTANCES.max())
+    better = compare(evidence(found(0.8 * DISTANCES, wrong=5)), OLD)
+    assert not better.regression
+    assert {one.direction for one in better.changes if one.metric.startswith("distortion")} == {"better"}
+
+
+def test_within_the_tolerance_is_no_regression() -> None:
+    slightly = evidence(found(0.97 * DISTANCES, wrong=5))
+    assert not compare(OLD, slightly).regression
+    assert compare(OLD, slightly, tolerance=0.02).regression
+
+
+def test_a_fall_of_accuracy_alone_is_a_regression() -> None:
+    status = [Status.ALREADY_WRONG] * 25 + [Status.FOUND] * 180
+    less = evidence(result_of(status, [0.0] * 25 + list(DISTANCES[20:])))
+    compared = compare(OLD, less)
+    assert compared.newly_wrong == 20
+    assert compared.regression
+    assert compared.reasons == ["accuracy.clean went from 97.6 % to 87.8 %, more than its interval"]
+    assert compared.fell_most[0].new == 0.0
+
+
+def test_samples_are_paired_by_what_they_are() -> None:
+    new = found(DISTANCES[::-1])
+    shuffled = replace(new, sample_id=new.sample_id[::-1].copy())
+    assert compare(evidence(found(DISTANCES)), evidence(shuffled)).median_ratio.value == 1.0
+    repeated = found([1.0, 2.0, 3.0])
+    repeated = replace(repeated, sample_id=np.array(["a", "b", "a"]))
+    pairs = pair(repeated, repeated)
+    assert (pairs.old.tolist(), pairs.new.tolist()) == ([0, 1, 2], [0, 1, 2])
+    part = compare(OLD, evidence(found(DISTANCES[:50], wrong=5)))
+    assert part.paired == 55
+
+
+def test_other_samples_are_compared_without_pairs() -> None:
+    other = compare(OLD, evidence(found(0.5 * DISTANCES, first_id=1000)))
+    assert other.paired == 0
+    assert other.median_ratio.value is None
+    median = next(one for one in other.changes if one.metric == "distortion.l2.median")
+    assert not median.paired
+    assert median.direction == "worse"
+    # of other samples the interval is wider
+    metric = parse_metric("distortion.l2.median")
+    noisy = 0.9 * DISTANCES
+    apart = change(metric, OLD, evidence(found(noisy, first_id=1000)))
+    paired = change(metric, OLD, evidence(found(noisy, wrong=5)))
+    assert apart is not None
+    assert paired is not None
+    widths = [(one.ratio.high or 0) - (one.ratio.low or 0) for one in (apart, paired)]
+    assert widths[0] > 3 * widths[1]
+
+
+def test_what_was_measured_otherwise_is_not_compared() -> None:
+    data = replace(OLD.document.data, box="[0, 255]")
+    other = compare(OLD, evidence(found(255 * DISTANCES, wrong=5), data=data))
+    assert not other.comparable
+    assert other.notes == ["box was [0, 1], is [0, 255]"]
+    assert not [one for one in other.changes if one.metric.startswith("distortion")]
+    options = {"method": "boundary", "budget": 1000}
+    longer = replace(OLD.document.provenance, options=options)
+    assert compare(OLD, evidence(found(DISTANCES, wrong=5), provenance=longer)).notes == [
+        "budget was 300, is 1000"
+    ]
+
+
+def test_the_bootstrap_covers_the_truth() -> None:
+    """Of 95 % intervals some 95 % hold the true ratio of two medians of paired samples."""
+    draw = np.random.default_rng(5)
+    covered = 0
+    for _ in range(100):
+        base = draw.lognormal(0.0, 0.5, 60)
+        new = 0.9 * base * draw.lognormal(0.0, 0.2, 60)
+        moved = change(parse_metric("distortion.l2.median"), evidence(found(base)), evidence(found(new)))
+        assert moved is not None
+        assert moved.ratio.low is not None
+        assert moved.ratio.high is not None
+        covered += moved.ratio.low <= 0.9 <= moved.ratio.high
+    assert 88 <= covered <= 100
+
+
+def test_without_rows_nothing_is_compared() -> None:
+    with pytest.raises(Incomplete, match=r"expected samples\.npz"):
+        compare(OLD, Evidence(document=OLD.document, samples=None, path="new"))
