@@ -8,7 +8,8 @@ al. 2013, section 4.2, tables 2 and 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,17 +135,29 @@ def cross_errors(
     samples: Samples,
     results: Mapping[str, SearchResult],
     options: TransferOptions,
+    on_row: Callable[[int, int], None] | None = None,
 ) -> TransferMatrix:
-    """The matrix from results that are there, rows in the order of ``models``, for those with a result."""
+    """The matrix from results that are there, rows in the order of ``models``, for those with a result.
+
+    ``on_row`` is called with the rows done, of every size asked for, and how many there will be.
+    """
     clean = {name: own_labels(one, np.nan_to_num(samples.rows)) for name, one in models.items()}
     wrong = {name: label != samples.label for name, label in clean.items()}
     made = [_Made.of(name, models, samples, results[name], wrong) for name in models if name in results]
+    done, total = itertools.count(1), len(made) * (1 + len(options.rms))
+    tell = on_row or (lambda *_: None)
+    tell(0, total)
+
+    def told(row: TransferRow) -> TransferRow:
+        tell(next(done), total)
+        return row
+
     return TransferMatrix(
         models=list(models),
         clean_error=[float(np.mean(wrong[name][samples.finite])) for name in models],
-        rows=[_minimal_row(one, options) for one in made],
+        rows=[told(_minimal_row(one, options)) for one in made],
         equal=[
-            EqualDistortion(rms=rms, rows=[_row(one, one.magnified(rms), options) for one in made])
+            EqualDistortion(rms=rms, rows=[told(_row(one, one.magnified(rms), options)) for one in made])
             for rms in options.rms
         ],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: expected MODEL, on the command line or in robustcheck.toml" in err
 
 
-def test_interrupt_exits_130(
+def test_interrupt_before_anything_exits_130(
     data: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any) -> None:
@@ -206,6 +207,34 @@ def test_interrupt_exits_130(
     monkeypatch.setattr("robustcheck.cli._audit.run_audit", interrupted)
     assert main(["audit", MODEL, "--data", data]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_ctrl_c_writes_what_is_done(data: str) -> None:
+    Path("policy.toml").write_text(
+        "schema = 1\n[[rule]]\nmetric = 'accuracy.clean'\nmin = 0.1\nmin_samples = 2\n"
+    )
+    audit = ["audit", MODEL, "--data", data, "--batch-size", "4", "--policy", "policy.toml", "--json"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "robustcheck", *audit],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("search") and "(4 of 24)" not in line and "0 of 24" not in line:
+            break
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    report = json.loads(out)
+    assert not report["complete"]
+    assert report["verdict"] == "INCOMPLETE"
+    assert report["rules"][0]["outcome"] == "PASS"
+    assert 4 <= report["counts"]["total"] < 24
+    assert {check["outcome"] for check in report["checks"]} == {"SKIP"}
+    assert "Interrupted" in Path("robustcheck-report/report.html").read_text()
+    assert main(["gate", "robustcheck-report", "--policy", "policy.toml"]) == 4
 
 
 def test_warnings_are_told_in_one_line(data: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,6 +306,6 @@ def test_a_long_stage_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None
     for done in (0, 5, 20, 40):
         display("search a", done, 400)
     assert log.export_text().splitlines() == [
-        "search a: about 6 min left for 380 samples",
+        "search a: about 6 min left for 380 of 400",
         "search a: 10 % (40 of 400)",
     ]

@@ -38,7 +38,10 @@ def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
         for name, classifier in plan.references.items() if plan.attack_references else ():
             results[name] = _search(plan, classifier, on_progress)
         transfer = _transfer(plan, results, on_progress)
-        return _report(plan, results, transfer, started, seconds)
+        on_progress("check", 0, 1)
+        report = _report(plan, results, transfer, started, seconds)
+        on_progress("check", 1, 1)
+        return report
     except KeyboardInterrupt as stop:
         seconds = time.perf_counter() - begun
         done = results.get(plan.subject.name, getattr(stop, "done", None))
@@ -67,10 +70,8 @@ def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> Sear
 def _transfer(plan: Plan, results: dict[str, SearchResult], on_progress: OnProgress) -> TransferMatrix | None:
     if not plan.references:
         return None
-    on_progress("transfer", 0, 1)
-    matrix = cross_errors(plan.models, plan.samples, results, plan.transfer)
-    on_progress("transfer", 1, 1)
-    return matrix
+    told = partial(on_progress, "transfer")
+    return cross_errors(plan.models, plan.samples, results, plan.transfer, told)
 
 
 def _report(

@@ -17,6 +17,7 @@ from robustcheck.cli import _audit, _compare, _completion, _demo, _doctor, _gate
 from robustcheck.cli._common import log_console
 from robustcheck.cli._parser import Parser
 from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError, one_line
+from robustcheck.text import printable
 
 _COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _policy, _doctor, _completion)
 
@@ -31,8 +32,8 @@ examples:
   robustcheck gate robustcheck-report --policy policy.toml
   robustcheck compare old-report new-report
 
-exit codes: 0 passed, or done without a policy; 1 a rule failed; 2 wrong usage or
-configuration; 3 an input was refused; 4 incomplete: something could not be
+exit codes: 0 passed, or done without a policy; 1 a rule failed; 2 wrong usage
+or configuration; 3 an input was refused; 4 incomplete: something could not be
 measured; 130 interrupted
 """
 
@@ -67,17 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except RobustcheckError as error:
         for line in str(error).splitlines():
-            errors.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+            errors.print(Text.assemble(("error: ", "bold red"), printable(line)), soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt:
-        errors.print("interrupted", style="bold red")
+        errors.print("interrupted before there was anything to report", style="bold red")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # the reader went away, as `| head` does: nothing to say, and nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        errors.print(Text.assemble(("error: ", "bold red"), one_line(error)), soft_wrap=True)
+        errors.print(Text.assemble(("error: ", "bold red"), printable(one_line(error))), soft_wrap=True)
         return RobustcheckError.exit_code
     return code
 

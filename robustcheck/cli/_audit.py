@@ -29,10 +29,10 @@ pyproject.toml, with underscores: transfer_rms = [0.1]
 _EPILOG = """\
 examples:
   robustcheck audit model.keras --data digits.npz
-  robustcheck audit model.keras --data digits.npz --policy policy.toml --baseline last-report
-  robustcheck audit new=v2.keras --data mnist.npz --reference old=v1.keras --limit 500
-  robustcheck audit model.keras --data photos/ --box 0 255 --class-names names.txt
-  robustcheck audit model.keras --data table.npz --box limits.npz --freeze mask.npz
+  robustcheck audit model.keras --data digits.npz --policy policy.toml
+  robustcheck audit new=v2.keras --data mnist.npz --reference old=v1.keras
+  robustcheck audit model.keras --data photos/ --box 0 255
+  robustcheck audit model.keras --data table.npz --freeze mask.npz
 """
 
 

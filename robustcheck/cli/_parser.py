@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import re
+import shutil
 import sys
+import textwrap
 from typing import NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
@@ -18,11 +21,28 @@ class _Formatter(RawDescriptionRichHelpFormatter):
     help_markup = False
 
 
+def _wrapped(text: object) -> str | None:
+    """Paragraphs as wide as the terminal, at most 80; indented lines, which are commands, stay."""
+    if not isinstance(text, str):
+        return None
+    width = min(shutil.get_terminal_size().columns, 80) - 2
+    parts: list[str] = []
+    for indented, lines in itertools.groupby(text.splitlines(), lambda line: line.startswith(" ")):
+        if indented:
+            parts += lines
+            continue
+        for empty, paragraph in itertools.groupby(lines, lambda line: not line):
+            parts += [""] if empty else textwrap.wrap(" ".join(paragraph), width)
+    return "\n".join(parts)
+
+
 class Parser(argparse.ArgumentParser):
     """Abbreviated flags are refused, so that a later flag never changes what an older command means."""
 
     def __init__(self, **settings: object) -> None:
         settings.setdefault("formatter_class", _Formatter)
+        for name in ("description", "epilog"):
+            settings[name] = _wrapped(settings.get(name))
         super().__init__(allow_abbrev=False, **settings)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:

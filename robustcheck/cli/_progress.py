@@ -16,7 +16,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
+
+from robustcheck.text import printable
 
 # a stage that will take longer than this is announced, once it has run for so long
 _LONG_SECONDS, _SURE_SECONDS = 30.0, 10.0
@@ -33,7 +36,7 @@ class ProgressDisplay:
         self._announced: set[str] = set()
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.fields[stage]}", markup=False),
+            TextColumn("{task.fields[stage]}", markup=False, table_column=Column(ratio=1, overflow="fold")),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -53,6 +56,7 @@ class ProgressDisplay:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` of a stage are done."""
+        stage = printable(stage)
         now = time.monotonic()
         spent = now - self._started.setdefault(stage, now)
         if self._bars:
@@ -65,7 +69,7 @@ class ProgressDisplay:
             self._announced.add(stage)
             left = spent * (total - done) / done
             if left > _LONG_SECONDS:
-                self._log.print(Text(f"{stage}: about {_duration(left)} left for {total - done} samples"))
+                self._log.print(Text(f"{stage}: about {_duration(left)} left for {total - done} of {total}"))
 
     def _line(self, stage: str, done: int, total: int) -> None:
         tenth = 10 * done // total
