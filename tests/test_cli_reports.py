@@ -88,6 +88,8 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["gate", "good", "--policy", "broken.toml"], 1),
         (["gate", "good", "--policy", "none.toml"], 2),
         (["gate", "good"], 2),
+        (["gate", "good", "--policy", "kept.toml", "--model", MODEL], 0),
+        (["gate", "good", "--policy", "kept.toml", "--model", "weak.keras"], 3),
         (["gate", "none", "--policy", "kept.toml"], 3),
         (["gate", "good", "--policy", "unknown.toml"], 4),
         (["compare", "good", "weak"], 0),

@@ -2,17 +2,83 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from robustcheck import assets
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def scripts(file: str) -> list[list[str]]:
+    """The commands of each job of a pipeline, without the installation."""
+    content: dict[str, Any] = yaml.safe_load((EXAMPLES / "ci" / file).read_text())
+    if file.startswith("github"):
+        jobs = [[step["run"] for step in job["steps"] if "run" in step] for job in content["jobs"].values()]
+    else:
+        jobs = [job["before_script"] + job["script"] for job in content.values() if "script" in job]
+    installs = [line for job in jobs for line in job if line.startswith("pip")]
+    assert installs == ['pip install "$ROBUSTCHECK"'] * len(jobs)
+    return [[line for line in job if line not in installs] for job in jobs]
+
+
+def pipeline(file: str, folder: Path) -> list[int]:
+    """Exit codes of all commands of a pipeline, run as its runner would, but on after a failure."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "CI": "true",
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+    }
+    return [
+        subprocess.run(
+            ["bash", "-e", "-c", line],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        ).returncode
+        for job in scripts(file)
+        for line in job
+    ]
+
+
+@pytest.mark.parametrize("file", ["github-actions.yml", "gitlab-ci.yml"])
+def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
+    """The pipelines let the model in use through, and stop another one whose distances are shorter."""
+    for name in ("policy.toml", "robustcheck.toml"):
+        shutil.copy(EXAMPLES / "ci" / name, tmp_path)
+    shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "model.keras")
+    np.savez(tmp_path / "holdout.npz", x=pixels, y=digits[1])
+    (audit,) = [
+        line
+        for line in (EXAMPLES / "ci" / "README.md").read_text().splitlines()
+        if line.startswith("robustcheck audit model.keras")
+    ]
+    words = [sys.executable, "-m", *audit.split()]
+    subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=120, check=True)
+    assert set(pipeline(file, tmp_path)) == {0}
+    assert not file.startswith("github") or "PASS" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "report" / "junit.xml").is_file()
+    shutil.rmtree(tmp_path / "report")
+    keep = (tmp_path / "policy.toml").read_text()
+    (tmp_path / "policy.toml").write_text(keep.replace("min = 0.3", "min = 3.0"))
+    codes = pipeline(file, tmp_path)
+    gates = [
+        at for at, line in enumerate(line for job in scripts(file) for line in job) if "--baseline" in line
+    ]
+    assert [codes[at] for at in gates] == [1, 1]
+    assert sum(codes) == 2
 
 
 def test_train_demo_models(tmp_path: Path) -> None:
