@@ -55,7 +55,7 @@ def pipeline(file: str, folder: Path) -> list[int]:
 
 @pytest.mark.parametrize("file", ["github-actions.yml", "gitlab-ci.yml"])
 def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
-    """The pipelines let the model in use through, and stop another one whose distances are shorter."""
+    """The pipelines let the model in use through, and stop one that the rules do not."""
     for name in ("policy.toml", "robustcheck.toml"):
         shutil.copy(EXAMPLES / "ci" / name, tmp_path)
     shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "model.keras")
@@ -74,10 +74,8 @@ def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
     keep = (tmp_path / "policy.toml").read_text()
     (tmp_path / "policy.toml").write_text(keep.replace("min = 0.3", "min = 3.0"))
     codes = pipeline(file, tmp_path)
-    gates = [
-        at for at, line in enumerate(line for job in scripts(file) for line in job) if "--baseline" in line
-    ]
-    assert [codes[at] for at in gates] == [1, 1]
+    lines = [line for job in scripts(file) for line in job]
+    assert [code for code, line in zip(codes, lines, strict=True) if "--baseline" in line] == [1, 1]
     assert sum(codes) == 2
 
 
