@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from robustcheck import assets
+from robustcheck.checks import skipped
 from robustcheck.cli import main
+from robustcheck.measures import GRAMMAR
+from robustcheck.policy import read_policy
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -43,13 +46,22 @@ def test_ci_runs_the_two_commands() -> None:
 
 
 @pytest.mark.usefixtures("project")
-@pytest.mark.parametrize(
-    "command",
-    [line for block in blocks("sh") for line in block.splitlines() if line.startswith("robustcheck")],
-)
-def test_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(shlex.split(command)[1:]) == 0
-    assert "Distance to the nearest misclassified input" in capsys.readouterr().out
+@pytest.mark.parametrize("block", [block for block in blocks("sh") if block.startswith("robustcheck")])
+def test_commands(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in block.splitlines():
+        assert main(shlex.split(command)[1:]) == 0, capsys.readouterr()
+        out = capsys.readouterr().out
+        assert "audit" not in command or "Distance to the nearest misclassified input" in out
+
+
+def test_the_policy_shown_is_one(tmp_path: Path) -> None:
+    (shown,) = blocks("toml")
+    (tmp_path / "policy.toml").write_text(shown)
+    assert len(read_policy(tmp_path / "policy.toml").rules) == 3
+    for metric in re.findall(r"`(accuracy|distortion|transfer|attack|search|check)\.([^`]*)`", README):
+        assert any(one.startswith(f"{metric[0]}.") for one in GRAMMAR)
+    for check in skipped(""):
+        assert check.id in README
 
 
 @pytest.mark.usefixtures("project")
