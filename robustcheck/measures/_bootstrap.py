@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 _DRAWS = 2000
 # cells of a table of resamples that are held at once
-_CELLS = 4_000_000
+_CELLS = 400_000
 
 
 def resamples(old: int, new: int, *, paired: bool) -> Iterator[tuple[Ints, Ints]]:
@@ -32,7 +32,7 @@ def resamples(old: int, new: int, *, paired: bool) -> Iterator[tuple[Ints, Ints]
 
 def _weights(draw: np.random.Generator, n: int, size: int) -> Ints:
     rows = draw.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-    return np.bincount(rows.reshape(-1), minlength=size * n).reshape(size, n).astype(np.int64)
+    return np.bincount(rows.reshape(-1), minlength=size * n).reshape(size, n)
 
 
 def bootstrapped(

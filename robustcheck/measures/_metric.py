@@ -124,27 +124,31 @@ class Column:
 
         NaN of no row, infinite where the figure falls on a sample that nothing was found for.
         """
-        counted = weights[:, self.counted]
-        values = self.values[self.counted]
+        rows = np.flatnonzero(self.counted)
+        rows = rows[np.argsort(self.values[rows])]
+        values, counted = self.values[rows], weights[:, rows]
         n = counted.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             if self.statistic in ("share", "mean"):
                 finite = np.where(np.isfinite(values), values, 0.0)
                 lost = counted @ ~np.isfinite(values) > 0
                 return np.where(lost, math.inf, counted @ finite / n)
-            # ranks of the order statistics on both sides, as in the quantile of the repeated values
-            q = {**QUANTILES, "min": 0.0, "max": 1.0}[self.statistic]
-            position = q * (n - 1)
-            order = np.argsort(values)
-            upto = np.cumsum(counted[:, order], axis=1)
-            ranks = [
-                np.sum(upto <= side[:, None], axis=1) for side in (np.floor(position), np.ceil(position))
-            ]
-            ordered = np.append(values[order], math.nan)
-            below, above = (ordered[np.minimum(rank, len(values))] for rank in ranks)
+            position = {**QUANTILES, "min": 0.0, "max": 1.0}[self.statistic] * (n - 1)
+            upto = np.cumsum(counted, axis=1)
+            below, above = (_at_rank(values, upto, side) for side in (np.floor(position), np.ceil(position)))
             weight = position - np.floor(position)
             between = np.where(np.isfinite(above), below + weight * (above - below), math.inf)
             return np.where(n == 0, math.nan, np.where(weight == 0, below, between))
+
+
+def _at_rank(
+    values: NDArray[np.float64], upto: NDArray[np.int64], rank: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The order statistic of each rank ``[R]``: values sorted ``[n]``, counted up to each in ``upto``."""
+    if not len(values):
+        return np.full(len(rank), math.nan)
+    place = [int(np.searchsorted(row, one, side="right")) for row, one in zip(upto, rank, strict=True)]
+    return values[np.minimum(place, len(values) - 1)]
 
 
 def column(metric: Metric, samples: SampleOutcomes) -> Column | None:
