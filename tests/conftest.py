@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from robustcheck import assets
+from robustcheck.report import json_schema
+from robustcheck.results import AuditReport
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _reports_follow_their_schema() -> Iterator[None]:
+    """Every report that a test writes is valid."""
+    validator = jsonschema.Draft202012Validator(json_schema())
+    write = AuditReport.to_json
+
+    def checked(report: AuditReport) -> str:
+        text = write(report)
+        validator.validate(json.loads(text, parse_constant=pytest.fail))
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AuditReport, "to_json", checked)
+        yield
+
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -44,7 +44,8 @@ def found(l2: Any, *, wrong: int = 0, lost: int = 0, first_id: int = 0) -> Searc
 def evidence(samples: SearchResult, **changes: Any) -> Evidence:
     """A report on these rows; ``changes`` are fields of the document."""
     data = DataFacts(
-        path=None, sha256=None, samples=len(samples), limit=None, box="[0, 1]", data_range=None,
+        path=None, sha256=None, samples=len(samples), limit=None, box="[0, 1]", box_sha256="0" * 64,
+        data_range=None,
         labels="data", target=None, frozen=0,
     )  # fmt: skip
     settings: dict[str, Any] = {

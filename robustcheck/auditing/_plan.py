@@ -15,7 +15,7 @@ from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, T
 from robustcheck.distortion import default_batch_size
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Classifier, logits_of, wrap
-from robustcheck.results import DataFacts, ModelFacts
+from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
 
 # called with the stage, what is done of it and what there is
@@ -176,6 +176,11 @@ def model_facts(classifier: Classifier, *, path: str | None = None, sha256: str 
     )
 
 
+def conditions_of(classifier: Classifier) -> Conditions:
+    """Where a search on the classifier may go."""
+    return Conditions(lower=classifier.lower, upper=classifier.upper, freeze=~classifier.free)
+
+
 def data_facts(
     subject: Classifier,
     samples: Samples,
@@ -195,6 +200,7 @@ def data_facts(
         samples=len(samples),
         limit=limit,
         box=subject.box.describe(),
+        box_sha256=conditions_of(subject).sha256,
         data_range=None if data_range is None else list(data_range),
         labels="model" if own_labels else "data",
         target=None if target is None else str(target),

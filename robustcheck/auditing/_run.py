@@ -13,11 +13,11 @@ import tensorflow as tf
 
 import robustcheck
 from robustcheck import checks, measures
-from robustcheck.auditing._plan import OnProgress, Plan
+from robustcheck.auditing._plan import OnProgress, Plan, conditions_of
 from robustcheck.distortion import attack
 from robustcheck.errors import Incomplete, Interrupted
 from robustcheck.models import Classifier
-from robustcheck.results import AuditReport, Conditions, Cost, Provenance, SearchResult, TransferMatrix
+from robustcheck.results import AuditReport, Cost, Provenance, SearchResult, TransferMatrix
 from robustcheck.transfer import cross_errors, require_comparable
 
 
@@ -123,7 +123,7 @@ def _bare(
         cost=_cost(subject, seconds),
         provenance=_provenance(plan, started),
         samples=subject,
-        conditions=Conditions(lower=plan.subject.lower, upper=plan.subject.upper, freeze=~plan.subject.free),
+        conditions=conditions_of(plan.subject),
     )
 
 

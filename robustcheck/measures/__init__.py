@@ -22,7 +22,7 @@ from robustcheck.measures._metric import (
     parse_metric,
     transfer_measures,
 )
-from robustcheck.measures._statistics import QUANTILES, mean, quantile, share
+from robustcheck.measures._statistics import QUANTILES, known, mean, quantile, share
 
 __all__ = [
     "GRAMMAR",
@@ -34,6 +34,7 @@ __all__ = [
     "column",
     "count",
     "distortion_measures",
+    "known",
     "last_doubling",
     "mean",
     "measure",

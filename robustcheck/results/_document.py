@@ -42,7 +42,8 @@ class DataFacts:
     """Which samples it was audited on, and under which conditions.
 
     ``labels`` is "data", or "model" where the model's own predictions stand for them; ``target`` the class
-    that examples had to reach, None = any other; ``frozen`` how many features could not change.
+    that examples had to reach, None = any other; ``frozen`` how many features could not change;
+    ``box_sha256`` the digest of the box and of the mask of these features.
     """
 
     path: str | None
@@ -50,6 +51,7 @@ class DataFacts:
     samples: int
     limit: int | None
     box: str
+    box_sha256: str
     data_range: list[float] | None
     labels: str
     target: str | None

@@ -148,6 +148,15 @@ class Conditions:
     upper: NDArray[np.float32]
     freeze: NDArray[np.bool_]
 
+    @property
+    def sha256(self) -> str:
+        """Digest: the same where the search may go to the same points."""
+        moves = ~self.freeze
+        digest = hashlib.sha256(np.ascontiguousarray(self.freeze).tobytes())
+        for side in (self.lower, self.upper):
+            digest.update(np.ascontiguousarray(side[moves], np.float32).tobytes())
+        return digest.hexdigest()
+
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
         np.savez_compressed(path, lower=self.lower, upper=self.upper, freeze=self.freeze)

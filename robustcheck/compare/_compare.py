@@ -1,0 +1,121 @@
+"""What got worse from one report to another, and whether that is a regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustcheck.compare._change import Pairs, change, pair
+from robustcheck.compare._conditions import differences, facts
+from robustcheck.errors import Incomplete
+from robustcheck.measures import Column, bootstrapped, known, parse_metric, resamples
+from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleOutcomes
+from robustcheck.text import percent
+
+_METRICS = (
+    "distortion.l2.median",
+    "distortion.l2.mean",
+    "distortion.l2.p05",
+    "distortion.linf.median",
+    "distortion.l1.median",
+    "accuracy.clean",
+    "transfer.max",
+    "transfer.mean",
+    "attack.found",
+)
+_FELL_MOST = 5
+
+
+def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: float = 0.95) -> Comparison:
+    """Compare two reports: what got worse, and whether that is a regression.
+
+    A regression is a median ratio of distances whose whole interval lies below ``1 - tolerance``, a clean
+    accuracy that fell, or a transfer rate that rose, by more than its interval.
+
+    Args:
+        old, new: the reports.
+        tolerance: share by which distances may fall.
+        level: of the intervals.
+
+    Raises:
+        Incomplete: a report without its samples.
+    """
+    if old.samples is None or new.samples is None:
+        missing = old if old.samples is None else new
+        raise Incomplete(f"{missing.path or 'report'}: expected samples.npz beside report.json, got none")
+    differ = differences(old.document, new.document)
+    pairs = pair(old.samples, new.samples)
+    ratio = _median_ratio(old.samples, new.samples, pairs, level) if differ.distances else Measure(None, 0)
+    metrics = [parse_metric(name) for name in _METRICS]
+    changes = [
+        found
+        for metric in metrics
+        if (differ.distances or metric.family != "distortion")
+        and (found := change(metric, old, new, level=level)) is not None
+    ]
+    reasons = _reasons(ratio, changes, tolerance, level)
+    was, now = old.samples.correct[pairs.old], new.samples.correct[pairs.new]
+    return Comparison(
+        old=facts(old),
+        new=facts(new),
+        paired=len(pairs.old),
+        notes=differ.notes,
+        comparable=differ.distances,
+        median_ratio=ratio,
+        newly_wrong=int(np.sum(was & ~now)),
+        newly_right=int(np.sum(~was & now)),
+        changes=sorted(changes, key=_worst_first),
+        fell_most=_fell_most(old.samples, new.samples, pairs) if differ.distances else [],
+        regression=bool(reasons),
+        reasons=reasons,
+    )
+
+
+def _median_ratio(old: SampleOutcomes, new: SampleOutcomes, pairs: Pairs, level: float) -> Measure:
+    """Median of new over old L2 distance among the samples found in both, with a bootstrap interval."""
+    found = old.found[pairs.old] & new.found[pairs.new]
+    if not found.any():
+        return Measure(None, 0)
+    ratio = new.l2[pairs.new][found] / old.l2[pairs.old][found]
+    rows = Column(ratio, np.ones(len(ratio), bool), "median")
+    draws = np.concatenate([rows.weighted(one) for one, _ in resamples(len(ratio), len(ratio), paired=True)])
+    return bootstrapped(float(np.median(ratio)), draws, len(ratio), level)
+
+
+def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: float) -> list[str]:
+    """Why this is a regression, a sentence each."""
+    reasons = []
+    if ratio.high is not None and ratio.high < 1.0 - tolerance:
+        reasons.append(
+            f"the median ratio of distances is {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), "
+            f"below {1.0 - tolerance:g} with its whole {100 * level:g} % interval"
+        )
+    for one in changes:
+        if one.direction == "worse" and one.metric in ("accuracy.clean", "transfer.max"):
+            reasons.append(
+                f"{one.metric} went from {percent(one.old)} to {percent(one.new)}, more than its interval"
+            )
+    return reasons
+
+
+def _worst_first(one: Change) -> tuple[int, float]:
+    rank = {"worse": 0, "unclear": 1, "same": 2, "better": 3}[one.direction]
+    moved = 0.0 if one.ratio.value is None else abs(np.log(max(one.ratio.value, 1e-12)))
+    return rank, -moved
+
+
+def _fell_most(old: SampleOutcomes, new: SampleOutcomes, pairs: Pairs) -> list[Moved]:
+    """The samples whose distance fell most; one that became wrong fell to 0."""
+    with np.errstate(invalid="ignore"):
+        fell = old.l2[pairs.old] - new.l2[pairs.new]
+    fell = np.where(old.correct[pairs.old], fell, -np.inf)
+    order = np.argsort(-np.nan_to_num(fell, nan=-np.inf), kind="stable")[:_FELL_MOST]
+    return [
+        Moved(
+            index=int(new.index[pairs.new[at]]),
+            label=int(new.label[pairs.new[at]]),
+            old=known(float(old.l2[pairs.old[at]])),
+            new=known(float(new.l2[pairs.new[at]])),
+        )
+        for at in order
+        if fell[at] > 0
+    ]

@@ -1,0 +1,68 @@
+"""Which report is which, and whether the figures of two mean the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustcheck.results import BaselineFacts, Evidence, ReportDocument
+
+# where the search may go and what it looks for, and how it looks: distances mean the same where these agree
+_THREAT = ("box", "box_sha256", "labels", "target", "frozen")
+_SEARCH = ("method", "budget", "candidates", "loss_scale")
+
+
+def facts(evidence: Evidence) -> BaselineFacts:
+    """Which report this is."""
+    document = evidence.document
+    return BaselineFacts(
+        path=evidence.path,
+        model=document.model.name,
+        model_sha256=document.model.sha256,
+        started=document.provenance.started,
+    )
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between two reports besides the model, a sentence each.
+
+    ``distances`` and ``transfer`` say whether these mean the same in both.
+    """
+
+    notes: list[str]
+    distances: bool
+    transfer: bool
+
+
+def differences(old: ReportDocument, new: ReportDocument) -> Differences:
+    """What differs between two reports besides the model."""
+    threat = [(name, getattr(old.data, name), getattr(new.data, name)) for name in _THREAT]
+    was, now = old.provenance.options, new.provenance.options
+    search = [(name, was.get(name), now.get(name)) for name in _SEARCH]
+    hard = [
+        f"{name} was {_short(before)}, is {_short(after)}"
+        for name, before, after in threat + search
+        if before != after
+    ]
+    soft = [
+        f"{name} was {before}, is {after}"
+        for name in ("seed", "robustcheck")
+        if (before := getattr(old.provenance, name)) != (after := getattr(new.provenance, name))
+    ]
+    soft += [
+        f"the {which} audit was interrupted"
+        for which, one in (("old", old), ("new", new))
+        if not one.complete
+    ]
+    references = [
+        sorted(one.sha256 or one.path or one.name for one in side.references) for side in (old, new)
+    ]
+    if references[0] != references[1]:
+        soft.append("the reference models differ, so transfer rates are not compared")
+    return Differences([*hard, *soft], not hard, references[0] == references[1] and not hard)
+
+
+def _short(value: object) -> str:
+    """A setting in a sentence; of a digest its beginning."""
+    text = str(value)
+    return text if len(text) < 40 else f"{text[:12]}..."
