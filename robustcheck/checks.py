@@ -144,7 +144,8 @@ def _gradient(classifier: Classifier, result: SearchResult) -> Check:
     with tf.GradientTape() as tape:
         tape.watch(rows)
         margin = numerics.adversarial_margin(classifier.logits(rows), label, untargeted)
-    slope = tape.gradient(margin, rows).numpy()[:, classifier.free]
+    zero = tf.UnconnectedGradients.ZERO
+    slope = tape.gradient(margin, rows, unconnected_gradients=zero).numpy()[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
     detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
     return Check(id="gradient", outcome=_graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)

@@ -1,0 +1,130 @@
+"""Checks say so when a figure cannot be trusted, and not otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import robustcheck as rc
+from robustcheck.checks import noise_curve, run_checks, skipped
+from robustcheck.results import CurvePoint, SearchResult, Status
+
+QUICK = rc.SearchOptions(budget=60)
+
+
+def outcomes(classifier: rc.Classifier, result: SearchResult) -> dict[str, str]:
+    return {one.id: one.outcome for one in run_checks(classifier, result, seed=0)}
+
+
+def test_nothing_to_see(dense: Any, dense_result: SearchResult) -> None:
+    told = outcomes(dense, dense_result)
+    assert set(told) == {one.id for one in skipped("")}
+    assert {told[name] for name in ("labels", "search", "verified", "gradient", "noise")} == {"PASS"}
+
+
+def test_labels_that_do_not_fit(dense: Any, pixels: np.ndarray, digits: Any) -> None:
+    shifted = (digits[1].astype(int) + 1) % 10
+    shifted[:5] = digits[1][:5]
+    told = run_checks(dense, rc.minimal_distortion(dense, pixels, shifted, options=QUICK), seed=0)
+    assert (told[0].id, told[0].outcome) == ("labels", "FAIL")
+    assert "only 5 of 60" in told[0].detail
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(0, "PASS"), (1, "WARN"), (30, "FAIL")])
+def test_a_search_that_finds_too_little(
+    dense: Any, dense_result: SearchResult, lost: int, expected: str
+) -> None:
+    status = dense_result.status.copy()
+    status[np.flatnonzero(dense_result.found)[:lost]] = str(Status.NOT_FOUND)
+    assert outcomes(dense, replace(dense_result, status=status))["search"] == expected
+
+
+@pytest.mark.parametrize(("halfway", "expected"), [(1.0, "PASS"), (1.05, "WARN"), (2.0, "FAIL"), (0, "SKIP")])
+def test_a_budget_that_was_too_small(
+    dense: Any, dense_result: SearchResult, halfway: float, expected: str
+) -> None:
+    before = dense_result.l2 * halfway if halfway else np.full(len(dense_result), np.nan)
+    assert outcomes(dense, replace(dense_result, l2_halfway=before))["budget"] == expected
+
+
+def test_examples_that_are_none(dense: Any, dense_result: SearchResult) -> None:
+    adversarial = dense_result.adversarial.copy()
+    row = np.flatnonzero(dense_result.found)[7]
+    adversarial[row] = dense_result.input[row]
+    assert outcomes(dense, replace(dense_result, adversarial=adversarial))["verified"] == "FAIL"
+
+
+def test_gradients_that_vanish(dense: Any, dense_result: SearchResult) -> None:
+    """The same decisions from rounded inputs: TensorFlow's gradient of rounding is zero everywhere."""
+    rounded = replace(dense, logits=lambda rows: dense.logits(tf.round(rows * 255.0) / 255.0))
+    assert outcomes(rounded, dense_result)["gradient"] == "FAIL"
+
+
+def test_noise_that_fools_as_well(dense: Any, dense_result: SearchResult) -> None:
+    far = replace(dense_result, l2=np.full(len(dense_result), 50.0))
+    assert outcomes(dense, far)["noise"] == "FAIL"
+
+
+def test_what_survives_8_bits() -> None:
+    """A linear model whose examples lie on levels of the box once rounded, and one whose do not."""
+
+    def scores(rows: Any) -> Any:
+        return tf.concat([rows[:, :1] - 0.5, 0.5 - rows[:, :1]], axis=1)
+
+    classifier = rc.wrap(scores, input_shape=(2,), head="logits")
+    x = np.full((40, 2), 0.2, np.float32)
+    result = rc.minimal_distortion(classifier, x, np.ones(40, int), options=QUICK)
+    assert result.found.all()
+    # 0.5 lies between level 127 and 128, and what is just above it is rounded up
+    assert outcomes(classifier, result)["eight_bit"] == "PASS"
+    between = replace(result, adversarial=np.full((40, 2), 0.4999, np.float32))
+    assert outcomes(classifier, between)["eight_bit"] == "WARN"
+    endless = rc.wrap(
+        lambda rows: tf.concat([rows[:, :1], -rows[:, :1]], axis=1),
+        box=(-np.inf, np.inf),
+        input_shape=(2,),
+        head="logits",
+    )
+    assert outcomes(endless, rc.minimal_distortion(endless, x, np.zeros(40, int)))["eight_bit"] == "SKIP"
+
+
+def test_noise_curve_of_a_linear_model() -> None:
+    """Noise of length r in d dimensions crosses a plane at distance g with a known probability."""
+    from scipy.stats import beta
+
+    d, gap, radius = 10, 0.2, 1.0
+    classifier = rc.wrap(
+        lambda rows: tf.stack([rows[:, 0], -rows[:, 0]], axis=1),
+        box=(-100.0, 100.0),
+        input_shape=(d,),
+        head="logits",
+    )
+    x = np.zeros((4000, d), np.float32)
+    x[:, 0] = gap
+    result = rc.minimal_distortion(classifier, x[:2], np.zeros(2, int), options=QUICK)
+    many = SearchResult(**{name: np.repeat(one, 2000, axis=0) for name, one in vars(result).items()})
+    curve = noise_curve(classifier, many, [CurvePoint(0.0, 1.0), CurvePoint(radius, 0.0)], seed=0)
+    assert (curve[0].accuracy, curve[-1].l2) == (1.0, radius)
+    # the first coordinate of a random direction, squared, is Beta(1/2, (d - 1)/2)
+    crosses = 0.5 * float(beta.sf((gap / radius) ** 2, 0.5, (d - 1) / 2))
+    assert curve[-1].accuracy == pytest.approx(1 - crosses, abs=0.02)
+
+
+def test_frozen_features_get_no_noise(digit_models: list[Any], pixels: np.ndarray, digits: Any) -> None:
+    frozen = np.ones((8, 8), bool)
+    frozen[3:5, 3:5] = False
+    classifier = rc.wrap(digit_models[0], freeze=frozen)
+    result = rc.minimal_distortion(classifier, pixels[:10], digits[1][:10], options=QUICK)
+    seen: list[np.ndarray] = []
+
+    def label(rows: Any) -> Any:
+        seen.append(rows.numpy())
+        return classifier.label(rows)
+
+    noise_curve(replace(classifier, label=label), result, [CurvePoint(1.0, 0.0)], seed=0)
+    flat = result.input.reshape(10, -1)
+    assert all((rows[:, frozen.reshape(-1)] == flat[:, frozen.reshape(-1)]).all() for rows in seen)
