@@ -32,7 +32,7 @@ def test_figures_are_well_formed_and_stay_inside() -> None:
         figures.histogram_svg(distances),
         figures.histogram_svg(np.zeros(3)),
         figures.classes_svg(
-            {"<b>": distances, "none": np.zeros(0), "a very long name of a class": distances}
+            [("<b>", distances), ("none", np.zeros(0)), ("a name too long to show", distances)]
         ),
     ):
         root = ElementTree.fromstring(svg)

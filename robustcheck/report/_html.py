@@ -106,7 +106,7 @@ def _figures(report: AuditReport) -> dict[str, Any]:
         for label in np.unique(result.label[result.found])
     }
     weakest = sorted(by_class, key=lambda label: float(np.median(by_class[label])))[:_MOST_CLASSES]
-    shown = {class_name(report, label): by_class[label] for label in sorted(weakest)}
+    shown = [(class_name(report, label), by_class[label]) for label in sorted(weakest)]
     found = result.l2[result.found]
     return {
         "curve": Markup(figures.curve_svg(report.curve, report.noise_curve)),
