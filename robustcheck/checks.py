@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from robustcheck import numerics
 from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, own_labels
-from robustcheck.results import Check, CurvePoint, SearchResult, Status
+from robustcheck.results import CHECKS, Check, CurvePoint, SearchResult, Status
 from robustcheck.text import percent
 
 Rows = NDArray[np.float32]
@@ -35,7 +35,7 @@ _EIGHT_BIT_WARN = 0.25
 
 
 def run_checks(classifier: Classifier, result: SearchResult, *, seed: int) -> list[Check]:
-    """All checks of what a search found for a model."""
+    """All checks of what a search found for a model, in the order of ``CHECKS``."""
     return [
         _labels(classifier, result),
         _search(result),
@@ -49,8 +49,7 @@ def run_checks(classifier: Classifier, result: SearchResult, *, seed: int) -> li
 
 def skipped(reason: str) -> list[Check]:
     """All checks as not run."""
-    names = ("labels", "search", "budget", "verified", "gradient", "noise", "eight_bit")
-    return [Check(id=name, outcome="SKIP", detail=reason) for name in names]
+    return [Check(id=name, outcome="SKIP", detail=reason) for name in CHECKS]
 
 
 def noise_curve(

@@ -59,11 +59,12 @@ class SearchOptions:
     def __post_init__(self) -> None:
         _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
         fewest = 20 if self.method == "boundary" else 60
-        for name, least in (("budget", fewest), ("candidates", 1), ("history", 1)):
+        # the upper ends are far beyond any use, and keep a stored report from asking for a search without end
+        for name, least, most in (("budget", fewest, 10**6), ("candidates", 1, 10**5), ("history", 1, 1000)):
             value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and bool(value >= least)
+            whole = isinstance(value, int | np.integer) and bool(least <= value <= most)
             fits = whole or (name == "budget" and value is None)
-            _require(fits, name, f"a whole number of at least {least}", value)
+            _require(fits, name, f"a whole number of at least {least}, at most {most}", value)
         _require(
             isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
         )
@@ -211,7 +212,8 @@ class AuditConfig:
             _require(value is None or value >= 1, name, "a whole number of at least 1", value)
         if self.data_range is not None:
             low, high = self.data_range
-            _require(low < high, "data_range", "low < high", self.data_range)
+            finite = math.isfinite(low) and math.isfinite(high)
+            _require(finite and low < high, "data_range", "finite low < high", self.data_range)
         # refused before models and data are loaded
         TransferOptions(rms=self.transfer_rms)
         alone = self.transfer_rms and not self.references

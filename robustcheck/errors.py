@@ -40,7 +40,7 @@ EXIT_INTERRUPTED = 130
 class RobustcheckError(Exception):
     """Base of every error that robustcheck raises on purpose."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 4
 
 
 class ConfigError(RobustcheckError, ValueError):
@@ -87,5 +87,8 @@ class RobustcheckWarning(UserWarning):
 
 def one_line(error: BaseException) -> str:
     """Another library's error as one line of at most some 300 characters."""
+    if isinstance(error, OSError) and error.strerror:
+        named = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{named}"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"

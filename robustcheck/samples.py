@@ -163,11 +163,11 @@ def _to_box(
         if values.max() < _DARK:
             notes.append(
                 f"values of type uint8 were taken to range from 0 to 255, but the largest is {values.max()}: "
-                "if that is as far as they go, give the data range"
+                "if that is as far as they go, give the range of the stored values (--data-range)"
             )
     low, high = data_range
-    if not low < high:
-        raise ConfigError(f"data_range: expected low < high, got {low} and {high}")
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ConfigError(f"data_range: expected finite low < high, got {low} and {high}")
     if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
         raise ConfigError(
             f"data_range: values of {low:g} to {high:g} cannot be mapped to a box with infinite sides: "

@@ -137,7 +137,7 @@ def test_compare_finds_the_weakened_model(capsys: pytest.CaptureFixture[str]) ->
     assert main(["compare", "good", "weak", "--json", "--fail-on-regression"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["regression"]
-    assert told["paired"] == 40
+    assert told["shared"] == 40
     assert told["median_ratio"]["high"] < 0.95
     assert told["changes"][0]["direction"] == "worse"
     assert main(["compare", "good", "weak"]) == 0
@@ -251,7 +251,7 @@ def test_what_cannot_be_is_refused_before_the_work(here: Path, capsys: pytest.Ca
         (["--transfer-rms", "-1", "--reference", OLDER], "expected a finite number above 0"),
         (["--baseline", "good"], "expected a policy beside it"),
         (["--policy", "digits.npz"], "expected a policy in TOML"),
-        (["--policy", "kept.toml", "--baseline", "none"], "expected a report"),
+        (["--policy", "kept.toml", "--baseline", "none"], "expected a report folder"),
     ):
         assert main([*audit, *flags]) in (2, 3)
         err = capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from evidence import evidence, found, result_of
 
 from robustcheck.compare import change, compare, pair
-from robustcheck.errors import Incomplete
+from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import parse_metric
 from robustcheck.results import Evidence, Status
 
@@ -65,13 +65,38 @@ def test_samples_are_paired_by_what_they_are() -> None:
     pairs = pair(repeated, repeated)
     assert (pairs.old.tolist(), pairs.new.tolist()) == ([0, 1, 2], [0, 1, 2])
     part = compare(OLD, evidence(found(DISTANCES[:50], wrong=5)))
-    assert part.paired == 55
+    assert part.shared == 55
+    assert part.paired
+
+
+def test_a_few_shared_samples_do_not_speak_for_all() -> None:
+    """One shared sample whose distance halved, all others as they were."""
+    new = found(DISTANCES, first_id=1000)
+    one = replace(new, sample_id=np.append(new.sample_id[:-1], OLD.samples.sample_id[-1]))  # type: ignore[union-attr]
+    mostly = compare(OLD, evidence(replace(one, l2=np.append(one.l2[:-1], one.l2[-1] / 2))))
+    assert (mostly.shared, mostly.paired, mostly.regression) == (1, False, False)
+    assert mostly.comparable
+
+
+@pytest.mark.parametrize("tolerance", [-1, 1, 2, np.nan, np.inf])
+def test_a_tolerance_is_a_share(tolerance: float) -> None:
+    with pytest.raises(ConfigError, match="expected a share from 0 to below 1"):
+        compare(OLD, OLD, tolerance=tolerance)
+
+
+def test_boxes_are_compared_by_what_they_are() -> None:
+    data = replace(OLD.document.data, box_sha256="1" * 64)
+    other = compare(OLD, evidence(found(DISTANCES, wrong=5), data=data))
+    assert not other.comparable
+    assert other.notes == ["box_sha256 was 000000000000..., is 111111111111..."]
 
 
 def test_other_samples_are_compared_without_pairs() -> None:
     other = compare(OLD, evidence(found(0.5 * DISTANCES, first_id=1000)))
-    assert other.paired == 0
-    assert other.median_ratio.value is None
+    assert other.shared == 0
+    assert not other.paired
+    assert other.regression
+    assert other.median_ratio.value == pytest.approx(0.5)
     median = next(one for one in other.changes if one.metric == "distortion.l2.median")
     assert not median.paired
     assert median.direction == "worse"

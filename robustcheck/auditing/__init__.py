@@ -21,8 +21,9 @@ from robustcheck.auditing._plan import (
     data_facts,
     model_facts,
     plan_files,
+    require_names,
 )
-from robustcheck.auditing._replay import Replay, replay, row_of
+from robustcheck.auditing._replay import Replay, replay
 from robustcheck.auditing._run import run
 from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import default_batch_size, require_batch_size
@@ -32,7 +33,7 @@ from robustcheck.report import prepare_folder, read_evidence, write_report
 from robustcheck.results import AuditReport, Evidence
 from robustcheck.samples import as_samples
 
-__all__ = ["Replay", "audit", "audit_files", "replay", "row_of"]
+__all__ = ["Replay", "audit", "audit_files", "replay"]
 
 
 def audit(
@@ -88,6 +89,7 @@ def audit(
     wrapped = {
         name: as_classifier(one, name, box, input_shape=shape) for name, one in (references or {}).items()
     }
+    require_names((subject.name, *wrapped))
     if subject.name in wrapped:
         raise ConfigError(f"references: expected other names than the model's own, got {subject.name!r}")
     if class_names is not None and len(class_names) != subject.classes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
         loaded.append(intake.load_model(*_named(spec)))
     on_progress("load", len(specs), len(specs))
     names = _unique([one.name for one in loaded])
+    require_names(names)
     freeze = intake.read_arrays(config.freeze, "freeze")[0] if config.freeze else None
     subject = as_classifier(loaded[0].model, names[0], config.box, freeze=freeze)
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
@@ -123,6 +124,13 @@ def _named(spec: str) -> tuple[str, str | None]:
     """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
     name, equals, path = spec.partition("=")
     return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
+
+
+def require_names(names: Iterable[str]) -> None:
+    """Refuse names of models that ``transfer.A->B`` could not tell apart."""
+    for name in names:
+        if "->" in name or not name:
+            raise ConfigError(f"model: expected a name without '->', got {name!r}; name=MODEL gives another")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -47,26 +47,11 @@ class Replay:
     reproduces: bool
 
 
-def row_of(report: AuditReport, index: int) -> int:
-    """The row of a sample.
-
-    Raises:
-        ConfigError: there is no such sample.
-    """
-    rows = np.flatnonzero(report.samples.index == index)
-    if not len(rows):
-        there = report.samples.index
-        raise ConfigError(
-            f"--index: expected a sample of the report, {there.min()} to {there.max()}, got {index}"
-        )
-    return int(rows[0])
-
-
 def replay(report: AuditReport, row: int, model: str | None, on_progress: OnProgress) -> Replay:
     """Search one sample of a report again, under the same conditions.
 
-    Without ``model`` the report's own file is loaded, and only if its digest is the report's: a report may
-    come from anywhere, and says neither which code to run nor which file to open.
+    Without ``model`` the report's own file is loaded, and only if it is a model file whose digest is the
+    report's: a report may come from anywhere, and must not say which code to run.
 
     Raises:
         ModelRefused: the model is not there, is another one, or cannot be told without ``model``.
@@ -116,7 +101,7 @@ def _own_file(report: AuditReport) -> str:
         raise ModelRefused(
             f"{report.model.name}: expected --model MODEL: the report is on a model that is not a file"
         )
-    if not Path(path).is_file():
+    if not (Path(path).suffix.lower() in intake.MODEL_SUFFIXES and Path(path).is_file()):
         raise ModelRefused(
             f"{path}: expected the model of the report, got nothing there; name it with --model"
         )
@@ -143,7 +128,8 @@ def _classifier(report: AuditReport, model: Any) -> Classifier:
 
 def _options(report: AuditReport) -> SearchOptions:
     try:
-        return SearchOptions(**report.provenance.options)
+        settings: dict[str, Any] = dict(report.provenance.options)
+        return SearchOptions(**settings)
     except (TypeError, ConfigError) as error:
         raise ReportRefused(f"report: expected the settings of a search: {one_line(error)}") from error
 

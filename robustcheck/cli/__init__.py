@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
 from robustcheck import __version__
 from robustcheck.cli import _audit, _compare, _completion, _demo, _doctor, _gate, _policy, _replay, _report
 from robustcheck.cli._common import log_console
 from robustcheck.cli._parser import Parser
-from robustcheck.errors import EXIT_INTERRUPTED, RobustcheckError, one_line
+from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, one_line
 from robustcheck.text import printable
 
 _COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _policy, _doctor, _completion)
@@ -59,16 +61,18 @@ def _join_box(argv: Sequence[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command; returns the exit code.
+
+    1 says that a rule failed, so nothing else ends with it: what went wrong in another way is incomplete (4).
+    """
     _never_fail_to_print()
-    arguments = build_parser().parse_args(_join_box(sys.argv[1:] if argv is None else argv))
     errors = log_console()
     try:
+        arguments = build_parser().parse_args(_join_box(sys.argv[1:] if argv is None else argv))
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except RobustcheckError as error:
-        for line in str(error).splitlines():
-            errors.print(Text.assemble(("error: ", "bold red"), printable(line)), soft_wrap=True)
+        _tell(errors, str(error))
         return error.exit_code
     except KeyboardInterrupt:
         errors.print("interrupted before there was anything to report", style="bold red")
@@ -78,9 +82,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        errors.print(Text.assemble(("error: ", "bold red"), printable(one_line(error))), soft_wrap=True)
-        return RobustcheckError.exit_code
+        _tell(errors, one_line(error))
+        return Incomplete.exit_code
+    except Exception:
+        errors.print(Text("\n".join(map(printable, traceback.format_exc().splitlines()))), soft_wrap=True)
+        _tell(errors, "this is a fault of robustcheck: please report it with the lines above")
+        return Incomplete.exit_code
     return code
+
+
+def _tell(errors: Console, message: str) -> None:
+    for line in message.splitlines():
+        errors.print(Text.assemble(("error: ", "bold red"), printable(line)), soft_wrap=True)
 
 
 def _never_fail_to_print() -> None:

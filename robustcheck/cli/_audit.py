@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robustcheck.cli._common import add_output_flags, add_search_flags, run_audit
@@ -124,6 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit what the flags and files name."""
     settings = read_settings(arguments)
     if arguments.print_config:
+        # what could not be run is not printed; whether the files are there only a run can tell
+        replace(
+            settings.settings, model=settings.settings.model or "-", data=settings.settings.data or "-"
+        ).config("")
         sys.stdout.write(settings.toml())
         return EXIT_OK
     command = shlex.join(["robustcheck", *sys.argv[1:]])

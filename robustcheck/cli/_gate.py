@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from robustcheck import intake
-from robustcheck.cli._common import ResultConsole, add_json_flag, exit_code
+from robustcheck.cli._common import ResultConsole, add_json_flag, exit_code, log_console
 from robustcheck.cli._settings import read_settings
 from robustcheck.errors import ConfigError, ModelRefused
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from robustcheck.results import ReportDocument
+    from robustcheck.results import Evidence, ReportDocument
 
 _DESCRIPTION = """\
 Judge a stored report by a policy; nothing is measured again and nothing written.
@@ -65,19 +67,34 @@ def run(arguments: argparse.Namespace) -> int:
         _require_model(evidence.document, arguments.model)
     baseline = read_evidence(Path(settings.baseline)) if settings.baseline else None
     document = judged(evidence.document, policy, evidence, baseline)
+    log = log_console(quiet=arguments.quiet)
+    for note in _notes(evidence, baseline):
+        log.print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
     if arguments.json:
         told = {"schema": "robustcheck.verdict/1", "report": str(arguments.report)}
-        told |= {name: plain(getattr(document, name)) for name in ("verdict", "rules", "policy", "baseline")}
+        names = ("verdict", "complete", "rules", "policy", "baseline")
+        told |= {name: plain(getattr(document, name)) for name in names}
         sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
     elif not arguments.quiet:
         ResultConsole().print(verdict(document))
     return exit_code(document.verdict)
 
 
+def _notes(evidence: Evidence, baseline: Evidence | None) -> list[str]:
+    """What a person should know who relies on the verdict."""
+    notes = []
+    if evidence.samples is None:
+        notes.append("samples.npz is not beside report.json: its figures are judged as they stand there")
+    if baseline is not None and baseline.document.provenance == evidence.document.provenance:
+        notes.append("the baseline is this very report, so nothing can have changed")
+    return notes
+
+
 def _require_model(document: ReportDocument, path: Path) -> None:
     """Refuse a model file that is not the one of the report."""
     if not path.is_file():
-        raise ModelRefused(f"{path}: expected a model file, got nothing there")
+        got = "a folder" if path.is_dir() else "nothing there"
+        raise ModelRefused(f"{path}: expected a model file, got {got}")
     if intake.sha256(path) != document.model.sha256:
         raise ModelRefused(
             f"{path}: expected the model of the report ({document.model.name}), got another file"

@@ -63,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     from robustcheck.report import read_report
 
     report = read_report(arguments.report)
+    row = report.row_of(arguments.index)
+    if arguments.png is not None:
+        _write_png(report, row, arguments.png)
     with working(log_console(quiet=arguments.quiet)) as display:
-        from robustcheck.auditing import replay, row_of
+        from robustcheck.auditing import replay
 
-        row = row_of(report, arguments.index)
-        if arguments.png is not None:
-            _write_png(report, row, arguments.png)
         found = replay(report, row, arguments.model, display)
     if arguments.json:
         told = {"schema": "robustcheck.replay/1", **dataclasses.asdict(found)}

@@ -129,9 +129,20 @@ class Sourced:
         lines = []
         for one in fields(Settings):
             value = getattr(self.settings, one.name)
-            shown = f"# {one.name} =" if value is None else f"{one.name} = {json.dumps(value)}"
-            lines.append(f"{shown}  # {self.source.get(one.name, 'default')}")
+            if value is None:
+                lines.append(f"# {one.name} is not set")
+            else:
+                lines.append(f"{one.name} = {_toml(value)}  # {self.source.get(one.name, 'default')}")
         return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML, whose strings are those of JSON but for the delete character."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, float):
+        return repr(value)  # inf and nan are the same in both
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_settings(arguments: argparse.Namespace) -> Sourced:
@@ -155,23 +166,23 @@ def read_settings(arguments: argparse.Namespace) -> Sourced:
 
 
 def _files() -> list[tuple[str, dict[str, Any]]]:
-    found = []
+    found: list[tuple[str, Any]] = []
     if _PYPROJECT.is_file():
         tool = _read(_PYPROJECT).get("tool", {})
-        section = tool.get("robustcheck", {}) if isinstance(tool, dict) else {}
+        section = tool.get("robustcheck", {}) if isinstance(tool, dict) else tool
         found.append((f"{_PYPROJECT} [tool.robustcheck]", section))
     if _FILE.is_file():
         found.append((str(_FILE), _read(_FILE)))
     for origin, given in found:
         if not isinstance(given, dict):
-            raise ConfigError(f"{origin}: expected a table")
+            raise ConfigError(f"{origin}: expected a table, got {given!r}")
     return found
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: expected TOML: {one_line(error)}") from error
 
 
@@ -191,6 +202,8 @@ def _faults(origin: str, given: dict[str, Any]) -> list[str]:
     try:
         # as JSON, since in strict mode objects become dataclasses only from there
         _adapter().validate_json(json.dumps(given, default=str))
+    except RecursionError:
+        return [f"{origin}: expected settings, got tables in tables without end"]
     except ValidationError as error:
         faults = {}
         for one in error.errors():

@@ -13,6 +13,8 @@ from robustcheck.results import Change, Direction, Evidence, Measure, SampleOutc
 
 Ints = NDArray[np.int64]
 
+_FEWEST_PAIRS = 30
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -32,13 +34,21 @@ def pair(old: SampleOutcomes, new: SampleOutcomes) -> Pairs:
     return Pairs(both[:, 0], both[:, 1])
 
 
+def enough_pairs(pairs: Pairs, old: SampleOutcomes, new: SampleOutcomes) -> bool:
+    """Whether the shared samples speak for the reports: 30 of them, or all of the smaller report."""
+    return len(pairs.old) >= min(_FEWEST_PAIRS, len(old), len(new))
+
+
 def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95) -> Change | None:
-    """How a measure changed; None where one of the reports has not what it takes.
+    """How a measure changed; None where it does not mean the same in both, or one has not what it takes.
 
     Of the samples that both have, by a paired bootstrap (Efron and Tibshirani 1993, chapter 13: percentile
-    interval, 2000 draws); of all samples, drawn independently, where they share none. A figure without rows,
-    a transfer rate, by Newcombe's interval of a difference (1998, method 10) as if the samples were others.
+    interval, 2000 draws); of all samples, drawn independently, where they share too few
+    (:func:`enough_pairs`). A figure without rows, a transfer rate, by Newcombe's interval of a difference
+    (1998, method 10) as if the samples were others.
     """
+    if not differences(old.document, new.document).allows(metric):
+        return None
     if old.samples is None or new.samples is None:
         columns = None
     else:
@@ -47,7 +57,7 @@ def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95)
         return _change_of_figures(metric, old, new, level)
     assert new.samples is not None
     pairs = pair(old.samples, new.samples)
-    paired = len(pairs.old) > 0
+    paired = enough_pairs(pairs, old.samples, new.samples)
     if paired:
         before, after = columns[0].take(pairs.old), columns[1].take(pairs.new)
     else:
@@ -66,7 +76,7 @@ def _change_of_rows(metric: Metric, before: Column, after: Column, *, paired: bo
     # the bootstrap says nothing of an extreme
     extreme = metric.statistic in ("min", "max")
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = bootstrapped(new / old if old else np.nan, now / was, n, level, bare=extreme)
+        ratio = bootstrapped(new / old if old > 0 else np.nan, now / was, n, level, bare=extreme)
         difference = bootstrapped(new - old, now - was, n, level, bare=extreme)
     return Change(
         metric=metric.name,
@@ -84,13 +94,11 @@ def _change_of_figures(metric: Metric, old: Evidence, new: Evidence, level: floa
     before, after = measure(metric, old, level), measure(metric, new, level)
     if before is None or after is None:
         return None
-    if metric.family == "transfer" and not differences(old.document, new.document).transfer:
-        return None
     n = min(before.n, after.n)
     difference = ratio = Measure(None, n)
     if before.value is not None and after.value is not None:
         difference = Measure(after.value - before.value, n, *_newcombe(before, after))
-        ratio = Measure(after.value / before.value, n) if before.value else ratio
+        ratio = Measure(after.value / before.value, n) if before.value > 0 else ratio
     return Change(
         metric=metric.name,
         old=before.value,

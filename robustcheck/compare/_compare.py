@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustcheck.compare._change import Pairs, change, pair
+from robustcheck.compare._change import Pairs, change, enough_pairs, pair
 from robustcheck.compare._conditions import differences, facts
-from robustcheck.errors import Incomplete
+from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import Column, bootstrapped, known, parse_metric, resamples
 from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleOutcomes
 from robustcheck.text import percent
@@ -31,35 +31,42 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     A regression is a median ratio of distances whose whole interval lies below ``1 - tolerance``, a clean
     accuracy that fell, or a transfer rate that rose, by more than its interval.
 
+    Reports that share too few samples are compared by the ratio of their medians instead.
+
     Args:
         old, new: the reports.
         tolerance: share by which distances may fall.
         level: of the intervals.
 
     Raises:
+        ConfigError: a tolerance that is no share.
         Incomplete: a report without its samples.
     """
+    if not 0 <= tolerance < 1:
+        raise ConfigError(f"tolerance: expected a share from 0 to below 1, got {tolerance:g}")
     if old.samples is None or new.samples is None:
         missing = old if old.samples is None else new
         raise Incomplete(f"{missing.path or 'report'}: expected samples.npz beside report.json, got none")
     differ = differences(old.document, new.document)
     pairs = pair(old.samples, new.samples)
-    ratio = _median_ratio(old.samples, new.samples, pairs, level) if differ.distances else Measure(None, 0)
-    metrics = [parse_metric(name) for name in _METRICS]
+    paired = enough_pairs(pairs, old.samples, new.samples)
     changes = [
-        found
-        for metric in metrics
-        if (differ.distances or metric.family != "distortion")
-        and (found := change(metric, old, new, level=level)) is not None
+        found for name in _METRICS if (found := change(parse_metric(name), old, new, level=level)) is not None
     ]
+    ratio = Measure(None, 0)
+    if differ.distances and paired:
+        ratio = _median_ratio(old.samples, new.samples, pairs, level)
+    elif differ.distances:
+        ratio = next(one.ratio for one in changes if one.metric == "distortion.l2.median")
     reasons = _reasons(ratio, changes, tolerance, level)
     was, now = old.samples.correct[pairs.old], new.samples.correct[pairs.new]
     return Comparison(
         old=facts(old),
         new=facts(new),
-        paired=len(pairs.old),
+        shared=len(pairs.old),
+        paired=paired,
         notes=differ.notes,
-        comparable=differ.distances,
+        comparable=ratio.high is not None,
         median_ratio=ratio,
         newly_wrong=int(np.sum(was & ~now)),
         newly_right=int(np.sum(~was & now)),
@@ -86,8 +93,8 @@ def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: flo
     reasons = []
     if ratio.high is not None and ratio.high < 1.0 - tolerance:
         reasons.append(
-            f"the median ratio of distances is {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), "
-            f"below {1.0 - tolerance:g} with its whole {100 * level:g} % interval"
+            f"L2 distances are {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) "
+            f"of the old ones, below {1.0 - tolerance:g} with the whole {100 * level:g} % interval"
         )
     for one in changes:
         if one.direction == "worse" and one.metric in ("accuracy.clean", "transfer.max"):

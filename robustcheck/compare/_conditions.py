@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustcheck.measures import Metric
 from robustcheck.results import BaselineFacts, Evidence, ReportDocument
 
 # where the search may go and what it looks for, and how it looks: distances mean the same where these agree
 _THREAT = ("box", "box_sha256", "labels", "target", "frozen")
-_SEARCH = ("method", "budget", "candidates", "loss_scale")
+_SEARCH = ("method", "budget", "candidates", "tolerance", "history", "loss_scale")
 
 
 def facts(evidence: Evidence) -> BaselineFacts:
@@ -26,12 +27,19 @@ def facts(evidence: Evidence) -> BaselineFacts:
 class Differences:
     """What differs between two reports besides the model, a sentence each.
 
-    ``distances`` and ``transfer`` say whether these mean the same in both.
+    ``distances``, ``accuracy`` and ``transfer`` say whether these mean the same in both.
     """
 
     notes: list[str]
     distances: bool
+    accuracy: bool
     transfer: bool
+
+    def allows(self, metric: Metric) -> bool:
+        """Whether a measure means the same in both."""
+        if metric.family == "accuracy":
+            return self.accuracy
+        return self.transfer if metric.family == "transfer" else self.distances
 
 
 def differences(old: ReportDocument, new: ReportDocument) -> Differences:
@@ -58,8 +66,10 @@ def differences(old: ReportDocument, new: ReportDocument) -> Differences:
         sorted(one.sha256 or one.path or one.name for one in side.references) for side in (old, new)
     ]
     if references[0] != references[1]:
-        soft.append("the reference models differ, so transfer rates are not compared")
-    return Differences([*hard, *soft], not hard, references[0] == references[1] and not hard)
+        told = "differ" if all(references) else "are there in one report only"
+        soft.append(f"the reference models {told}, so transfer rates are not compared")
+    labelled = old.data.labels == new.data.labels == "data"
+    return Differences([*hard, *soft], not hard, labelled, references[0] == references[1] and not hard)
 
 
 def _short(value: object) -> str:

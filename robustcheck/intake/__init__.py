@@ -12,9 +12,10 @@ from robustcheck.intake._arrays import collect, load_from_function, load_npz, re
 from robustcheck.intake._files import sha256
 from robustcheck.intake._images import load_image_folder
 from robustcheck.intake._loaded import LoadedData
-from robustcheck.intake._models import LoadedModel, load_model, model_specs
+from robustcheck.intake._models import MODEL_SUFFIXES, LoadedModel, load_model, model_specs
 
 __all__ = [
+    "MODEL_SUFFIXES",
     "LoadedData",
     "LoadedModel",
     "collect",

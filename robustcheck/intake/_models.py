@@ -9,7 +9,7 @@ from typing import Any
 from robustcheck.errors import ModelRefused, one_line
 from robustcheck.intake._files import import_function, require_archive, sha256
 
-_SUFFIXES = (".keras", ".h5", ".hdf5")
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,9 +31,11 @@ def model_specs(spec: str) -> list[str]:
     folder = Path(spec)
     if not folder.is_dir():
         return [spec]
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MODEL_SUFFIXES)
     if not files:
-        raise ModelRefused(f"{spec}: expected a folder with model files ({', '.join(_SUFFIXES)}), got none")
+        raise ModelRefused(
+            f"{spec}: expected a folder with model files ({', '.join(MODEL_SUFFIXES)}), got none"
+        )
     return [str(path) for path in files]
 
 
@@ -46,7 +48,7 @@ def load_model(spec: str, name: str | None = None) -> LoadedModel:
         ModelRefused: the file or function is missing or does not give a model.
     """
     path = Path(spec)
-    if path.suffix.lower() in _SUFFIXES or path.exists():
+    if path.suffix.lower() in MODEL_SUFFIXES or path.exists():
         return LoadedModel(model=_model_file(path), name=name or path.stem, path=spec, sha256=sha256(path))
     if ":" not in spec:
         raise ModelRefused(
@@ -68,7 +70,7 @@ def _model_file(path: Path) -> Any:
 
     if not path.is_file():
         raise ModelRefused(f"{path}: expected a model file, got {'a folder' if path.is_dir() else 'nothing'}")
-    if path.suffix.lower() not in _SUFFIXES:
+    if path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelRefused(f"{path}: expected a file ending in .keras or .h5")
     if path.suffix.lower() == ".keras":
         require_archive(path, ModelRefused, "a .keras archive")

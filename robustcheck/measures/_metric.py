@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
-from robustcheck.results import NORMS, Evidence, Measure, SampleOutcomes, Status, TransferMatrix
+from robustcheck.results import CHECKS, NORMS, Evidence, Measure, SampleOutcomes, Status, TransferMatrix
 
 Family = Literal["accuracy", "robust", "distortion", "found", "transfer", "check", "doubling"]
 
@@ -56,6 +56,13 @@ class Metric:
         return self.family in ("accuracy", "robust", "distortion")
 
     @property
+    def range(self) -> tuple[float, float]:
+        """The values that the figure can take."""
+        if self.family == "distortion":
+            return 0.0, math.inf
+        return (-1.0 if self.name == "transfer.max_excess" or self.family == "doubling" else 0.0), 1.0
+
+    @property
     def needs_found(self) -> bool:
         """Whether a search that fails makes the model look better."""
         return self.family in ("distortion", "robust")
@@ -75,24 +82,21 @@ def parse_metric(name: str) -> Metric:
         if norm in NORMS and statistic in STATISTICS:
             return Metric(name, "distortion", norm, statistic)
     if name.startswith("accuracy.robust.l2@"):
-        radius = _number(name.partition("@")[2])
-        if radius is not None and math.isfinite(radius) and radius >= 0:
-            return Metric(name, "robust", radius=radius)
-    if kind == "transfer" and all(rest.partition("->")):
+        radius = name.partition("@")[2]
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?", radius):
+            return Metric(name, "robust", radius=float(radius))
+    if kind == "transfer" and rest.count("->") == 1 and all(rest.partition("->")):
         return Metric(name, "transfer")
-    if kind == "check" and re.fullmatch(r"[a-z0-9_.-]+", rest):
+    if kind == "check" and rest in CHECKS:
         return Metric(name, "check")
-    known_names = [*_PLAIN, *(f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS)]
+    known_names = [
+        *_PLAIN,
+        *(f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS),
+        *(f"check.{one}" for one in CHECKS),
+    ]
     near = difflib.get_close_matches(name, known_names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f" ({', '.join(GRAMMAR)})"
     raise ConfigError(f"expected a metric, got {name!r}{hint}")
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +200,7 @@ def transfer_measures(transfer: TransferMatrix, level: float = LEVEL) -> dict[st
     subject = transfer.rows[0]
     excess = [one for one in subject.excess[1:] if one is not None]
     if excess:
-        shares = [share(errors or 0, subject.n, level) for errors in subject.errors[1:]]
+        shares = [share(errors, subject.n, level) for errors in subject.errors[1:] if errors is not None]
         measures["transfer.max"] = max(shares, key=lambda one: one.value or 0.0)
         measures["transfer.mean"] = Measure(sum(one.value or 0.0 for one in shares) / len(shares), subject.n)
         measures["transfer.max_excess"] = Measure(max(excess), subject.n)

@@ -46,16 +46,17 @@ def mean(values: NDArray[np.float64], level: float = LEVEL) -> Measure:
 def quantile(values: NDArray[np.float64], q: float, level: float = LEVEL) -> Measure:
     """A quantile with the interval between two order statistics (no assumption on the distribution).
 
-    The ranks are those of the normal approximation of the binomial. Infinite values sort last; a figure that
-    falls on one is None.
+    The ranks are those of the normal approximation of the binomial; a side whose rank lies beyond the sample
+    does not exist, and is None. Infinite values sort last; a figure that falls on one is None.
     """
     n = len(values)
     if n == 0:
         return Measure(None, 0)
     ordered = np.sort(values)
     spread = _z(level) * math.sqrt(n * q * (1 - q))
-    low = ordered[max(0, math.floor(n * q - spread))]
-    high = ordered[min(n - 1, math.ceil(n * q + spread))]
+    below, above = math.floor(n * q - spread), math.ceil(n * q + spread)
+    low = ordered[below] if below >= 0 else math.inf
+    high = ordered[above] if above < n else math.inf
     position = q * (n - 1)
     below, above = ordered[math.floor(position)], ordered[math.ceil(position)]
     weight = position - math.floor(position)

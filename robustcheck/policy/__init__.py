@@ -1,9 +1,10 @@
 """Judge the measures of a report by rules: PASS, FAIL, INCOMPLETE. Never sees a model.
 
-``_rules`` reads and checks a policy, ``_judge`` applies it.
+``_rules`` are the rules, ``_file`` reads them, ``_judge`` applies them.
 """
 
-from robustcheck.policy._judge import judge, judged, verdict
-from robustcheck.policy._rules import TEMPLATE, Limit, Policy, Rule, read_policy
+from robustcheck.policy._file import TEMPLATE, read_policy
+from robustcheck.policy._judge import judge, judged
+from robustcheck.policy._rules import Limit, Policy, Rule
 
-__all__ = ["TEMPLATE", "Limit", "Policy", "Rule", "judge", "judged", "read_policy", "verdict"]
+__all__ = ["TEMPLATE", "Limit", "Policy", "Rule", "judge", "judged", "read_policy"]

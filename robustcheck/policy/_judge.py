@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from robustcheck import compare
 from robustcheck.measures import measure, parse_metric
 from robustcheck.policy._rules import Limit, Policy, Rule
-from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult
+from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult, verdict_of
 from robustcheck.text import percent
 
 Report = TypeVar("Report", bound=ReportDocument)
@@ -34,7 +33,7 @@ def judged(report: Report, policy: Policy, evidence: Evidence, baseline: Evidenc
     rules = judge(policy, evidence, baseline)
     return replace(
         report,
-        verdict=verdict(rules, complete=report.complete),
+        verdict=verdict_of(rules, complete=report.complete),
         rules=rules,
         policy=policy.facts,
         baseline=None if baseline is None else compare.facts(baseline),
@@ -64,17 +63,6 @@ def judge(policy: Policy, evidence: Evidence, baseline: Evidence | None = None) 
     ]
 
 
-def verdict(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome:
-    """FAIL where a rule of severity "error" failed, else INCOMPLETE where one was, else PASS.
-
-    An interrupted audit never passes.
-    """
-    outcomes = {one.outcome for one in rules if one.severity == "error"}
-    if "FAIL" in outcomes:
-        return "FAIL"
-    return "INCOMPLETE" if "INCOMPLETE" in outcomes or not complete or not rules else "PASS"
-
-
 def _findings(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> list[_Finding]:
     """One for each of the rule's bounds, in their order."""
     if rule.parsed.family == "check":
@@ -99,9 +87,9 @@ def _check(rule: Rule, evidence: Evidence) -> _Finding:
 
 
 def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
-    figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
-    if rule.parsed.family == "accuracy" and evidence.document.data.labels == "model":
-        figure = None
+    figure = None
+    if not _unlabelled(rule, evidence):
+        figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
     if figure is None or figure.value is None:
         return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence), n=figure.n if figure else 0)
     shown = (figure.value, figure.low, figure.high, figure.n)
@@ -121,17 +109,23 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     )
 
 
+def _unlabelled(rule: Rule, evidence: Evidence) -> bool:
+    """Whether an accuracy would be that of the model by its own word."""
+    return rule.parsed.family in ("accuracy", "robust") and evidence.document.data.labels == "model"
+
+
 def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     """Why there is no figure, and what would give one."""
     family = rule.parsed.family
-    if family == "accuracy" and evidence.document.data.labels == "model":
+    if _unlabelled(rule, evidence):
         return "not measured: the audit had no labels"
     if family == "robust" and evidence.samples is None:
         return "not measured: a radius needs samples.npz beside report.json"
-    if family == "transfer":
-        if evidence.document.transfer is None:
-            return "not measured: the audit had no reference model"
-        return f"not measured: the models are {evidence.document.transfer.models}"
+    if family == "transfer" and evidence.document.transfer is None:
+        return "not measured: the audit had no reference model"
+    if family == "transfer" and "->" in rule.metric:
+        pairs = [name for name in evidence.document.measures if "->" in name]
+        return f"not measured: there are {', '.join(pairs)}"
     if figure is not None and figure.n == 0:
         return "not measured: no sample counts"
     if figure is not None:
@@ -146,7 +140,7 @@ def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None
     found = measure(_FOUND, evidence)
     if found is None or found.value is None:
         return _Finding("INCOMPLETE", f"no sample {whose}could be attacked")
-    if found.value < rule.needed_found:
+    if not found.value >= rule.needed_found:
         return _Finding(
             "INCOMPLETE",
             f"the search {whose}found an example for {percent(found.value)} of the samples, fewer than "
@@ -156,13 +150,25 @@ def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None
     return None
 
 
+def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> str | None:
+    """Why a change cannot be told, if it cannot."""
+    if baseline is None:
+        return "there is no baseline: name one with --baseline"
+    if _unlabelled(rule, evidence) or _unlabelled(rule, baseline):
+        return "not measured: an audit had no labels"
+    if not baseline.document.complete:
+        return "the audit of the baseline was interrupted"
+    differ = compare.differences(baseline.document, evidence.document)
+    if not differ.allows(rule.parsed):
+        return f"the baseline cannot be compared: {'; '.join(differ.notes)}"
+    return None
+
+
 def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Evidence | None) -> _Finding:
     """A bound on the change against the baseline."""
-    if baseline is None:
-        return _Finding("INCOMPLETE", "there is no baseline: name one with --baseline")
-    differ = compare.differences(baseline.document, evidence.document)
-    if rule.parsed.needs_found and not differ.distances:
-        return _Finding("INCOMPLETE", f"the baseline cannot be compared: {'; '.join(differ.notes)}")
+    reason = _incomparable(rule, evidence, baseline)
+    if reason is not None or baseline is None:
+        return _Finding("INCOMPLETE", reason or "")
     change = compare.change(rule.parsed, baseline, evidence, level=rule.confidence or 0.95)
     if change is None:
         return _Finding("INCOMPLETE", "not measured in both reports under the same conditions")
@@ -182,10 +188,11 @@ def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Ev
     assert worst is not None
     bound = (limit.relative if relative else limit.absolute) or 0.0
     told = _told(rule, side, change, worst, relative=relative)
-    if worst > bound:
-        return _Finding("FAIL", f"{told}, more than {bound:g}", *shown)
+    allowed = percent(bound) if relative else f"{bound:g}"
+    if not worst <= bound:
+        return _Finding("FAIL", f"{told}, more than {allowed}", *shown)
     lacking = _enough_found(rule, evidence, "") or _enough_found(rule, baseline, "of the baseline ")
-    return lacking or _Finding("PASS", f"{told}, at most {bound:g}", *shown)
+    return lacking or _Finding("PASS", f"{told}, at most {allowed}", *shown)
 
 
 def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:
@@ -198,12 +205,14 @@ def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:
 
 
 def _told(rule: Rule, side: str, change: Change, worst: float, *, relative: bool) -> str:
-    how = f"{percent(worst)}" if relative else f"{worst:.4g}"
+    """How the figure moved; ``worst`` is what is judged, above 0 in the direction that is bounded."""
+    size = percent(abs(worst)) if relative else f"{abs(worst):.4g}"
+    word = "fell" if (side == "max_drop") == (worst >= 0) else "rose"
+    how = f"{word} {size}"
     if rule.confidence is not None:
-        how = f"by up to {how} ({_level(rule)} interval)"
-    word = "fell" if side == "max_drop" else "rose"
+        how = f"{word} {size} at the end of the {_level(rule)} interval"
     pairs = "sample by sample" if change.paired else "of other samples"
-    return f"from {change.old:.4g} to {change.new:.4g} {pairs}: {word} {how}"
+    return f"from {change.old:.4g} to {change.new:.4g} {pairs}: {how}"
 
 
 def _level(rule: Rule) -> str:

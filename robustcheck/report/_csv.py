@@ -48,7 +48,7 @@ def samples_csv(report: AuditReport) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, np.floating):
         return f"{value:.9g}" if np.isfinite(value) else ""
-    return value
+    return _text(value) if isinstance(value, str) else value
 
 
 def _text(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -18,10 +19,11 @@ from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport
 
 # what a report folder may hold; anything else is somebody else's
-_OURS = {
-    "report.json", "report.html", "summary.md", "junit.xml", "samples.csv", "samples.npz", "box.npz",
-    "attestation.json", "transfer", "assets",
-}  # fmt: skip
+_OURS = re.compile(
+    r"report\.json|report\.html|summary\.md|junit\.xml|samples\.csv|samples\.npz|box\.npz|attestation\.json"
+    r"|transfer|transfer/[\w.-]+\.npz|assets|assets/style\.css|assets/\d{3}-(original|perturbation|adversarial)\.png",
+    re.ASCII,
+)
 
 
 def prepare_folder(out: Path, *, force: bool) -> Path:
@@ -33,19 +35,27 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
     folder = out.resolve()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
-    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if there and (there - _OURS or not _is_report(folder)):
+    there = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*")]
+    foreign = sorted(name for name in there if not _OURS.fullmatch(name))
+    if foreign:
         raise ConfigError(
-            f"{out}: expected a new or empty folder, got one with files that are not a report's"
+            f"{out}: expected a folder with nothing but a report, got files that are not a report's: "
+            f"{', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
         )
+    if there and not _is_report(folder):
+        raise ConfigError(f"{out}: expected a report, got files that are not a report's: {there[0]}")
     if there and not force:
         raise ConfigError(f"{out}: holds a report already; --force replaces it, --out writes elsewhere")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder):
             pass
     except OSError as error:
         raise ConfigError(f"{out}: expected a place to write a report to: {one_line(error)}") from error
+    finally:
+        if not there and folder.is_dir():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     return folder
 
 
@@ -59,13 +69,14 @@ def _is_report(folder: Path) -> bool:
 
 
 def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> None:
-    """Write the files beside each other, then put the finished folder in place of an older one.
+    """Write all files elsewhere, then put them in place of those of an older report.
 
-    With ``assets`` the page's styles and images are files of their own.
+    The folder itself stays, since somebody may stand in it. With ``assets`` the page's styles and images are
+    files of their own.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        made = Path(scratch) / folder.name
-        made.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as scratch:
+        made = Path(scratch)
         for name, content in _documents(report, assets=assets).items():
             (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_bytes(content)
@@ -75,9 +86,10 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
             (made / "transfer").mkdir()
         for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
             result.save(made / "transfer" / f"{file}.npz")
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.rename(folder)
+        for old in [entry for entry in folder.iterdir() if _OURS.fullmatch(entry.name)]:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in list(made.iterdir()):
+            new.rename(folder / new.name)
 
 
 def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
@@ -91,7 +103,9 @@ def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
         "samples.csv": samples_csv(report),
         "attestation.json": attestation(report),
     }
-    return {name: text.encode() for name, text in texts.items() if text is not None} | page.assets
+    return {
+        name: text.encode("utf-8", "replace") for name, text in texts.items() if text is not None
+    } | page.assets
 
 
 def file_names(names: Iterable[str]) -> list[str]:

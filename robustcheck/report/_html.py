@@ -123,6 +123,8 @@ def _environment() -> Environment:
         loader=PackageLoader("robustcheck.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        # whatever comes from a report is without control characters, not only what a filter is put on
+        finalize=lambda value: printable(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -132,7 +134,6 @@ def _environment() -> Environment:
         "heat": _heat,
         "percent": percent,
         "interval": interval,
-        "printable": printable,
     }
     return environment
 

@@ -31,6 +31,8 @@ def junit_xml(document: ReportDocument) -> str:
         )
         for one in document.rules
     ]
+    if not document.complete:
+        rules.append(_Case("complete", "INCOMPLETE", "the audit was interrupted", "error"))
     checks = [_Case(one.id, one.outcome, one.detail, _ELEMENTS.get(one.outcome)) for one in document.checks]
     root = Element("testsuites", name="robustcheck")
     for name, cases in (("robustcheck.policy", rules), ("robustcheck.checks", checks)):

@@ -32,7 +32,7 @@ def markdown_summary(document: ReportDocument) -> str:
         f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "
         f"for {counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
         "",
-        f"{distance_title(document)}:",
+        f"{_escape(distance_title(document))}:",
         "",
         *_table(
             ["norm", *STATISTICS],

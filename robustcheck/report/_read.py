@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from robustcheck import measures
 from robustcheck.errors import ReportRefused, one_line
 from robustcheck.report._files import file_names
+from robustcheck.report._validate import require_consistent, require_samples
 from robustcheck.results import (
     SCHEMA,
     AuditReport,
@@ -44,16 +45,19 @@ def read_document(path: Path) -> ReportDocument:
     """Read a ``report.json``, or that of a report folder.
 
     Raises:
-        ReportRefused: the file is missing, not JSON, or not of this schema.
+        ReportRefused: the file is missing, not JSON, not of this schema, or contradicts itself.
     """
     file = path / "report.json" if path.is_dir() else path
+    if not file.is_file():
+        raise ReportRefused(f"{path}: expected a report folder or its report.json, got nothing there")
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise ReportRefused(f"{file}: expected a report of at most {_MOST_BYTES >> 20} MiB")
-        stored = json.loads(file.read_text("utf-8"), parse_constant=_no_constant)
+        text = file.read_text("utf-8")
+        stored = json.loads(text, parse_constant=_not_json, parse_float=_finite)
         if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
             raise ReportRefused(f"{file}: expected a report of schema {SCHEMA}")
-        return _adapter().validate_python(stored)
+        document = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -63,11 +67,20 @@ def read_document(path: Path) -> ReportDocument:
     except ReportRefused:
         raise
     except (OSError, ValueError, RecursionError) as error:
-        raise ReportRefused(f"{file}: expected a report: {one_line(error)}") from error
+        raise ReportRefused(f"{file}: expected a report in JSON: {one_line(error)}") from error
+    require_consistent(document, file)
+    return document
 
 
-def _no_constant(name: str) -> Any:
+def _not_json(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -81,7 +94,7 @@ def read_evidence(path: Path) -> Evidence:
     file = folder / "samples.npz"
     samples = SampleOutcomes.load(file) if file.is_file() else None
     if samples is not None:
-        _require_of(document, samples, file)
+        require_samples(document, samples, file)
     return Evidence(document=document, samples=samples, path=str(path))
 
 
@@ -94,13 +107,15 @@ def read_report(path: Path) -> AuditReport:
     document = read_document(path)
     folder = path if path.is_dir() else path.parent
     samples = SearchResult.load(folder / "samples.npz")
-    _require_of(document, samples, folder / "samples.npz")
-    if samples.input.shape != samples.adversarial.shape or len(samples.input) != len(samples):
-        raise ReportRefused(f"{folder / 'samples.npz'}: expected as many inputs and examples as rows")
+    require_samples(document, samples, folder / "samples.npz")
+    conditions = Conditions.load(folder / "box.npz")
+    width = math.prod(samples.input.shape[1:])
+    if samples.input.shape != samples.adversarial.shape or len(conditions.lower) != width:
+        raise ReportRefused(f"{folder}: expected inputs, examples and a box of the same features")
     return AuditReport(
         **vars(document),
         samples=samples,
-        conditions=Conditions.load(folder / "box.npz"),
+        conditions=conditions,
         made_for=_made_for(document, folder / "transfer"),
     )
 
@@ -111,21 +126,3 @@ def _made_for(document: ReportDocument, folder: Path) -> dict[str, SearchResult]
     names = [row.made_for for row in document.transfer.rows if row.made_for != document.model.name]
     files = [folder / f"{name}.npz" for name in file_names(names)]
     return {name: SearchResult.load(file) for name, file in zip(names, files, strict=True)}
-
-
-def _require_of(document: ReportDocument, samples: SampleOutcomes, file: Path) -> None:
-    """Refuse samples of another report: a gate would judge figures that are not the report's."""
-    counts = measures.count(samples)
-    if counts != document.counts:
-        raise ReportRefused(f"{file}: expected the samples of {document.counts}, got {counts}")
-    for name, measure in measures.audit_measures(samples, None).items():
-        stored = document.measures.get(name)
-        if stored is None or not _same(stored.value, measure.value):
-            got = None if stored is None else stored.value
-            raise ReportRefused(f"{file}: gives {name} = {measure.value}, report.json says {got}")
-
-
-def _same(stored: float | None, now: float | None) -> bool:
-    if stored is None or now is None:
-        return stored is now
-    return abs(stored - now) <= 1e-9 * max(abs(stored), abs(now), 1e-300)

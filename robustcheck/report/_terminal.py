@@ -56,25 +56,32 @@ def verdict(document: ReportDocument) -> RenderableType:
     order = {"FAIL": 0, "INCOMPLETE": 1, "PASS": 2}
     for one in sorted(document.rules, key=lambda one: order[one.outcome]):
         outcome = one.outcome + (" (warning only)" if one.severity == "warning" else "")
-        line = Text.assemble((outcome, _STYLES[one.outcome]), f"  {printable(one.metric)} {one.bound}")
+        rule = printable(f"{one.metric} {one.bound}")
+        line = Text.assemble((outcome, _STYLES[one.outcome]), f"  {rule}")
         parts += [line, Padding(Text(printable(one.reason), style="dim"), (0, 0, 0, 4), expand=False)]
+    if not document.complete:
+        parts.append(Text("The audit was interrupted, so it does not pass.", "yellow"))
+    if document.rules and all(one.severity == "warning" for one in document.rules):
+        parts.append(Text("No rule is of severity error: this policy passes everything.", "yellow"))
     return Group(*parts)
 
 
 def comparison(found: Comparison) -> RenderableType:
     """Two reports side by side, what got worse first."""
-    told = ("REGRESSION", "bold red") if found.regression else ("no regression", "bold green")
+    told = ("no regression", "bold green") if found.comparable else ("not comparable", "bold yellow")
+    told = ("REGRESSION", "bold red") if found.regression else told
     old, new = printable(found.old.model), printable(found.new.model)
     parts: list[RenderableType] = [Text.assemble(told, f"  {old} -> {new}")]
     parts += [Padding(Text(reason), (0, 0, 0, 4), expand=False) for reason in found.reasons]
-    if found.comparable and found.median_ratio.value is not None:
-        ratio = interval(found.median_ratio)
-        parts.append(Text(f"L2 distance, new / old, median over {found.median_ratio.n} samples: {ratio}"))
-    if found.paired:
+    if found.comparable:
+        what = "median of each sample's" if found.paired else "of the medians,"
+        parts.append(Text(f"L2 distance, new / old, {what} ratio: {interval(found.median_ratio)}"))
+    if found.shared:
         moved = f"{found.newly_wrong} became wrong, {found.newly_right} became right"
-        parts.append(Text(f"{found.paired} samples in both reports: {moved}"))
-    else:
-        parts.append(Text("The reports share no sample: their figures are of different samples.", "yellow"))
+        parts.append(Text(f"{found.shared} samples in both reports: {moved}"))
+    if not found.paired:
+        told_apart = "The reports share too few samples: the figures below are of all samples of each."
+        parts.append(Text(told_apart, "yellow"))
     parts += [Text(f"note: {printable(note)}", "yellow") for note in found.notes]
     parts += [Text(), _changes(found.changes)]
     if found.fell_most:

@@ -18,12 +18,12 @@ STATISTICS = ("mean", "p05", "median", "p95", "max")
 
 def distance_title(document: ReportDocument) -> str:
     """What the distances are to, and in which box."""
-    target = document.data.target
+    target = None if document.data.target is None else printable(document.data.target)
     to = "the nearest misclassified input"
     if target is not None:
         to = f"the nearest input given the {target} class" if not target.isdigit() else ""
         to = to or f"the nearest input given class {target}"
-    return f"Distance to {to}, box {document.data.box}"
+    return f"Distance to {to}, box {printable(document.data.box)}"
 
 
 def conditions(document: ReportDocument) -> list[str]:
@@ -32,7 +32,7 @@ def conditions(document: ReportDocument) -> list[str]:
     if data.labels == "model":
         told.append("There were no labels: the model's own predictions stand for them.")
     if data.target is not None:
-        told.append(f"Examples had to reach a target class: {data.target}.")
+        told.append(f"Examples had to reach a target class: {printable(data.target)}.")
     if data.frozen:
         told.append(f"{data.frozen} features could not change.")
     if data.data_range is not None:
@@ -140,12 +140,14 @@ def headline(document: ReportDocument) -> str:
 def scope(document: ReportDocument) -> list[str]:
     """What was measured and what it does not say, a sentence each."""
     options = document.provenance.options
+    method, budget = (printable(str(options.get(name))) for name in ("method", "budget"))
+    box = printable(document.data.box)
     return [
         UPPER_BOUND,
-        f"They hold for changes of one sample inside the box {document.data.box}, measured in L2; nothing is "
-        "said of rotations, patches, corruptions or data from elsewhere.",
-        f"They hold for this search ({options.get('method')}, {options.get('budget')} gradients a sample at "
-        "most). More budget can only shorten them.",
+        f"They hold for changes of one sample inside the box {box}, measured in L2; nothing is said "
+        "of rotations, patches, corruptions or data from elsewhere.",
+        f"They hold for this search ({method}, {budget} gradients a sample at most). More "
+        "budget can only shorten them.",
         "Robust accuracy is an upper bound too: a sample counts as right within a radius as long as no "
         "misclassified input was found there.",
     ]

@@ -6,6 +6,7 @@
 
 from robustcheck.results._comparison import Change, Comparison, Direction, Moved
 from robustcheck.results._document import (
+    CHECKS,
     SCHEMA,
     AuditReport,
     BaselineFacts,
@@ -23,11 +24,13 @@ from robustcheck.results._document import (
     ReportDocument,
     RuleResult,
     plain,
+    verdict_of,
 )
 from robustcheck.results._samples import NORMS, Conditions, SampleOutcomes, SearchResult, Status, sample_ids
 from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferMatrix, TransferRow
 
 __all__ = [
+    "CHECKS",
     "NORMS",
     "SCHEMA",
     "AuditReport",
@@ -59,4 +62,5 @@ __all__ = [
     "TransferRow",
     "plain",
     "sample_ids",
+    "verdict_of",
 ]

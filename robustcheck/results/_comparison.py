@@ -48,11 +48,12 @@ class Comparison:
 
     Attributes:
         old, new: the reports.
-        paired: samples that both have; 0 = the data differ, and the figures are of different samples.
+        shared: samples that both have.
+        paired: whether these are enough to compare sample by sample; else the figures are of all samples.
         notes: what differs between the conditions of the two, a sentence each.
-        comparable: whether distances of the two mean the same.
-        median_ratio: median over the samples found in both of ``new / old`` L2 distance, with its bootstrap
-            interval.
+        comparable: whether it can be said how distances changed.
+        median_ratio: median over the samples found in both of ``new / old`` L2 distance, or, not paired, the
+            ratio of the medians; with its bootstrap interval.
         newly_wrong, newly_right: samples that only the old, only the new model classifies right.
         changes: all measures that both have, worst first.
         fell_most: samples whose distance fell most.
@@ -61,7 +62,8 @@ class Comparison:
 
     old: BaselineFacts
     new: BaselineFacts
-    paired: int
+    shared: int
+    paired: bool
     notes: list[str]
     comparable: bool
     median_ratio: Measure

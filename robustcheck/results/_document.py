@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
+from robustcheck.errors import ConfigError
 from robustcheck.results._samples import Conditions, SampleOutcomes, SearchResult
 from robustcheck.results._transfer import TransferMatrix
 
 SCHEMA = "robustcheck.report/1"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
+# what a report checks, in this order
+CHECKS = ("labels", "search", "budget", "verified", "gradient", "noise", "eight_bit")
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,17 @@ class RuleResult:
     reason: str
 
 
+def verdict_of(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome:
+    """FAIL where a rule of severity "error" failed, else INCOMPLETE where one was, else PASS.
+
+    An interrupted audit never passes, and neither does nothing.
+    """
+    outcomes = {one.outcome for one in rules if one.severity == "error"}
+    if "FAIL" in outcomes:
+        return "FAIL"
+    return "INCOMPLETE" if "INCOMPLETE" in outcomes or not complete or not rules else "PASS"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyFacts:
     """Which policy a report was judged by; ``path`` is None for one made in Python."""
@@ -157,7 +173,7 @@ class Provenance:
     dtype: str
     seed: int
     batch_size: int
-    options: dict[str, Any]
+    options: dict[str, str | int | float | None]
     started: str
     command: str | None
 
@@ -185,7 +201,7 @@ class ReportDocument:
     noise_curve: list[CurvePoint] = field(default_factory=list)
     transfer: TransferMatrix | None
     checks: list[Check] = field(default_factory=list)
-    bounds: dict[str, Any] | None = None
+    bounds: dict[str, float] | None = None
     cost: Cost
     provenance: Provenance
 
@@ -216,28 +232,44 @@ class AuditReport(ReportDocument):
     conditions: Conditions
     made_for: dict[str, SearchResult] = field(default_factory=dict)
 
+    def row_of(self, index: int) -> int:
+        """The row of the sample that has this row in the source.
+
+        Raises:
+            ConfigError: there is no such sample.
+        """
+        rows = np.flatnonzero(self.samples.index == index)
+        if not len(rows):
+            there = self.samples.index
+            raise ConfigError(
+                f"index: expected a sample of the report, {there.min()} to {there.max()}, got {index}"
+            )
+        return int(rows[0])
+
     @property
     def evidence(self) -> Evidence:
         """What a policy judges."""
         return Evidence(document=self, samples=self.samples)
 
     def to_dict(self) -> dict[str, Any]:
-        """The document as plain values; figures that are not finite become None."""
+        """The document as plain values."""
         return {one.name: plain(getattr(self, one.name)) for one in fields(ReportDocument)}
 
     def to_json(self) -> str:
-        """Strict JSON: ASCII, no NaN, no Infinity."""
+        """Strict JSON, in ASCII.
+
+        Raises:
+            ValueError: a figure is not finite; what was not measured is None.
+        """
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as plain values for JSON; figures that are not finite become None."""
+    """Dataclasses as plain values for JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -109,10 +110,11 @@ class SampleOutcomes:
         lengths = {name: array.shape[:1] for name, array in stored.items()}
         if len(set(lengths.values())) != 1 or not all(lengths.values()):
             raise ReportRefused(f"{path}: expected as many rows in every array, got {lengths}")
+        whole = {one.name for one in fields(cls) if one.type == "Ints"}
         for name, array in stored.items():
             flat = name not in ("input", "adversarial")
-            kinds = "U" if name in ("status", "sample_id") else "f" if not flat else "iuf"
-            if array.dtype.kind not in kinds or (flat and array.ndim != 1):
+            kind = "U" if name in ("status", "sample_id") else "i" if name in whole else "f"
+            if array.dtype.kind != kind or (flat and array.ndim != 1):
                 raise ReportRefused(
                     f"{path}: expected samples that robustcheck wrote, got {name!r} as {array.dtype} of "
                     f"shape {array.shape}"
@@ -120,6 +122,8 @@ class SampleOutcomes:
         strange = set(stored["status"].tolist()) - {str(one) for one in Status}
         if strange:
             raise ReportRefused(f"{path}: expected a status of {[str(one) for one in Status]}, got {strange}")
+        if not all(re.fullmatch("[0-9a-f]{16}", one) for one in stored["sample_id"].tolist()):
+            raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
         return cls(**stored)
 
 
@@ -168,7 +172,12 @@ class Conditions:
         Raises:
             ReportRefused: the file is missing, or not one that robustcheck wrote.
         """
-        return Conditions(**_read(path, ["lower", "upper", "freeze"]))
+        stored = _read(path, ["lower", "upper", "freeze"])
+        kinds = "".join(one.dtype.kind for one in stored.values())
+        shapes = {one.shape for one in stored.values()}
+        if kinds != "ffb" or len(shapes) != 1 or len(shapes.pop()) != 1:
+            raise ReportRefused(f"{path}: expected two sides and a mask, each with a value a feature")
+        return Conditions(**stored)
 
 
 def sample_ids(rows: NDArray[np.float32]) -> NDArray[np.str_]:
