@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,41 @@ def test_faults_of_settings_are_told_together(here: Path, capsys: pytest.Capture
     (here / "robustcheck.toml").write_text("limit = \n")
     assert main(["audit", MODEL, "--data", "digits.npz"]) == 2
     assert "expected TOML" in capsys.readouterr().err
+
+
+def test_printed_settings_are_toml(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "robustcheck.toml").write_text(
+        "transfer_rms = [0.1]\nreference = ['a', 'b']\nbox = [-inf, inf]\n"
+    )
+    assert main(["audit", "caf\u00e9\U0001f600\x7f.keras", "--data", "d", "--print-config"]) == 0
+    settings = tomllib.loads(capsys.readouterr().out)
+    assert settings["model"] == "caf\u00e9\U0001f600\x7f.keras"
+    assert settings["box"] == [-math.inf, math.inf]
+    for flags in (["--limit", "-4"], ["--data-range", "0", "inf"], ["--budget", "3"]):
+        assert main(["audit", MODEL, "--data", "d", "--print-config", *flags]) == 2
+    (here / "robustcheck.toml").write_text("a" + ".a" * 5000 + " = 1")
+    assert main(["audit", "--print-config"]) == 2
+    (here / "robustcheck.toml").unlink()
+    (here / "pyproject.toml").write_text("tool = 3")
+    assert main(["audit", "--print-config"]) == 2
+
+
+@pytest.mark.usefixtures("here")
+def test_names_that_a_pair_could_not_tell_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", MODEL, "--data", "digits.npz", "--reference", f"a->b={OLDER}"]) == 2
+    assert "expected a name without '->'" in capsys.readouterr().err
+
+
+def test_notes_of_a_gate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate", "good", "--policy", "kept.toml", "--baseline", "good"]) == 0
+    assert "the baseline is this very report" in capsys.readouterr().err
+    (here / "good" / "samples.npz").unlink()
+    assert main(["gate", "good", "--policy", "kept.toml"]) == 0
+    assert "samples.npz is not beside report.json" in capsys.readouterr().err
+    warning = KEPT + "severity = 'warning'\n"
+    (here / "warning.toml").write_text(warning)
+    assert main(["gate", "good", "--policy", "warning.toml"]) == 0
+    assert "this policy passes everything" in capsys.readouterr().out
 
 
 def test_what_cannot_be_is_refused_before_the_work(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,11 +265,13 @@ class AuditReport(ReportDocument):
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as plain values for JSON."""
+    """Dataclasses as plain values for JSON; text that UTF-8 cannot hold, as in names of files, gets a "?"."""
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
     return value
