@@ -64,7 +64,7 @@ class SearchOptions:
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and bool(least <= value <= most)
             fits = whole or (name == "budget" and value is None)
-            _require(fits, name, f"a whole number of at least {least}, at most {most}", value)
+            _require(fits, name, f"a whole number from {least} to {most}", value)
         _require(
             isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
         )

@@ -14,9 +14,10 @@ from robustcheck.errors import ConfigError
     ("options", "text"),
     [
         ({"method": "fgsm"}, r"method: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
-        ({"budget": 0}, "budget: expected a whole number of at least 20, got 0"),
-        ({"budget": 50, "method": "szegedy"}, "budget: expected a whole number of at least 60, got 50"),
-        ({"candidates": 1.5}, "candidates: expected a whole number of at least 1, got 1.5"),
+        ({"budget": 0}, "budget: expected a whole number from 20 to 1000000, got 0"),
+        ({"budget": 50, "method": "szegedy"}, "budget: expected a whole number from 60 to 1000000, got 50"),
+        ({"budget": 10**30}, "budget: expected a whole number from 20 to 1000000"),
+        ({"candidates": 1.5}, "candidates: expected a whole number from 1 to 100000, got 1.5"),
         ({"history": -1}, "history: expected a whole number"),
         ({"tolerance": 0.0}, "tolerance: expected a number above 0"),
         ({"seed": -1}, "seed: expected a whole number, 0 or more"),
@@ -58,7 +59,13 @@ def test_box_that_does_not_fit_a_sample() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "text"),
-    [({"limit": 0}, "limit: expected"), ({"data_range": (1.0, 1.0)}, "data_range: expected low < high")],
+    [
+        ({"limit": 0}, "limit: expected"),
+        ({"data_range": (0.0, float("inf"))}, "finite low < high"),
+        ({"transfer_rms": (0.1,)}, "a reference to compare with"),
+        ({"baseline": "b"}, "a policy beside it"),
+        ({"data_range": (1.0, 1.0)}, "data_range: expected finite low < high"),
+    ],
 )
 def test_audit_config_refuses(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
