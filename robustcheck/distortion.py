@@ -113,22 +113,23 @@ def attack(
     joined: dict[str, NDArray[Any]] = {"input": samples.rows.reshape(-1, *classifier.input_shape)}
     told = on_progress or (lambda *_: None)
     told(0, len(samples))
-    for start in range(0, len(samples), batch_size):
-        chosen = np.arange(start, min(start + batch_size, len(samples)))
-        part, wanted = samples.take(chosen), targets[chosen]
-        ask = partial(
-            _problem, classifier, relative, others, _by_share(told, start, len(chosen), len(samples))
-        )
-        try:
+    done = 0
+    try:
+        for start in range(0, len(samples), batch_size):
+            chosen = np.arange(start, min(start + batch_size, len(samples)))
+            part, wanted = samples.take(chosen), targets[chosen]
+            share = _by_share(told, start, len(chosen), len(samples))
+            ask = partial(_problem, classifier, relative, others, share)
             found = _attack_batch(classifier, part, wanted, ask, options, batch_size)
-        except KeyboardInterrupt as stop:
-            if not start:
-                raise
-            raise Interrupted(SearchResult(**{name: one[:start] for name, one in joined.items()})) from stop
-        for name, values in vars(found).items():
-            whole = joined.setdefault(name, np.empty((len(samples), *values.shape[1:]), values.dtype))
-            whole[chosen] = values
-        told(int(chosen[-1]) + 1, len(samples))
+            for name, values in vars(found).items():
+                whole = joined.setdefault(name, np.empty((len(samples), *values.shape[1:]), values.dtype))
+                whole[chosen] = values
+            done = int(chosen[-1]) + 1
+            told(done, len(samples))
+    except KeyboardInterrupt as stop:
+        if not done:
+            raise
+        raise Interrupted(SearchResult(**{name: one[:done] for name, one in joined.items()})) from stop
     return SearchResult(**joined)
 
 

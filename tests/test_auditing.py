@@ -12,7 +12,9 @@ import robustcheck as rc
 from robustcheck import assets
 from robustcheck.auditing import audit_files
 from robustcheck.config import AuditConfig
-from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused
+from robustcheck.errors import ConfigError, DataRefused, Incomplete, Interrupted, ModelRefused
+from robustcheck.policy import Limit, Policy, Rule
+from robustcheck.report import read_report
 from robustcheck.results import SearchResult
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -206,3 +208,38 @@ def test_a_folder_of_references_and_equal_sizes(tmp_path: Path) -> None:
     assert first.error[1:] == [1.0, 1.0]
     with pytest.raises(ModelRefused, match="expected a folder with model files"):
         audit_files(replace(config, references=(str(tmp_path / "out"),), force=True), lambda *_: None)
+
+
+def test_a_live_audit_is_judged(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits, tmp_path: Path
+) -> None:
+    """Against a report that was written, and one that is there."""
+    audited = (digit_models[0], pixels, digits[1])
+    old = rc.audit(*audited, options=QUICK, out=tmp_path / "old")
+    policy = Policy.of(Rule(metric="distortion.l2.median", max_drop=Limit(relative=0.05)))
+    for baseline in (old, tmp_path / "old"):
+        new = rc.audit(*audited, options=QUICK, policy=policy, baseline=baseline)
+        assert new.verdict == "PASS"
+        assert new.rules[0].value == pytest.approx(0.0, abs=1e-6)
+        assert new.policy is not None
+    (tmp_path / "p.toml").write_text("schema = 1\n[[rule]]\nmetric = 'distortion.l2.median'\nmin = 9\n")
+    assert rc.audit(*audited, options=QUICK, policy=tmp_path / "p.toml").verdict == "FAIL"
+
+
+def test_ctrl_c_of_a_live_audit_brings_what_is_done(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits, tmp_path: Path
+) -> None:
+    def stop_at_twelve(stage: str, done: int, _: int) -> None:
+        if stage.startswith("search") and done == 12:
+            raise KeyboardInterrupt
+
+    audited = (digit_models[0], pixels[:20], digits[1][:20])
+    with pytest.raises(Interrupted) as stopped:
+        rc.audit(*audited, options=QUICK, batch_size=4, out=tmp_path / "out", on_progress=stop_at_twelve)
+    partial = stopped.value.done
+    assert 8 <= partial.counts.total < 20
+    assert (partial.complete, partial.verdict) == (False, "INCOMPLETE")
+    whole = rc.audit(*audited, options=QUICK, batch_size=4)
+    n = partial.counts.total
+    np.testing.assert_array_equal(partial.samples.l2, whole.samples.l2[:n])
+    assert read_report(tmp_path / "out").counts == partial.counts

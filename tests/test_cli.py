@@ -195,6 +195,12 @@ def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "Traceback" not in err
     assert "did you mean audit?" in err
+    with pytest.raises(SystemExit) as ended:
+        main(["audit", MODEL, "--data", "d", "--budgte", "3", "--quite"])
+    assert ended.value.code == 2
+    assert "did you mean --budget --quiet?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["audit", MODEL, "--data", "d", "--batch", "3"])  # no abbreviations
     assert "error: expected MODEL, on the command line or in robustcheck.toml" in err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -19,9 +20,12 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from robustcheck import assets
 from robustcheck.cli import main
+from robustcheck.report import picture, read_report
+from robustcheck.report._picture import _in_colour, _in_letters
 
 MODEL, OLDER, CONV = (str(assets.path(name)) for name in assets.MODELS)
 KEPT = "schema = 1\n[[rule]]\nmetric = 'distortion.l2.median'\nmin = 0.1\n"
@@ -407,20 +411,23 @@ def test_nothing_is_wider_than_the_terminal(width: int) -> None:
         assert "\x1b" not in ended.stdout
 
 
-def test_a_picture_in_colour() -> None:
+@pytest.mark.usefixtures("here")
+def test_a_picture_in_colour_and_without() -> None:
     """Half blocks where there is colour, letters where there is none."""
-    import io
-
-    from rich.console import Console
-
-    from robustcheck.report._picture import _in_colour, _in_letters
-
     pixels = np.array([[0, 255], [255, 0], [10, 20]], np.uint8)
     assert [line.plain for line in _in_colour(pixels)] == ["\u2580\u2580"] * 2
     assert [line.plain for line in _in_letters(pixels)] == [" @", "  "]
-    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(_in_colour(pixels)[0])
-    assert "\x1b[38;2;0;0;0;48;2;255;255;255m" in console.file.getvalue()  # type: ignore[attr-defined]
+    drawn = picture(read_report(Path("good")), 3)
+    shown = {}
+    for no_color in (True, False):
+        console = Console(
+            file=io.StringIO(), force_terminal=True, color_system="truecolor", no_color=no_color, width=80
+        )
+        console.print(drawn)
+        shown[no_color] = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[38;2;0;0;0;48;2;" in shown[False]
+    assert "\u2580" not in shown[True]
+    assert len(shown[True].splitlines()) == len(shown[False].splitlines()) == 4
 
 
 def test_completion_knows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,7 @@ def test_what_is_wrong_with_a_page_is_seen(
         require_good(tab, tmp_path / "broken.html")
 
 
-def test_in_print_and_without_images(tab: Tab, tabular: Path) -> None:
+def test_in_print(tab: Tab, tabular: Path) -> None:
     tab.media("light", "print")
     tab.open(tabular)
     assert tab.value("getComputedStyle(document.querySelector('nav')).display") == "none"

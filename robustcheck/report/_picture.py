@@ -25,9 +25,9 @@ class Picture:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = (options.max_width - _GAP * (len(self._images) - 1)) // len(self._images)
-        coloured = console.color_system is not None and not options.ascii_only
+        plain = console.color_system is None or console.no_color or options.ascii_only
         images = [_shrunk(one, max(width, 1)) for one in self._images]
-        lines = [_in_colour(one) if coloured else _in_letters(one) for one in images]
+        lines = [_in_letters(one) if plain else _in_colour(one) for one in images]
         for parts in zip(*lines, strict=True):
             yield Text(" " * _GAP).join(parts)
 
