@@ -42,12 +42,13 @@ LAYERS = {
     "checks": 6,
     "transfer": 6,
     "auditing": 7,
+    "testing": 8,
     "cli": 9,
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
     "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "policy", "report",
-    "results",
+    "results", "testing", "text",
 }  # fmt: skip
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from robustcheck.errors import ConfigError
+from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.results._samples import Conditions, SampleOutcomes, SearchResult
 from robustcheck.results._transfer import TransferMatrix
 
@@ -21,12 +22,45 @@ CHECKS = ("labels", "search", "budget", "verified", "gradient", "noise", "eight_
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure with the number of samples behind it and its 95 % interval; None where not measured."""
+    """A figure with the number of samples behind it and its 95 % interval; None where not measured.
+
+    ``<``, ``<=``, ``>`` and ``>=`` compare the figure with a number or another measure, and raise where there
+    is no figure: a test on nothing must not pass. For the same reason a measure is neither true nor false.
+    """
 
     value: float | None
     n: int
     low: float | None = None
     high: float | None = None
+
+    def __bool__(self) -> bool:
+        raise TypeError("a measure is neither true nor false: compare it with a number, or take its value")
+
+    def __lt__(self, other: object) -> bool:
+        return self._figure() < _number(other)
+
+    def __le__(self, other: object) -> bool:
+        return self._figure() <= _number(other)
+
+    def __gt__(self, other: object) -> bool:
+        return self._figure() > _number(other)
+
+    def __ge__(self, other: object) -> bool:
+        return self._figure() >= _number(other)
+
+    def _figure(self) -> float:
+        if self.value is None or self.n == 0:
+            why = "over no sample" if self.n == 0 else "that falls on samples without an example"
+            raise Incomplete(f"measure: expected a figure to compare, got one {why}")
+        return self.value
+
+
+def _number(other: object) -> float:
+    if isinstance(other, Measure):
+        return other._figure()
+    if isinstance(other, bool) or not isinstance(other, (int, float)) or math.isnan(other):
+        raise TypeError(f"a measure is compared with a number or a measure, got {other!r}")
+    return float(other)
 
 
 @dataclass(frozen=True, kw_only=True)
