@@ -91,7 +91,9 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     if not _unlabelled(rule, evidence):
         figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
     if figure is None or figure.value is None:
-        return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence), n=figure.n if figure else 0)
+        return _Finding(
+            "INCOMPLETE", _unmeasured(rule, figure, evidence), n=0 if figure is None else figure.n
+        )
     shown = (figure.value, figure.low, figure.high, figure.n)
     if figure.n < rule.min_samples and rule.parsed.family != "doubling":
         return _Finding("INCOMPLETE", f"expected at least {rule.min_samples} samples, got {figure.n}", *shown)
