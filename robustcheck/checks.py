@@ -34,10 +34,16 @@ _FLAT_WARN, _FLAT_FAIL = 0.0, 0.1
 _EIGHT_BIT_WARN = 0.25
 
 
-def run_checks(classifier: Classifier, result: SearchResult, *, seed: int) -> list[Check]:
-    """All checks of what a search found for a model, in the order of ``CHECKS``."""
+def run_checks(
+    classifier: Classifier, result: SearchResult, *, seed: int, unlabelled: bool = False
+) -> list[Check]:
+    """All checks of what a search found for a model, in the order of ``CHECKS``.
+
+    ``unlabelled``: the labels are the model's own predictions.
+    """
+    none = Check(id="labels", outcome="SKIP", detail="the labels are the model's own predictions")
     return [
-        _labels(classifier, result),
+        none if unlabelled else _labels(classifier, result),
         _search(result),
         _budget(result),
         _verified(classifier, result),

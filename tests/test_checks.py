@@ -34,6 +34,11 @@ def test_labels_that_do_not_fit(dense: Any, pixels: np.ndarray, digits: Any) -> 
     assert "only 5 of 60" in told[0].detail
 
 
+def test_labels_of_the_model_itself_say_nothing(dense: Any, dense_result: SearchResult) -> None:
+    told = run_checks(dense, dense_result, seed=0, unlabelled=True)
+    assert (told[0].id, told[0].outcome) == ("labels", "SKIP")
+
+
 @pytest.mark.parametrize(("lost", "expected"), [(0, "PASS"), (1, "WARN"), (30, "FAIL")])
 def test_a_search_that_finds_too_little(
     dense: Any, dense_result: SearchResult, lost: int, expected: str

@@ -86,7 +86,7 @@ def _report(
     return replace(
         bare,
         noise_curve=checks.noise_curve(plan.subject, subject, bare.curve, seed=seed),
-        checks=checks.run_checks(plan.subject, subject, seed=seed),
+        checks=checks.run_checks(plan.subject, subject, seed=seed, unlabelled=plan.data.labels == "model"),
         made_for={name: one for name, one in results.items() if name != plan.subject.name},
     )
 
