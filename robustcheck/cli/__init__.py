@@ -63,7 +63,7 @@ def _join_box(argv: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code.
 
-    1 says that a rule failed, so nothing else ends with it: what went wrong in another way is incomplete (4).
+    1 says that a rule failed, or what else a command is asked; what went wrong on the way is incomplete (4).
     """
     _never_fail_to_print()
     errors = log_console()
