@@ -124,6 +124,17 @@ def test_what_was_measured_otherwise_is_not_compared() -> None:
     ]
 
 
+def test_references_that_are_no_files_are_told_apart_by_name() -> None:
+    """Two factories have no digest; they are not the same model for that."""
+    factory = replace(OLD.document.model, path="project:one")
+    reports = [
+        evidence(found(DISTANCES, wrong=5), references=[replace(factory, path=path)])
+        for path in ("project:one", "project:two")
+    ]
+    assert compare(reports[0], reports[0]).notes == []
+    assert compare(*reports).notes == ["the reference models differ, so transfer rates are not compared"]
+
+
 def test_the_bootstrap_covers_the_truth() -> None:
     """Of 95 % intervals some 95 % hold the true ratio of two medians of paired samples."""
     draw = np.random.default_rng(5)

@@ -263,6 +263,13 @@ def test_junit_has_a_case_for_each_bound_and_check(report: rc.AuditReport) -> No
     assert [case.attrib["name"] for case in checks] == [one.id for one in report.checks]
 
 
+def test_an_interrupted_audit_is_an_error_for_a_ci_server(report: rc.AuditReport) -> None:
+    partial = replace(report, complete=False, verdict="INCOMPLETE", checks=[])
+    (case,) = ElementTree.fromstring(junit_xml(partial)).iter("testcase")
+    assert case.attrib["name"] == "complete"
+    assert [one.tag for one in case] == ["error"]
+
+
 def gated(report: rc.AuditReport) -> rc.AuditReport:
     """Judged: one rule fails, one only warns, one cannot be measured, one passes."""
     policy = Policy.of(
