@@ -133,9 +133,9 @@ def _verified(classifier: Classifier, result: SearchResult) -> Check:
     found = result.found
     if not found.any():
         return Check(id="verified", outcome="SKIP", detail="there is no example to classify")
-    now = own_labels(classifier, result.adversarial[found].reshape(int(found.sum()), -1))
-    target, label = result.target[found], result.label[found]
-    wrong = np.where(target >= 0, now == target, now != label)
+    now = result.label.copy()
+    now[found] = own_labels(classifier, result.adversarial[found].reshape(int(found.sum()), -1))
+    wrong = result.reached(now)[found]
     detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
     return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
 

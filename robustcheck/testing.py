@@ -9,11 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from robustcheck.compare import compare
 from robustcheck.policy import Policy, Rule, judge, read_policy
-from robustcheck.report import class_name, number, read_evidence
+from robustcheck.report import class_name, nearest, number, read_evidence
 from robustcheck.results import AuditReport, Evidence, RuleResult
 from robustcheck.text import printable
 
@@ -153,8 +151,7 @@ def _text(report: AuditReport, first: str, lines: list[str]) -> str:
 
 def _nearest(report: AuditReport) -> list[str]:
     samples = report.samples
-    rows = np.flatnonzero(samples.found)
-    rows = rows[np.argsort(samples.l2[rows], kind="stable")][:_NEAREST]
+    rows = nearest(samples)[:_NEAREST]
     if not len(rows):
         return []
     told = [

@@ -137,6 +137,6 @@ def _options(report: AuditReport) -> SearchOptions:
 def _holds(classifier: Classifier, stored: SearchResult, row: int) -> bool | None:
     if not stored.found[row]:
         return None
-    now = int(own_labels(classifier, stored.adversarial[row].reshape(1, -1))[0])
-    wanted = int(stored.target[row])
-    return now == wanted if wanted >= 0 else now != int(stored.label[row])
+    now = stored.label.copy()
+    now[row] = own_labels(classifier, stored.adversarial[row].reshape(1, -1))[0]
+    return bool(stored.reached(now)[row])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -75,6 +76,12 @@ def add_output_flags(parser: argparse.ArgumentParser, out: str) -> None:
 def add_json_flag(parser: Any, what: str = "one JSON document") -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help=f"print {what} instead of tables")
+
+
+def print_json(schema: str, fields: dict[str, Any]) -> None:
+    """One JSON document on stdout, under the name of its schema."""
+    told = {"schema": f"robustcheck.{schema}/1", **fields}
+    sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 
 def exit_code(verdict: Outcome | None) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, print_json
 from robustcheck.errors import EXIT_OK, Incomplete
 
 if TYPE_CHECKING:
@@ -57,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     old, new = read_evidence(arguments.old), read_evidence(arguments.new)
     found = compare(old, new, tolerance=arguments.tolerance)
     if arguments.json:
-        told = {"schema": "robustcheck.comparison/1", **plain(found)}
-        sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
+        print_json("comparison", plain(found))
     else:
         ResultConsole().print(comparison(found))
     if not arguments.fail_on_regression:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, working
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
 from robustcheck.errors import EXIT_OK, one_line
 from robustcheck.text import printable
 
@@ -57,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         lines.append(_Line("FAIL", "self-test", one_line(error)))
     failed = any(one.outcome == "FAIL" for one in lines)
     if arguments.json:
-        told = {"schema": "robustcheck.doctor/1", "lines": [asdict(one) for one in lines]}
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        print_json("doctor", {"lines": [asdict(one) for one in lines]})
         return EXIT_FAIL if failed else EXIT_OK
     styles = {"PASS": "green", "WARN": "bold yellow", "FAIL": "bold red"}
     table = Table.grid(padding=(0, 2))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from robustcheck import intake
-from robustcheck.cli._common import ResultConsole, add_json_flag, exit_code, log_console
+from robustcheck.cli._common import ResultConsole, add_json_flag, exit_code, log_console, print_json
 from robustcheck.cli._settings import read_settings
 from robustcheck.errors import ConfigError, ModelRefused
 
@@ -71,10 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     for note in _notes(evidence, baseline):
         log.print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
     if arguments.json:
-        told = {"schema": "robustcheck.verdict/1", "report": str(arguments.report)}
         names = ("verdict", "complete", "rules", "policy", "baseline")
-        told |= {name: plain(getattr(document, name)) for name in names}
-        sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
+        told = {name: plain(getattr(document, name)) for name in names}
+        print_json("verdict", {"report": str(arguments.report), **told})
     elif not arguments.quiet:
         ResultConsole().print(verdict(document))
     return exit_code(document.verdict)

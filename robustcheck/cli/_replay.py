@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, working
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
 from robustcheck.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
@@ -71,8 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         found = replay(report, row, arguments.model, display)
     if arguments.json:
-        told = {"schema": "robustcheck.replay/1", **dataclasses.asdict(found)}
-        sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
+        print_json("replay", dataclasses.asdict(found))
     else:
         _show(ResultConsole(), report, row, found)
     return EXIT_OK if found.reproduces else EXIT_FAIL

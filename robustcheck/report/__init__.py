@@ -4,13 +4,14 @@ from robustcheck.report._files import prepare_folder, write_report
 from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
 from robustcheck.report._terminal import comparison, summary, verdict
-from robustcheck.report._triples import triple_png
+from robustcheck.report._triples import nearest, triple_png
 from robustcheck.report._wording import class_name, number
 
 __all__ = [
     "class_name",
     "comparison",
     "json_schema",
+    "nearest",
     "number",
     "picture",
     "prepare_folder",

@@ -95,6 +95,11 @@ class SampleOutcomes:
         """Mask of the samples that the model classifies right, ``[N]``."""
         return self.is_(Status.FOUND, Status.NOT_FOUND)
 
+    def reached(self, label: Ints) -> NDArray[np.bool_]:
+        """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
+        wanted: NDArray[np.bool_] = np.where(self.target >= 0, label == self.target, label != self.label)
+        return wanted
+
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
         np.savez_compressed(path, **{one.name: getattr(self, one.name) for one in fields(self)})
