@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -158,17 +158,21 @@ class TransferOptions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditConfig:
-    """One audit of files, as the command line asks for it.
+    """One audit, as the command line, Python or a test asks for it.
 
     Attributes:
-        model: the subject: a file or ``package.module:factory``, perhaps ``name=`` before it.
-        data: an ``.npz``, a folder of images or ``package.module:function``.
-        references: models that the examples are tried on, and that are attacked themselves.
-        out: the report folder; must not exist unless ``force``, and then only if robustcheck made it.
-        box: the values a model takes.
+        model: the subject: a file or ``package.module:factory``, perhaps ``name=`` before it; or a live
+            model or classifier.
+        data: an ``.npz``, a folder of images or ``package.module:function``; or ``(x, y)`` or a
+            ``tf.data.Dataset``.
+        references: models that the examples are tried on, and that are attacked themselves; by name, or as
+            the subject is given.
+        out: the report folder; must not exist unless ``force``, and then only if robustcheck made it. None =
+            nothing is written.
+        box: the values a model takes; classifiers bring their own.
         data_range: the stored values that are mapped to the box.
         x_key, y_key: arrays of the ``.npz``.
-        class_names: file with one name a line.
+        class_names: file with one name a line, or the names.
         freeze: file with a mask of features that may not change.
         labels: ``"data"``, or ``"model"`` to audit against the subject's own predictions.
         target: None, ``"random"``, ``"least-likely"`` or the number of a class.
@@ -177,22 +181,22 @@ class AuditConfig:
         transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
         transfer_rms: sizes at which all models' examples are compared besides their own.
         options: how to search.
-        policy: file with the rules that the report is judged by.
-        baseline: report that changes are measured against.
+        policy: rules that the report is judged by, or the file with them.
+        baseline: report that changes are measured against, or its folder.
         report_assets: write styles and images as files beside the page.
         command: what was typed, for the report.
     """
 
-    model: str
-    data: str
-    references: tuple[str, ...] = ()
-    out: Path = Path("robustcheck-report")
+    model: Any
+    data: Any
+    references: tuple[Any, ...] | Mapping[str, Any] = ()
+    out: Path | None = None
     force: bool = False
     box: BoxLike = (0.0, 1.0)
     data_range: DataRange = None
     x_key: str | None = None
     y_key: str | None = None
-    class_names: Path | None = None
+    class_names: Path | tuple[str, ...] | None = None
     freeze: Path | None = None
     labels: Literal["data", "model"] = "data"
     target: Target = None
@@ -201,15 +205,16 @@ class AuditConfig:
     transfer: Literal["all", "one-way"] = "all"
     transfer_rms: tuple[float, ...] = ()
     options: SearchOptions = field(default_factory=SearchOptions)
-    policy: Path | None = None
-    baseline: Path | None = None
+    policy: Any = None
+    baseline: Any = None
     report_assets: bool = False
     command: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("limit", "batch_size"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, name, "a whole number of at least 1", value)
+            whole = isinstance(value, int | np.integer) and bool(value >= 1)
+            _require(value is None or whole, name, "a whole number of at least 1", value)
         if self.data_range is not None:
             low, high = self.data_range
             finite = math.isfinite(low) and math.isfinite(high)

@@ -10,7 +10,7 @@ import pytest
 
 import robustcheck as rc
 from robustcheck import assets
-from robustcheck.auditing import audit_files
+from robustcheck.auditing import audit_config
 from robustcheck.config import AuditConfig
 from robustcheck.errors import ConfigError, DataRefused, Incomplete, Interrupted, ModelRefused
 from robustcheck.policy import Limit, Policy, Rule
@@ -112,7 +112,7 @@ def test_names_are_made_different(tmp_path: Path, pixels: np.ndarray, digits: Di
         options=QUICK,
         transfer="one-way",
     )
-    report = audit_files(config, lambda *_: None)
+    report = audit_config(config, lambda *_: None)
     assert report.transfer is not None
     assert report.transfer.models == ["digits_dense_64", "digits_dense_64-2", "mine"]
     assert report.transfer.rows[0].error == [1.0, 1.0, 1.0]
@@ -198,7 +198,7 @@ def test_a_folder_of_references_and_equal_sizes(tmp_path: Path) -> None:
         transfer_rms=(0.1, 0.2),
         options=rc.SearchOptions(budget=40),
     )
-    report = audit_files(config, lambda *_: None)
+    report = audit_config(config, lambda *_: None)
     assert report.transfer is not None
     assert report.transfer.models[1:] == ["a", "b"]
     assert [one.rms for one in report.transfer.equal] == [0.1, 0.2]
@@ -207,7 +207,7 @@ def test_a_folder_of_references_and_equal_sizes(tmp_path: Path) -> None:
     assert first == second
     assert first.error[1:] == [1.0, 1.0]
     with pytest.raises(ModelRefused, match="expected a folder with model files"):
-        audit_files(replace(config, references=(str(tmp_path / "out"),), force=True), lambda *_: None)
+        audit_config(replace(config, references=(str(tmp_path / "out"),), force=True), lambda *_: None)
 
 
 def test_a_live_audit_is_judged(

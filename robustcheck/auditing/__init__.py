@@ -1,7 +1,7 @@
 """One audit from start to finish; the only place that knows the order.
 
-``audit`` takes live models and arrays, ``audit_files`` what a command line names; both make a plan
-(``_plan``), run it (``_run``), judge the report and write it. ``replay`` repeats one sample of a report.
+``audit`` is the function for Python, ``audit_config`` what it, the command line and tests all come to: make a
+plan (``_plan``), run it (``_run``), judge the report and write it. ``replay`` repeats one sample of a report.
 """
 
 from __future__ import annotations
@@ -11,35 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from robustcheck.auditing._plan import (
-    OnProgress,
-    Plan,
-    as_classifier,
-    choose_targets,
-    data_facts,
-    model_facts,
-    plan_files,
-    require_names,
-)
+from robustcheck.auditing._plan import OnProgress, make_plan
 from robustcheck.auditing._replay import Replay, replay
 from robustcheck.auditing._run import run
-from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target, TransferOptions
-from robustcheck.distortion import default_batch_size, require_batch_size
-from robustcheck.errors import ConfigError, Interrupted
+from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target
+from robustcheck.errors import Interrupted
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.report import prepare_folder, read_evidence, write_report
 from robustcheck.results import AuditReport, Evidence
-from robustcheck.samples import as_samples
 
-__all__ = ["Replay", "audit", "audit_files", "replay"]
+__all__ = ["Replay", "audit", "audit_config", "replay"]
 
 
 def audit(
     model: Any,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     references: Mapping[str, Any] | None = None,
     box: BoxLike = (0.0, 1.0),
@@ -60,8 +47,9 @@ def audit(
 
     Args:
         model: whatever :func:`robustcheck.wrap` takes, or a classifier that it made.
-        x, y: samples and labels as :func:`robustcheck.minimal_distortion` takes them; ``y=None`` audits
-            against the model's own predictions.
+        x, y: samples and labels as :func:`robustcheck.minimal_distortion` takes them, or a
+            ``tf.data.Dataset`` of both; arrays with ``y=None`` are audited against the model's own
+            predictions.
         references: models by name that the examples are tried on; they are attacked too.
         box: the values the models take (classifiers bring their own).
         data_range: stored values that are mapped to the box.
@@ -82,50 +70,47 @@ def audit(
         Incomplete: no sample can be attacked.
         Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
     """
-    gate = _Gate.of(policy, baseline)
-    folder = None if out is None else prepare_folder(Path(out), force=force)
-    shape = None if isinstance(x, (dict, list, tuple)) else tuple(np.shape(x)[1:])
-    subject = as_classifier(model, None, box, input_shape=shape)
-    wrapped = {
-        name: as_classifier(one, name, box, input_shape=shape) for name, one in (references or {}).items()
-    }
-    require_names((subject.name, *wrapped))
-    if subject.name in wrapped:
-        raise ConfigError(f"references: expected other names than the model's own, got {subject.name!r}")
-    if class_names is not None and len(class_names) != subject.classes:
-        raise ConfigError(f"class_names: expected {subject.classes} names, got {len(class_names)}")
-    if batch_size is not None:
-        require_batch_size(batch_size)
-    samples = as_samples(subject, x, y, data_range=data_range)
-    samples, targets = choose_targets(subject, samples, target, seed=(options or SearchOptions()).seed)
-    plan = Plan(
-        subject=subject,
-        references=wrapped,
-        facts={one.name: model_facts(one) for one in (subject, *wrapped.values())},
-        samples=samples,
-        targets=targets,
-        data=data_facts(
-            subject, samples, y is None, target=target, data_range=data_range, class_names=class_names
-        ),
+    labelled = y is not None or hasattr(x, "element_spec")
+    config = AuditConfig(
+        model=model,
+        data=x if hasattr(x, "element_spec") and y is None else (x, y),
+        references=references or {},
+        out=None if out is None else Path(out),
+        force=force,
+        box=box,
+        data_range=data_range,
+        class_names=class_names,
+        labels="data" if labelled else "model",
+        target=target,
+        batch_size=batch_size,
+        transfer_rms=transfer_rms,
         options=options or SearchOptions(),
-        batch_size=batch_size or default_batch_size(subject),
-        attack_references=True,
-        transfer=TransferOptions(rms=transfer_rms, seed=(options or SearchOptions()).seed),
-        command=None,
+        policy=policy,
+        baseline=baseline,
+        report_assets=report_assets,
     )
-    return _run_and_write(plan, on_progress or (lambda *_: None), gate, folder, report_assets)
+    return audit_config(config, on_progress or (lambda *_: None))
 
 
-def audit_files(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
-    """Load what the configuration names, audit it and write the report folder.
+def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
+    """Load what the configuration names, audit it, judge the report and write it where it is wanted.
 
     Raises:
         Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
     """
     gate = _Gate.of(config.policy, config.baseline)
-    folder = prepare_folder(config.out, force=config.force)
-    plan = plan_files(config, on_progress)
-    return _run_and_write(plan, on_progress, gate, folder, config.report_assets)
+    folder = None if config.out is None else prepare_folder(config.out, force=config.force)
+    plan = make_plan(config, on_progress)
+    try:
+        report = gate.judge(run(plan, on_progress))
+    except Interrupted as stop:
+        partial = gate.judge(stop.done)
+        if folder is not None:
+            write_report(partial, folder, assets=config.report_assets)
+        raise Interrupted(partial) from stop
+    if folder is not None:
+        write_report(report, folder, assets=config.report_assets)
+    return report
 
 
 @dataclass(frozen=True)
@@ -148,18 +133,3 @@ class _Gate:
         if self.policy is None:
             return report
         return judged(report, self.policy, report.evidence, self.baseline)
-
-
-def _run_and_write(
-    plan: Plan, on_progress: OnProgress, gate: _Gate, folder: Path | None, assets: bool
-) -> AuditReport:
-    try:
-        report = gate.judge(run(plan, on_progress))
-    except Interrupted as stop:
-        partial = gate.judge(stop.done)
-        if folder is not None:
-            write_report(partial, folder, assets=assets)
-        raise Interrupted(partial) from stop
-    if folder is not None:
-        write_report(report, folder, assets=assets)
-    return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target, TransferOptions
+from robustcheck.config import AuditConfig, BoxLike, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import default_batch_size
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Classifier, logits_of, wrap
@@ -43,29 +43,47 @@ class Plan:
         return {self.subject.name: self.subject, **self.references}
 
 
-def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
-    """Load the models and data that a configuration names."""
-    specs = (config.model, *(one for spec in config.references for one in intake.model_specs(spec)))
-    loaded = []
-    for done, spec in enumerate(specs):
-        on_progress("load", done, len(specs))
-        loaded.append(intake.load_model(*_named(spec)))
-    on_progress("load", len(specs), len(specs))
-    names = _unique([one.name for one in loaded])
-    require_names(names)
+def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
+    """Load and wrap the models and data of a configuration."""
+    given = config.data if isinstance(config.data, str | Path) else intake.as_pair(config.data, config.limit)
+    loaded = _load_models(config, on_progress)
     freeze = intake.read_arrays(config.freeze, "freeze")[0] if config.freeze else None
-    subject = as_classifier(loaded[0].model, names[0], config.box, freeze=freeze)
+    shape = _sample_shape(given)
+    subject = as_classifier(loaded[0].model, loaded[0].name, config.box, input_shape=shape, freeze=freeze)
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     box = subject.lower, subject.upper
     frozen = None if freeze is None else ~subject.free
-    others = zip(loaded[1:], names[1:], strict=True)
-    classifiers = [
-        subject,
-        *(as_classifier(one.model, name, box, freeze=frozen) for one, name in others),
-    ]
-    class_names = intake.read_class_names(config.class_names, subject.classes) if config.class_names else None
-    data = intake.load_data(
-        config.data,
+    others = [as_classifier(one.model, one.name, box, input_shape=shape, freeze=frozen) for one in loaded[1:]]
+    classifiers = _named_apart([subject, *others], named=isinstance(config.references, Mapping))
+    data = _load_data(config, given, classifiers[0])
+    return _plan(config, loaded, classifiers, data)
+
+
+def _load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:
+    """The subject, then the references, each with its name if it was given one."""
+    references: list[tuple[Any, str | None]]
+    if isinstance(config.references, Mapping):
+        references = [(given, name) for name, given in config.references.items()]
+    else:
+        specs = [one for given in config.references for one in intake.model_specs(given)]
+        references = [_named(one) for one in specs]
+    sources = [_named(config.model), *references]
+    loaded = []
+    for done, (given, name) in enumerate(sources):
+        on_progress("load", done, len(sources))
+        loaded.append(intake.load_model(given, name))
+    on_progress("load", len(sources), len(sources))
+    return loaded
+
+
+def _load_data(config: AuditConfig, given: Any, subject: Classifier) -> intake.LoadedData:
+    class_names = config.class_names
+    if isinstance(class_names, Path):
+        class_names = intake.read_class_names(class_names, subject.classes)
+    elif class_names is not None and len(class_names) != subject.classes:
+        raise ConfigError(f"class_names: expected {subject.classes} names, got {len(class_names)}")
+    return intake.load_data(
+        given,
         input_shape=subject.input_shape,
         classes=subject.classes,
         x_key=config.x_key,
@@ -75,6 +93,15 @@ def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
         seed=config.options.seed,
         need_labels=config.labels == "data",
     )
+
+
+def _plan(
+    config: AuditConfig,
+    loaded: list[intake.LoadedModel],
+    classifiers: list[Classifier],
+    data: intake.LoadedData,
+) -> Plan:
+    subject = classifiers[0]
     label = None if config.labels == "model" else data.y
     samples = as_samples(subject, data.x, label, data_range=config.data_range, index=data.index)
     samples, targets = choose_targets(subject, samples, config.target, seed=config.options.seed)
@@ -87,23 +114,19 @@ def plan_files(config: AuditConfig, on_progress: OnProgress) -> Plan:
         },
         samples=samples,
         targets=targets,
-        data=data_facts(
-            subject,
-            samples,
-            label is None,
-            target=config.target,
-            data_range=config.data_range,
-            class_names=data.class_names,
-            path=data.path,
-            sha256=data.sha256,
-            limit=config.limit,
-        ),
+        data=_data_facts(config, subject, samples, data),
         options=config.options,
         batch_size=config.batch_size or default_batch_size(subject),
         attack_references=config.transfer == "all",
         transfer=TransferOptions(rms=config.transfer_rms, seed=config.options.seed),
         command=config.command,
     )
+
+
+def _sample_shape(given: Any) -> tuple[int, ...] | None:
+    """Shape of a sample where there is one array of them, for a model that does not tell."""
+    x = None if isinstance(given, str | Path) else given[0]
+    return None if x is None or isinstance(x, (dict, list, tuple)) else tuple(np.shape(x)[1:])
 
 
 def as_classifier(
@@ -120,28 +143,34 @@ def as_classifier(
     return wrap(model, box=box, name=name, input_shape=input_shape, freeze=freeze)
 
 
-def _named(spec: str) -> tuple[str, str | None]:
+def _named(spec: Any) -> tuple[Any, str | None]:
     """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
+    if not isinstance(spec, str):
+        return spec, None
     name, equals, path = spec.partition("=")
     return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
 
 
-def require_names(names: Iterable[str]) -> None:
-    """Refuse names of models that ``transfer.A->B`` could not tell apart."""
-    for name in names:
-        if "->" in name or not name:
-            raise ConfigError(f"model: expected a name without '->', got {name!r}; name=MODEL gives another")
+def _named_apart(classifiers: list[Classifier], *, named: bool) -> list[Classifier]:
+    """Classifiers whose names ``transfer.A->B`` can tell apart.
 
-
-def _unique(names: list[str]) -> list[str]:
-    """Names made different by a suffix, in order."""
-    unique: list[str] = []
-    for name in names:
-        number, candidate = 2, name
-        while candidate in unique:
-            candidate, number = f"{name}-{number}", number + 1
-        unique.append(candidate)
-    return unique
+    A suffix makes names different that were found; a clash of names that the caller chose is refused.
+    """
+    names: list[str] = []
+    for one in classifiers:
+        if "->" in one.name or not one.name:
+            raise ConfigError(
+                f"model: expected a name without '->', got {one.name!r}; name=MODEL gives another"
+            )
+        number, candidate = 2, one.name
+        while candidate in names:
+            candidate, number = f"{one.name}-{number}", number + 1
+        names.append(candidate)
+    if named and classifiers[0].name in [one.name for one in classifiers[1:]]:
+        raise ConfigError(
+            f"references: expected other names than the model's own, got {classifiers[0].name!r}"
+        )
+    return [replace(one, name=name) for one, name in zip(classifiers, names, strict=True)]
 
 
 def choose_targets(
@@ -189,30 +218,20 @@ def conditions_of(classifier: Classifier) -> Conditions:
     return Conditions(lower=classifier.lower, upper=classifier.upper, freeze=~classifier.free)
 
 
-def data_facts(
-    subject: Classifier,
-    samples: Samples,
-    own_labels: bool,
-    *,
-    target: Target,
-    data_range: DataRange,
-    class_names: tuple[str, ...] | None = None,
-    path: str | None = None,
-    sha256: str | None = None,
-    limit: int | None = None,
+def _data_facts(
+    config: AuditConfig, subject: Classifier, samples: Samples, data: intake.LoadedData
 ) -> DataFacts:
-    """What a report says of the data and the conditions of the audit."""
     return DataFacts(
-        path=path,
-        sha256=sha256,
+        path=data.path,
+        sha256=data.sha256,
         samples=len(samples),
-        limit=limit,
+        limit=config.limit,
         box=subject.box.describe(),
         box_sha256=conditions_of(subject).sha256,
-        data_range=None if data_range is None else list(data_range),
-        labels="model" if own_labels else "data",
-        target=None if target is None else str(target),
+        data_range=None if config.data_range is None else list(config.data_range),
+        labels=config.labels,
+        target=None if config.target is None else str(config.target),
         frozen=int(subject.features - subject.free.sum()),
-        class_names=None if class_names is None else list(class_names),
+        class_names=None if data.class_names is None else list(data.class_names),
         notes=list(samples.notes),
     )

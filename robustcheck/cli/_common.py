@@ -110,9 +110,9 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
     log = log_console(quiet=arguments.quiet)
     try:
         with working(log) as display:
-            from robustcheck.auditing import audit_files
+            from robustcheck.auditing import audit_config
 
-            report = audit_files(config, display)
+            report = audit_config(config, display)
     except Interrupted as stop:
         print_report(stop.done, config.out, as_json=arguments.json, quiet=arguments.quiet)
         log_console().print("interrupted: the report holds what was done", style="bold red")
@@ -121,7 +121,7 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
     return exit_code(report.verdict)
 
 
-def print_report(report: AuditReport, folder: Path, *, as_json: bool, quiet: bool = False) -> None:
+def print_report(report: AuditReport, folder: Path | None, *, as_json: bool, quiet: bool = False) -> None:
     """The result of an audit on stdout, and where the page is."""
     from robustcheck.report import summary
 
@@ -130,6 +130,8 @@ def print_report(report: AuditReport, folder: Path, *, as_json: bool, quiet: boo
     elif not quiet:
         console = ResultConsole()
         console.print(summary(report))
+        if folder is None:
+            return
         console.print()
         page = printable(str(folder / "report.html"))
         console.print(Text.assemble(("report  ", "bold"), page), soft_wrap=True)

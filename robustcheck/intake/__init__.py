@@ -7,8 +7,16 @@ loading come back as a refusal that names the file.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from robustcheck.intake._arrays import collect, load_from_function, load_npz, read_arrays, read_class_names
+from robustcheck.intake._arrays import (
+    as_pair,
+    load_arrays,
+    load_from_function,
+    load_npz,
+    read_arrays,
+    read_class_names,
+)
 from robustcheck.intake._files import sha256
 from robustcheck.intake._images import load_image_folder
 from robustcheck.intake._loaded import LoadedData
@@ -18,7 +26,7 @@ __all__ = [
     "MODEL_SUFFIXES",
     "LoadedData",
     "LoadedModel",
-    "collect",
+    "as_pair",
     "load_data",
     "load_model",
     "model_specs",
@@ -29,7 +37,7 @@ __all__ = [
 
 
 def load_data(
-    source: str,
+    source: Any,
     *,
     input_shape: tuple[int, ...],
     classes: int,
@@ -43,7 +51,8 @@ def load_data(
     """Load samples from an ``.npz``, a folder with a sub-folder of images a class, or a function.
 
     Args:
-        source: path of the file or folder, or ``package.module:function``.
+        source: path of the file or folder, or ``package.module:function``; or what such a function returns,
+            ``(x, y)`` or a ``tf.data.Dataset``.
         input_shape: shape of a sample of the model; tells how an image's channels are read.
         classes: of the model; folders map to classes in sorted order only if there are as many.
         x_key, y_key: arrays in the ``.npz``; ``x`` and ``y``, else ``x_test`` and ``y_test``.
@@ -55,7 +64,9 @@ def load_data(
     Raises:
         DataRefused: naming what was expected and what came.
     """
-    path = Path(source)
+    if not isinstance(source, str | Path):
+        return load_arrays(source, None, class_names, limit, need_labels)
+    source, path = str(source), Path(source)
     if path.is_dir():
         return load_image_folder(path, input_shape, classes, class_names, limit, seed)
     if path.is_file() or ":" not in source:

@@ -88,25 +88,42 @@ def load_from_function(
     function = import_function(source, DataRefused)
     try:
         given = function()
-        x, y = given if isinstance(given, (tuple, list)) and len(given) == 2 else collect(given, limit)
+        arrays = as_pair(given, limit)
     except InputRefused:
         raise
     except (Exception, SystemExit) as error:
         raise DataRefused(f"{source}: the function failed: {one_line(error)}") from error
+    return load_arrays(arrays, source, class_names, limit, need_labels)
+
+
+def load_arrays(
+    given: Any, path: str | None, class_names: tuple[str, ...] | None, limit: int | None, need_labels: bool
+) -> LoadedData:
+    """Samples and labels that are there already, ``(x, y)`` or a ``tf.data.Dataset``."""
+    x, y = as_pair(given, limit)
     if y is None and need_labels:
-        raise DataRefused(f"{source}: expected (x, y), got no labels; --labels model audits without them")
+        raise DataRefused(
+            f"{path or 'data'}: expected (x, y), got no labels; --labels model audits without them"
+        )
     label = None if y is None else np.asarray(y)
-    _require_same_length(source, len(_parts(x)[0]), label)
+    _require_same_length(path or "data", len(_parts(x)[0]), label)
+    digest = _hash_arrays([*_parts(x), *([] if label is None else [label])])
     x, label = _first(x, limit), None if label is None else label[:limit]
-    parts = _parts(x)
     return LoadedData(
         x=x,
         y=label,
-        index=np.arange(len(parts[0])),
-        path=source,
-        sha256=_hash_arrays([*parts, *([] if label is None else [label])]),
+        index=np.arange(len(_parts(x)[0])),
+        path=path,
+        sha256=digest,
         class_names=class_names,
     )
+
+
+def as_pair(given: Any, limit: int | None) -> tuple[Any, Any]:
+    """``(x, y)`` as it is, or of a ``tf.data.Dataset``; y is None where there are no labels."""
+    if isinstance(given, (tuple, list)) and len(given) == 2:
+        return given[0], given[1]
+    return collect(given, limit)
 
 
 def collect(dataset: Any, limit: int | None = None) -> tuple[Any, NDArray[Any] | None]:

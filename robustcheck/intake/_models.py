@@ -14,22 +14,26 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedModel:
-    """A model with where it came from; ``sha256`` is None for one made by a function."""
+    """A model with where it came from.
+
+    ``sha256`` is None for one that is not from a file, ``path`` for one that was given live, ``name`` for
+    one of these that was not named.
+    """
 
     model: Any
-    name: str
-    path: str
+    name: str | None
+    path: str | None
     sha256: str | None
 
 
-def model_specs(spec: str) -> list[str]:
+def model_specs(spec: Any) -> list[Any]:
     """The model files of a folder in the order of their names; anything else is one model.
 
     Raises:
         ModelRefused: a folder without model files.
     """
-    folder = Path(spec)
-    if not folder.is_dir():
+    folder = Path(spec) if isinstance(spec, str | Path) else None
+    if folder is None or not folder.is_dir():
         return [spec]
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MODEL_SUFFIXES)
     if not files:
@@ -39,15 +43,17 @@ def model_specs(spec: str) -> list[str]:
     return [str(path) for path in files]
 
 
-def load_model(spec: str, name: str | None = None) -> LoadedModel:
-    """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``.
+def load_model(spec: Any, name: str | None = None) -> LoadedModel:
+    """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``; a live model is taken as it is.
 
     Files are loaded in Keras' safe mode: one that carries Python code (a Lambda layer) is refused.
 
     Raises:
         ModelRefused: the file or function is missing or does not give a model.
     """
-    path = Path(spec)
+    if not isinstance(spec, str | Path):
+        return LoadedModel(model=spec, name=name, path=None, sha256=None)
+    spec, path = str(spec), Path(spec)
     if path.suffix.lower() in MODEL_SUFFIXES or path.exists():
         return LoadedModel(model=_model_file(path), name=name or path.stem, path=spec, sha256=sha256(path))
     if ":" not in spec:
