@@ -79,7 +79,7 @@ def test_what_does_not_hold_explains_itself(report: rc.AuditReport) -> None:
     assert lines[1] == "  digits_dense_64, 59 of 60 samples right, boundary, budget 60, seed 0"
     nearest = int(np.argmin(np.where(report.samples.found, report.samples.l2, np.inf)))
     assert lines[3].startswith(f"    sample {nearest}: ")
-    assert lines[-1].endswith(f"robustcheck replay REPORT --index {nearest}")
+    assert lines[-1].endswith(f"robustcheck replay REPORT --index {nearest} --model MODEL")
     with pytest.raises(AssertionError, match=r"FAIL accuracy\.robust\.l2@5\.0 min = 0\.5"):
         assert_robust_accuracy(report, 0.5, l2=5.0)
 

@@ -1,7 +1,8 @@
 """One audit from start to finish; the only place that knows the order.
 
 ``audit`` is the function for Python, ``audit_config`` what it, the command line and tests all come to: make a
-plan (``_plan``), run it (``_run``), judge the report and write it. ``replay`` repeats one sample of a report.
+plan (``_plan``), run it (``_run``), judge the report and write it. ``replay`` repeats one sample of a
+report, ``transfer_rate`` tries its examples on another model.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustcheck.auditing._elsewhere import transfer_rate
 from robustcheck.auditing._plan import OnProgress, make_plan
 from robustcheck.auditing._replay import Replay, replay
 from robustcheck.auditing._run import run
@@ -20,7 +22,7 @@ from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.report import prepare_folder, read_evidence, write_report
 from robustcheck.results import AuditReport, Evidence
 
-__all__ = ["Replay", "audit", "audit_config", "replay"]
+__all__ = ["Replay", "audit", "audit_config", "replay", "transfer_rate"]
 
 
 def audit(

@@ -59,7 +59,7 @@ def replay(report: AuditReport, row: int, model: str | None, on_progress: OnProg
     """
     loaded = intake.load_model(model if model is not None else _own_file(report))
     same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
-    classifier = _classifier(report, loaded.model)
+    classifier = classifier_like(report, loaded.model)
     stored = report.samples
     samples = Samples(
         index=stored.index,
@@ -113,7 +113,8 @@ def _own_file(report: AuditReport) -> str:
     return path
 
 
-def _classifier(report: AuditReport, model: Any) -> Classifier:
+def classifier_like(report: AuditReport, model: Any) -> Classifier:
+    """Wrap a model under the conditions of a report."""
     sides = report.conditions
     # a classifier that a factory wrapped itself brings its own box
     classifier = as_classifier(model, None, (sides.lower, sides.upper), freeze=sides.freeze)

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from robustcheck.cli._progress import ProgressDisplay
-from robustcheck.cli._tensorflow import import_tensorflow
 from robustcheck.config import DEFAULT_BUDGET, AuditConfig, Method, SearchOptions
 from robustcheck.errors import EXIT_INTERRUPTED, EXIT_OK, Incomplete, Interrupted, RobustcheckWarning
+from robustcheck.startup import import_tensorflow
 from robustcheck.text import printable
 
 if TYPE_CHECKING:

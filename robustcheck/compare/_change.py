@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from robustcheck.compare._conditions import differences
 from robustcheck.measures import Column, Metric, bootstrapped, column, known, measure, resamples
-from robustcheck.results import Change, Direction, Evidence, Measure, SampleOutcomes
+from robustcheck.results import Change, Direction, Evidence, Measure, SampleDistances
 
 Ints = NDArray[np.int64]
 
@@ -24,7 +24,7 @@ class Pairs:
     new: Ints
 
 
-def pair(old: SampleOutcomes, new: SampleOutcomes) -> Pairs:
+def pair(old: SampleDistances, new: SampleDistances) -> Pairs:
     """The samples that both have, by their digest; a sample that is there twice is paired once each time."""
     where: dict[str, list[int]] = {}
     for row in reversed(range(len(old))):
@@ -34,7 +34,7 @@ def pair(old: SampleOutcomes, new: SampleOutcomes) -> Pairs:
     return Pairs(both[:, 0], both[:, 1])
 
 
-def enough_pairs(pairs: Pairs, old: SampleOutcomes, new: SampleOutcomes) -> bool:
+def enough_pairs(pairs: Pairs, old: SampleDistances, new: SampleDistances) -> bool:
     """Whether the shared samples speak for the reports: 30 of them, or all of the smaller report."""
     return len(pairs.old) >= min(_FEWEST_PAIRS, len(old), len(new))
 
@@ -87,6 +87,16 @@ def _change_of_rows(metric: Metric, before: Column, after: Column, *, paired: bo
         paired=paired,
         direction=_direction(metric, difference, paired=paired),
     )
+
+
+def change_of_pairs(
+    metric: Metric, old: SampleDistances, new: SampleDistances, pairs: Pairs, *, level: float
+) -> Change:
+    """How a figure of rows changed on the samples that both have, by a paired bootstrap."""
+    before, after = column(metric, old), column(metric, new)
+    assert before is not None
+    assert after is not None
+    return _change_of_rows(metric, before.take(pairs.old), after.take(pairs.new), paired=True, level=level)
 
 
 def _change_of_figures(metric: Metric, old: Evidence, new: Evidence, level: float) -> Change | None:

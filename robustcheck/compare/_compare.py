@@ -8,7 +8,7 @@ from robustcheck.compare._change import Pairs, change, enough_pairs, pair
 from robustcheck.compare._conditions import differences, facts
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import Column, bootstrapped, known, parse_metric, resamples
-from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleOutcomes
+from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleDistances
 from robustcheck.text import percent
 
 _METRICS = (
@@ -55,7 +55,7 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     ]
     ratio = Measure(None, 0)
     if differ.distances and paired:
-        ratio = _median_ratio(old.samples, new.samples, pairs, level)
+        ratio = median_ratio(old.samples, new.samples, pairs, level)
     elif differ.distances:
         ratio = next(one.ratio for one in changes if one.metric == "distortion.l2.median")
     reasons = _reasons(ratio, changes, tolerance, level)
@@ -71,13 +71,13 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
         newly_wrong=int(np.sum(was & ~now)),
         newly_right=int(np.sum(~was & now)),
         changes=sorted(changes, key=_worst_first),
-        fell_most=_fell_most(old.samples, new.samples, pairs) if differ.distances else [],
+        fell_most=fell_most(old.samples, new.samples, pairs) if differ.distances else [],
         regression=bool(reasons),
         reasons=reasons,
     )
 
 
-def _median_ratio(old: SampleOutcomes, new: SampleOutcomes, pairs: Pairs, level: float) -> Measure:
+def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level: float) -> Measure:
     """Median of new over old L2 distance among the samples found in both, with a bootstrap interval."""
     found = old.found[pairs.old] & new.found[pairs.new]
     if not found.any():
@@ -88,14 +88,19 @@ def _median_ratio(old: SampleOutcomes, new: SampleOutcomes, pairs: Pairs, level:
     return bootstrapped(float(np.median(ratio)), draws, len(ratio), level)
 
 
+def fell_beyond(ratio: Measure, tolerance: float, level: float) -> list[str]:
+    """Why distances fell by more than the tolerance, if they did."""
+    if ratio.high is None or ratio.high >= 1.0 - tolerance:
+        return []
+    return [
+        f"L2 distances are {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) "
+        f"of the old ones, below {1.0 - tolerance:g} with the whole {100 * level:g} % interval"
+    ]
+
+
 def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: float) -> list[str]:
     """Why this is a regression, a sentence each."""
-    reasons = []
-    if ratio.high is not None and ratio.high < 1.0 - tolerance:
-        reasons.append(
-            f"L2 distances are {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) "
-            f"of the old ones, below {1.0 - tolerance:g} with the whole {100 * level:g} % interval"
-        )
+    reasons = fell_beyond(ratio, tolerance, level)
     for one in changes:
         if one.direction == "worse" and one.metric in ("accuracy.clean", "transfer.max"):
             reasons.append(
@@ -110,7 +115,7 @@ def _worst_first(one: Change) -> tuple[int, float]:
     return rank, -moved
 
 
-def _fell_most(old: SampleOutcomes, new: SampleOutcomes, pairs: Pairs) -> list[Moved]:
+def fell_most(old: SampleDistances, new: SampleDistances, pairs: Pairs) -> list[Moved]:
     """The samples whose distance fell most; one that became wrong fell to 0."""
     with np.errstate(invalid="ignore"):
         fell = old.l2[pairs.old] - new.l2[pairs.new]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from robustcheck.measures import Metric
-from robustcheck.results import BaselineFacts, Evidence, ReportDocument
+from robustcheck.results import BaselineFacts, DataFacts, Evidence, ModelFacts, Provenance
 
 # where the search may go and what it looks for, and how it looks: distances mean the same where these agree
 _THREAT = ("box", "box_sha256", "labels", "target", "frozen")
@@ -42,7 +43,20 @@ class Differences:
         return self.transfer if metric.family == "transfer" else self.distances
 
 
-def differences(old: ReportDocument, new: ReportDocument) -> Differences:
+class Conditioned(Protocol):
+    """A report, or what is kept of one."""
+
+    @property
+    def data(self) -> DataFacts: ...
+    @property
+    def references(self) -> list[ModelFacts]: ...
+    @property
+    def provenance(self) -> Provenance: ...
+    @property
+    def complete(self) -> bool: ...
+
+
+def differences(old: Conditioned, new: Conditioned) -> Differences:
     """What differs between two reports besides the model."""
     threat = [(name, getattr(old.data, name), getattr(new.data, name)) for name in _THREAT]
     was, now = old.provenance.options, new.provenance.options

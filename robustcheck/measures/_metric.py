@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
-from robustcheck.results import CHECKS, NORMS, Evidence, Measure, SampleOutcomes, Status, TransferMatrix
+from robustcheck.results import CHECKS, NORMS, Evidence, Measure, SampleDistances, Status, TransferMatrix
 
 Family = Literal["accuracy", "robust", "distortion", "found", "transfer", "check", "doubling"]
 
@@ -155,8 +155,11 @@ def _at_rank(
     return values[np.minimum(place, len(values) - 1)]
 
 
-def column(metric: Metric, samples: SampleOutcomes) -> Column | None:
-    """The rows of a metric; None of one that no sample has a value of."""
+def column(metric: Metric, samples: SampleDistances) -> Column | None:
+    """The rows of a metric; None of one that no sample has a value of.
+
+    Distances in other norms than L2 are those of :class:`SampleOutcomes` alone.
+    """
     correct, finite = samples.correct, ~samples.is_(Status.NON_FINITE)
     if metric.family == "accuracy":
         return Column(correct.astype(float), finite, "share")

@@ -1,15 +1,17 @@
 """A finished report as files and as tables for the terminal, and a stored report read back."""
 
-from robustcheck.report._files import prepare_folder, write_report
+from robustcheck.report._files import file_names, prepare_folder, store_report, write_report
 from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
 from robustcheck.report._terminal import comparison, summary, verdict
 from robustcheck.report._triples import nearest, triple_png
-from robustcheck.report._wording import class_name, number
+from robustcheck.report._wording import class_name, interval, number
 
 __all__ = [
     "class_name",
     "comparison",
+    "file_names",
+    "interval",
     "json_schema",
     "nearest",
     "number",
@@ -18,6 +20,7 @@ __all__ = [
     "read_document",
     "read_evidence",
     "read_report",
+    "store_report",
     "summary",
     "triple_png",
     "verdict",

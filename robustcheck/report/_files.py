@@ -80,16 +80,27 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
         for name, content in _documents(report, assets=assets).items():
             (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_bytes(content)
-        report.samples.save(made / "samples.npz")
-        report.conditions.save(made / "box.npz")
-        if report.made_for:
-            (made / "transfer").mkdir()
-        for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
-            result.save(made / "transfer" / f"{file}.npz")
+        _save_arrays(report, made)
         for old in [entry for entry in folder.iterdir() if _OURS.fullmatch(entry.name)]:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         for new in list(made.iterdir()):
             new.rename(folder / new.name)
+
+
+def store_report(report: AuditReport, folder: Path) -> None:
+    """Write to an empty folder only what ``read_report`` reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.to_json(), "ascii")
+    _save_arrays(report, folder)
+
+
+def _save_arrays(report: AuditReport, folder: Path) -> None:
+    report.samples.save(folder / "samples.npz")
+    report.conditions.save(folder / "box.npz")
+    if report.made_for:
+        (folder / "transfer").mkdir()
+    for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
+        result.save(folder / "transfer" / f"{file}.npz")
 
 
 def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:

@@ -1,10 +1,11 @@
 """All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
 
 ``_samples`` has a row a sample, ``_transfer`` the models against each other, ``_document`` what
-``report.json`` holds, ``_comparison`` two reports side by side.
+``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two reports side by side.
 """
 
-from robustcheck.results._comparison import Change, Comparison, Direction, Moved
+from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
+from robustcheck.results._comparison import Change, Comparison, Direction, Moved, Standing
 from robustcheck.results._document import (
     CHECKS,
     SCHEMA,
@@ -26,14 +27,24 @@ from robustcheck.results._document import (
     plain,
     verdict_of,
 )
-from robustcheck.results._samples import NORMS, Conditions, SampleOutcomes, SearchResult, Status, sample_ids
+from robustcheck.results._samples import (
+    NORMS,
+    Conditions,
+    SampleDistances,
+    SampleOutcomes,
+    SearchResult,
+    Status,
+    sample_ids,
+)
 from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferMatrix, TransferRow
 
 __all__ = [
+    "BASELINE_SCHEMA",
     "CHECKS",
     "NORMS",
     "SCHEMA",
     "AuditReport",
+    "Baseline",
     "BaselineFacts",
     "Change",
     "Check",
@@ -54,9 +65,11 @@ __all__ = [
     "Provenance",
     "ReportDocument",
     "RuleResult",
+    "SampleDistances",
     "SampleOutcomes",
     "ScalePoint",
     "SearchResult",
+    "Standing",
     "Status",
     "TransferMatrix",
     "TransferRow",

@@ -43,6 +43,29 @@ class Moved:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A model against a baseline, sample by sample.
+
+    Attributes:
+        shared: samples that both have.
+        median_ratio: median over the samples found in both of ``new / old`` L2 distance, with its bootstrap
+            interval.
+        accuracy: new less old clean accuracy on the shared samples, with its bootstrap interval.
+        newly_wrong, newly_right: samples that only the old, only the new model classifies right.
+        fell_most: samples whose distance fell most.
+        reasons: why the model does not stand, a sentence each; none where it does.
+    """
+
+    shared: int
+    median_ratio: Measure
+    accuracy: Measure
+    newly_wrong: int
+    newly_right: int
+    fell_most: list[Moved] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two reports side by side.
 

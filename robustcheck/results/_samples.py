@@ -36,8 +36,8 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SampleOutcomes:
-    """One row a sample, in input order, without the samples themselves.
+class SampleDistances:
+    """One row a sample, in input order: how it ended, and its L2 distance.
 
     A distance is an upper bound of the true minimum, in box units, measured in float64 from the arrays of a
     :class:`SearchResult`; ``inf`` where nothing was found.
@@ -47,36 +47,14 @@ class SampleOutcomes:
         sample_id: hexadecimal digest of the input, the same in every report on the same sample, ``[N]``.
         label: true class, ``[N]``.
         status: a :class:`Status`, ``[N]``.
-        predicted: class of the example by the plain model, of the sample where none was found, -1 where it is
-            not finite, ``[N]``.
-        target: class that was to be reached, -1 = any other, ``[N]``.
-        confidence_before, confidence_after: softmax probability of the prediction for the sample and for its
-            example, NaN where there is none, ``[N]``.
-        l2, rms, linf, l1, l0: norms of the perturbation, ``[N]``; rms = l2 / sqrt(features), l0 counts the
-            features changed.
-        gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
-        l2_halfway: the L2 distance that half the budget would have given, ``[N]``; infinite where it would
-            have found nothing, NaN where the method cannot tell.
-        starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
+        l2: length of the perturbation, ``[N]``.
     """
 
     index: Ints
     sample_id: NDArray[np.str_]
     label: Ints
     status: NDArray[np.str_]
-    predicted: Ints
-    target: Ints
-    confidence_before: Floats
-    confidence_after: Floats
     l2: Floats
-    rms: Floats
-    linf: Floats
-    l1: Floats
-    l0: Floats
-    gradient_evaluations: Ints
-    forward_evaluations: Ints
-    l2_halfway: Floats
-    starts_agreed: Ints
 
     def __len__(self) -> int:
         return len(self.index)
@@ -94,6 +72,38 @@ class SampleOutcomes:
     def correct(self) -> NDArray[np.bool_]:
         """Mask of the samples that the model classifies right, ``[N]``."""
         return self.is_(Status.FOUND, Status.NOT_FOUND)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleOutcomes(SampleDistances):
+    """One row a sample, in input order, without the samples themselves.
+
+    Attributes:
+        predicted: class of the example by the plain model, of the sample where none was found, -1 where it is
+            not finite, ``[N]``.
+        target: class that was to be reached, -1 = any other, ``[N]``.
+        confidence_before, confidence_after: softmax probability of the prediction for the sample and for its
+            example, NaN where there is none, ``[N]``.
+        rms, linf, l1, l0: other norms of the perturbation, ``[N]``; rms = l2 / sqrt(features), l0 counts the
+            features changed.
+        gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
+        l2_halfway: the L2 distance that half the budget would have given, ``[N]``; infinite where it would
+            have found nothing, NaN where the method cannot tell.
+        starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
+    """
+
+    predicted: Ints
+    target: Ints
+    confidence_before: Floats
+    confidence_after: Floats
+    rms: Floats
+    linf: Floats
+    l1: Floats
+    l0: Floats
+    gradient_evaluations: Ints
+    forward_evaluations: Ints
+    l2_halfway: Floats
+    starts_agreed: Ints
 
     def reached(self, label: Ints) -> NDArray[np.bool_]:
         """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""

@@ -1,4 +1,4 @@
-"""Robustness as assertions, for any test runner.
+"""Assertions on reports.
 
 Each assertion is a rule of a policy on a report of :func:`robustcheck.audit`, so it fails, with an
 ``AssertionError`` that explains itself, where the rule fails and also where it could not be measured.
@@ -6,26 +6,17 @@ Each assertion is a rule of a policy on a report of :func:`robustcheck.audit`, s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from robustcheck.compare import compare
 from robustcheck.policy import Policy, Rule, judge, read_policy
-from robustcheck.report import class_name, nearest, number, read_evidence
+from robustcheck.report import read_evidence
 from robustcheck.results import AuditReport, Evidence, RuleResult
-from robustcheck.text import printable
-
-__all__ = [
-    "assert_min_distortion",
-    "assert_no_regression",
-    "assert_policy",
-    "assert_robust_accuracy",
-    "assert_transfer_below",
-]
+from robustcheck.testing._explain import ANYWHERE, ReportPlace, fell_lines, rules_text, text
 
 Baseline = AuditReport | str | Path
-
-_NEAREST = 5
 
 
 def assert_min_distortion(
@@ -44,6 +35,7 @@ def assert_min_distortion(
         AssertionError: they are smaller, or it could not be measured.
         ConfigError: an argument that makes no sense.
     """
+    __tracebackhide__ = True
     _require(report, Rule(metric=f"distortion.{norm}.{statistic}", min=float(minimum), **rule))
 
 
@@ -60,6 +52,7 @@ def assert_robust_accuracy(report: AuditReport, minimum: float, *, l2: float, **
         AssertionError: the share is smaller, or could not be measured.
         ConfigError: an argument that makes no sense.
     """
+    __tracebackhide__ = True
     _require(report, Rule(metric=f"accuracy.robust.l2@{float(l2)!r}", min=float(minimum), **rule))
 
 
@@ -76,6 +69,7 @@ def assert_transfer_below(report: AuditReport, maximum: float, *, to: str | None
         AssertionError: it is fooled more often, or it could not be measured.
         ConfigError: an argument that makes no sense.
     """
+    __tracebackhide__ = True
     metric = "transfer.max" if to is None else f"transfer.{report.model.name}->{to}"
     _require(report, Rule(metric=metric, max=float(maximum), **rule))
 
@@ -92,16 +86,14 @@ def assert_no_regression(report: AuditReport, baseline: Baseline, *, tolerance: 
         AssertionError: something got worse, or distances cannot be compared.
         ConfigError: a tolerance that is no share.
     """
+    __tracebackhide__ = True
     found = compare(_evidence(baseline), report.evidence, tolerance=tolerance)
     if found.comparable and not found.regression:
         return
     reasons = found.reasons or ["distances cannot be compared", *found.notes]
-    fell = [
-        f"sample {one.index}, label {one.label}: {number(one.old)} -> {number(one.new)}"
-        for one in found.fell_most
-    ]
-    told = ["what fell most, by L2 distance:", *_indented(fell)] if fell else []
-    raise AssertionError(_text(report, f"worse than {found.old.model}", [*reasons, *told]))
+    raise AssertionError(
+        text(report, f"worse than {found.old.model}", [*reasons, *fell_lines(found.fell_most)])
+    )
 
 
 def assert_policy(
@@ -118,50 +110,27 @@ def assert_policy(
         AssertionError: a rule of severity "error" fails, or could not be measured; all of them are named.
         ConfigError: the policy makes no sense.
     """
+    __tracebackhide__ = True
     rules = policy if isinstance(policy, Policy) else read_policy(Path(policy))
     against = None if baseline is None else _evidence(baseline)
-    unmet = [one for one in judge(rules, report.evidence, against) if one.outcome != "PASS"]
-    broken = [one for one in unmet if one.severity == "error"]
+    require_rules(report, judge(rules, report.evidence, against))
+
+
+def require_rules(report: AuditReport, found: Sequence[RuleResult], place: ReportPlace = ANYWHERE) -> None:
+    """Assert that rules of severity "error" were met; all that were not are named.
+
+    ``place`` is where the report is, for the message.
+    """
+    __tracebackhide__ = True
+    broken = [one for one in found if one.severity == "error" and one.outcome != "PASS"]
     if broken:
-        raise AssertionError(_text(report, "policy not met", [*map(_told, broken), *_nearest(report)]))
+        raise AssertionError(rules_text(report, broken, place))
 
 
 def _require(report: AuditReport, rule: Rule) -> None:
-    (found,) = judge(Policy.of(rule), report.evidence)
-    if found.outcome != "PASS":
-        raise AssertionError(_text(report, _told(found), _nearest(report)))
+    __tracebackhide__ = True
+    require_rules(report, judge(Policy.of(rule), report.evidence))
 
 
 def _evidence(baseline: Baseline) -> Evidence:
     return baseline.evidence if isinstance(baseline, AuditReport) else read_evidence(Path(baseline))
-
-
-def _told(rule: RuleResult) -> str:
-    interval = "" if rule.low is None or rule.high is None else f", {number(rule.low)} to {number(rule.high)}"
-    return f"{rule.outcome} {rule.metric} {rule.bound}: {rule.reason} (n = {rule.n}{interval})"
-
-
-def _text(report: AuditReport, first: str, lines: list[str]) -> str:
-    """What failed, the nearest samples, and how to see one again."""
-    options = report.provenance.options
-    how = f"{options.get('method')}, budget {options.get('budget')}, seed {report.provenance.seed}"
-    head = f"{report.model.name}, {report.counts.correct} of {report.counts.total} samples right, {how}"
-    return "\n".join(map(printable, [first, *_indented([head, *lines])]))
-
-
-def _nearest(report: AuditReport) -> list[str]:
-    samples = report.samples
-    rows = nearest(samples)[:_NEAREST]
-    if not len(rows):
-        return []
-    told = [
-        f"sample {samples.index[row]}: {class_name(report, int(samples.label[row]))} -> "
-        f"{class_name(report, int(samples.predicted[row]))}, L2 {number(float(samples.l2[row]))}"
-        for row in rows
-    ]
-    again = f"robustcheck replay REPORT --index {samples.index[rows[0]]}"
-    return ["nearest:", *_indented(told), f"once more, from a report written with out=: {again}"]
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f"  {line}" for line in lines]

@@ -31,7 +31,10 @@ def import_tensorflow(log: Console) -> None:
     with _held_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow as tf
-        import tensorflow_probability  # noqa: F401 - its import warns, so it comes here once
+        import tensorflow_probability
+
+        # it warns when it is first used, so that comes here once
+        tensorflow_probability.optimizer.lbfgs_minimize  # noqa: B018
 
         tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices()

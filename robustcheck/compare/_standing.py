@@ -1,0 +1,100 @@
+"""A model against the baseline that a test keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustcheck.compare._change import change_of_pairs, enough_pairs, pair
+from robustcheck.compare._compare import fell_beyond, fell_most, median_ratio
+from robustcheck.compare._conditions import differences
+from robustcheck.errors import ConfigError
+from robustcheck.measures import measure, parse_metric
+from robustcheck.results import AuditReport, Baseline, Measure, Standing
+from robustcheck.text import percent
+
+_ACCURACY, _FOUND = parse_metric("accuracy.clean"), parse_metric("attack.found")
+# a search that finds less says nothing of distances; as for the rules of a policy
+_MIN_FOUND = 0.95
+
+
+def against_baseline(
+    old: Baseline, new: AuditReport, *, rel: float, accuracy: float, level: float = 0.95
+) -> Standing:
+    """Hold a model against a baseline on the same samples.
+
+    It falls short where the median ratio of distances lies below ``1 - rel``, or the clean accuracy fell by
+    more than ``accuracy``, each with its whole interval (paired bootstrap); and where nothing can be said:
+    other samples, other conditions, a search that found too little.
+
+    Args:
+        old: what was kept.
+        new: an audit of the same samples.
+        rel: share by which distances may fall.
+        accuracy: share of the samples by which the clean accuracy may fall.
+        level: of the intervals.
+
+    Raises:
+        ConfigError: a tolerance that is no share.
+    """
+    for name, value in (("rel", rel), ("accuracy", accuracy)):
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name}: expected a share from 0 to below 1, got {value:g}")
+    was, now = old.distances, new.samples
+    pairs = pair(was, now)
+    nothing = _incomparable(old, new) or (
+        [] if enough_pairs(pairs, was, now) else [f"it shares {len(pairs.old)} samples with the baseline"]
+    )
+    if nothing or not len(pairs.old):
+        return Standing(
+            shared=len(pairs.old),
+            median_ratio=Measure(None, 0),
+            accuracy=Measure(None, 0),
+            newly_wrong=0,
+            newly_right=0,
+            reasons=nothing or ["it shares no sample with the baseline"],
+        )
+    ratio = median_ratio(was, now, pairs, level)
+    moved = change_of_pairs(_ACCURACY, was, now, pairs, level=level)
+    right_before, right_now = was.correct[pairs.old], now.correct[pairs.new]
+    return Standing(
+        shared=len(pairs.old),
+        median_ratio=ratio,
+        accuracy=moved.difference,
+        newly_wrong=int(np.sum(right_before & ~right_now)),
+        newly_right=int(np.sum(~right_before & right_now)),
+        fell_most=fell_most(was, now, pairs),
+        reasons=[
+            *(["no sample was found in both audits"] if ratio.value is None else []),
+            *fell_beyond(ratio, rel, level),
+            *_less_accurate(moved.old, moved.new, moved.difference, accuracy, level),
+        ],
+    )
+
+
+def _incomparable(old: Baseline, new: AuditReport) -> list[str]:
+    """Why nothing can be said, a sentence each."""
+    found = measure(_FOUND, new.evidence)
+    if old.data.sha256 != new.data.sha256:
+        return ["the baseline is for other data"]
+    differ = differences(old, new)
+    reasons = [] if differ.distances else [f"the baseline is for other conditions: {'; '.join(differ.notes)}"]
+    if not (old.complete and new.complete):
+        reasons.append("an audit was interrupted")
+    if found is None or found.value is None or found.value < _MIN_FOUND:
+        share = None if found is None else found.value
+        reasons.append(
+            f"the search found an example for {percent(share)} of the samples, fewer than "
+            f"{percent(_MIN_FOUND)}: a larger budget may find more"
+        )
+    return reasons
+
+
+def _less_accurate(
+    old: float | None, new: float | None, moved: Measure, allowed: float, level: float
+) -> list[str]:
+    if moved.high is None or moved.high >= -allowed:
+        return []
+    return [
+        f"clean accuracy fell from {percent(old)} to {percent(new)}, by more than {percent(allowed)} with "
+        f"the whole {100 * level:g} % interval"
+    ]

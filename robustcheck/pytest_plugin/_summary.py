@@ -1,0 +1,61 @@
+"""The table of a session's audits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from robustcheck.report import interval
+from robustcheck.results import Measure
+from robustcheck.text import percent, printable
+
+# what makes two rows the same audit
+_SAME = ("model", "samples", "seed", "budget", "started", "median")
+
+
+def write_summary(reporter: pytest.TerminalReporter, told: Sequence[dict[str, Any]]) -> None:
+    """A line an audit, with the tests that used it; then what the tests had to say."""
+    audits: dict[str, list[dict[str, Any]]] = {}
+    for one in told:
+        audits.setdefault(repr([one[name] for name in _SAME]), []).append(one)
+    reporter.section("robustness")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    table.add_column("model", overflow="fold")
+    for name in ("samples", "accuracy", "found", "median L2", "search", "tests"):
+        table.add_column(f"  {name}", justify="right", no_wrap=True)
+    for same in audits.values():
+        first = same[0]
+        median, low, high = first["median"]
+        shown = interval(Measure(median, first["samples"], low, high))
+        table.add_row(
+            Text(printable(first["model"])),
+            str(first["samples"]),
+            percent(first["accuracy"]),
+            percent(first["found"]),
+            shown,
+            f"{first['seconds']:.1f} s",
+            str(len({one["test"] for one in same})),
+        )
+    for line in _lines(table, reporter):
+        reporter.write_line(line)
+    for one in told:
+        for note in one["notes"]:
+            reporter.write_line(printable(f"{one['test']}: {note}"))
+
+
+def _lines(table: Table, reporter: pytest.TerminalReporter) -> list[str]:
+    """The table as plain text, in characters that the terminal has."""
+    writer = reporter._tw
+    encoding = getattr(writer._file, "encoding", None) or "ascii"
+    text = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace", write_through=True)
+    console = Console(file=text, width=writer.fullwidth, no_color=True, highlight=False)
+    console.print(table)
+    text.seek(0)
+    return [line.rstrip() for line in text.read().splitlines()]

@@ -1,0 +1,90 @@
+"""What a test keeps of an audit, to hold another model against it later."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, TypeAlias
+
+import numpy as np
+
+from robustcheck.results._document import AuditReport, DataFacts, ModelFacts, Provenance, plain
+from robustcheck.results._samples import SampleDistances
+
+BASELINE_SCHEMA = "robustcheck.baseline/1"
+
+# a sample as a file holds it: row in the source, digest, label, status, L2 distance or None
+Ended: TypeAlias = Literal["FOUND", "ALREADY_WRONG", "NOT_FOUND", "NON_FINITE"]
+Row: TypeAlias = tuple[int, str, int, Ended, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """One audit as a test keeps it: what was audited and how, and a row a sample.
+
+    Attributes:
+        model, data, provenance: as a report has them; of paths the file names.
+        clean_accuracy: share of the finite samples that are classified right.
+        median_l2: median L2 distance of these; None where it falls on samples not found. Both are here to be
+            read; what is compared are the samples.
+        samples: a row a sample.
+        references: none; examples for other models are not kept.
+        complete: as for a report.
+    """
+
+    model: ModelFacts
+    data: DataFacts
+    provenance: Provenance
+    clean_accuracy: float | None
+    median_l2: float | None
+    samples: list[Row]
+    references: list[ModelFacts] = field(default_factory=list)
+    complete: bool = True
+
+    @classmethod
+    def of(cls, report: AuditReport) -> Self:
+        """What is kept of a report; distances to the seven digits that float32 has."""
+        rows = report.samples
+        columns = zip(rows.index, rows.sample_id, rows.label, rows.status, rows.l2, strict=True)
+        return cls(
+            model=replace(report.model, path=_name(report.model.path)),
+            data=replace(report.data, path=_name(report.data.path)),
+            provenance=report.provenance,
+            clean_accuracy=report.measures["accuracy.clean"].value,
+            median_l2=report.measures["distortion.l2.median"].value,
+            samples=[
+                (int(index), str(digest), int(label), str(status), _seven(float(l2)))  # type: ignore[misc]
+                for index, digest, label, status, l2 in columns
+            ],
+            complete=report.complete,
+        )
+
+    @property
+    def distances(self) -> SampleDistances:
+        """The samples as columns."""
+        index, digest, label, status, l2 = zip(*self.samples, strict=True) if self.samples else [[]] * 5
+        return SampleDistances(
+            index=np.array(index, np.int64),
+            sample_id=np.array(digest, "<U16"),
+            label=np.array(label, np.int64),
+            status=np.array(status, "<U13"),
+            l2=np.array([math.inf if one is None else one for one in l2], np.float64),
+        )
+
+    def to_json(self) -> str:
+        """Strict JSON with a line a sample, so that a change shows as such in a diff."""
+        head = {name: plain(value) for name, value in vars(self).items() if name != "samples"}
+        text = json.dumps(head, indent=2, allow_nan=False)
+        rows = ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in self.samples)
+        return f'{text.removesuffix("}").rstrip()},\n  "samples": [\n{rows}\n  ]\n}}'
+
+
+def _name(path: str | None) -> str | None:
+    """A file without its folder, which is another on every machine."""
+    return None if path is None else re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+def _seven(value: float) -> float | None:
+    return float(f"{value:.7g}") if math.isfinite(value) else None

@@ -1,0 +1,160 @@
+"""Baselines of tests: files beside a test that hold an audit for a later model to be held against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robustcheck.compare import against_baseline
+from robustcheck.errors import ReportRefused, one_line
+from robustcheck.report import interval
+from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
+from robustcheck.testing._explain import fell_lines, text
+from robustcheck.text import percent
+
+# no baseline that robustcheck wrote is larger
+_MOST_BYTES = 256 * 2**20
+REL, ACCURACY = 0.05, 0.01
+
+
+def assert_baseline(
+    report: AuditReport, file: Path, *, rel: float = REL, accuracy: float = ACCURACY, name: str = "audit"
+) -> Standing:
+    """Assert that a model is no worse than the one whose audit a file holds.
+
+    Args:
+        report: of an audit on the same samples, under the same conditions.
+        file: that :func:`write_baseline` wrote.
+        rel: share by which L2 distances may fall: the median ratio over the samples, by a paired bootstrap.
+        accuracy: share of the samples by which the clean accuracy may fall, by a paired bootstrap.
+        name: which audit, where the file holds several.
+
+    Raises:
+        AssertionError: it is worse, or nothing can be said.
+        ReportRefused: the file is not a baseline.
+        ConfigError: a tolerance that is no share.
+    """
+    __tracebackhide__ = True
+    kept = read_baselines(file).get(name)
+    if kept is None:
+        raise AssertionError(f"no baseline: {file} holds none of {name!r}")
+    found = against_baseline(kept, report, rel=rel, accuracy=accuracy)
+    if found.reasons:
+        first = f"worse than the baseline {kept.model.name} of {kept.provenance.started[:10]}"
+        if found.median_ratio.value is None:
+            first = "cannot be held against the baseline"
+        raise AssertionError(text(report, first, _lines(found)))
+    return found
+
+
+def _lines(found: Standing) -> list[str]:
+    lines = list(found.reasons)
+    if found.median_ratio.value is not None:
+        lines.append(
+            f"{found.shared} samples in both: distances {interval(found.median_ratio)} of the old, "
+            f"{found.newly_wrong} became wrong, {found.newly_right} right"
+        )
+    return [*lines, *fell_lines(found.fell_most)]
+
+
+def standing_line(found: Standing) -> str:
+    """How a model stands, in a few words."""
+    moved = percent(found.accuracy.value)
+    return f"distances {interval(found.median_ratio)} of the baseline's, accuracy {moved} on {found.shared}"
+
+
+def write_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> bool:
+    """Keep an audit in a file, beside what the file holds under other names.
+
+    Returns:
+        Whether anything changed; a file that holds the same audit of another day is left as it is.
+
+    Raises:
+        ReportRefused: there is a file which is not a baseline.
+    """
+    kept = read_baselines(file) if file.exists() else {}
+    new, old = Baseline.of(report), kept.get(name)
+    if old is not None:
+        today = replace(old, provenance=replace(old.provenance, started=new.provenance.started))
+        if today == new:
+            return False
+    kept[name] = new
+    audits = ",\n".join(f"{json.dumps(key)}: {one.to_json()}" for key, one in sorted(kept.items()))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = f'{{\n"schema": {json.dumps(BASELINE_SCHEMA)},\n"audits": {{\n{audits}\n}}\n}}\n'
+    scratch = file.with_name(f".{file.name}.new")
+    scratch.write_text(content, "utf-8")
+    scratch.replace(file)
+    return True
+
+
+def read_baselines(file: Path) -> dict[str, Baseline]:
+    """The audits that a file holds, by name.
+
+    Raises:
+        ReportRefused: the file is missing or not one that robustcheck wrote.
+    """
+    from pydantic import ValidationError
+
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise ReportRefused(f"{file}: expected a baseline of at most {_MOST_BYTES >> 20} MiB")
+        stored = json.loads(file.read_text("utf-8"), parse_constant=_not_json)
+        if not isinstance(stored, dict) or stored.get("schema") != BASELINE_SCHEMA:
+            raise ReportRefused(f"{file}: expected a baseline of schema {BASELINE_SCHEMA}")
+        audits: dict[str, Baseline] = _adapter().validate_json(json.dumps(stored.get("audits")), strict=True)
+        for one in audits.values():
+            _require_consistent(one, file)
+    except ReportRefused:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ReportRefused(
+            f"{file}: expected a baseline that robustcheck wrote: {'.'.join(map(str, first['loc']))}: "
+            f"{first['msg']}"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReportRefused(f"{file}: expected a baseline in JSON: {one_line(error)}") from error
+    return audits
+
+
+def _require_consistent(baseline: Baseline, file: Path) -> None:
+    rows = baseline.distances
+    told = {Status.FOUND: rows.l2 >= 0, Status.ALREADY_WRONG: rows.l2 == 0}
+    fits = all(bool((good & np.isfinite(rows.l2))[rows.is_(status)].all()) for status, good in told.items())
+    if not fits or not len(rows):
+        raise ReportRefused(f"{file}: expected samples with distances that fit their status")
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(dict[str, Baseline])
+
+
+def _not_json(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def baseline_file(folder: Path, test_file: str, test: str) -> Path:
+    """Where the baseline of a test is kept: ``FOLDER/FILE/TEST.json``.
+
+    A name that a file cannot have is told apart by a digest.
+
+    Args:
+        folder: of the baselines.
+        test_file: name of the test's file without its suffix.
+        test: its name in the file, such as ``TestA::test_b[case]``.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", test, flags=re.ASCII).strip("._")[:80]
+    if plain != test:
+        plain = f"{plain}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
+    return folder / test_file / f"{plain}.json"
