@@ -24,10 +24,11 @@ _CHATTER = re.compile(
 
 def import_tensorflow(log: Console) -> None:
     """Import TensorFlow and let it look for devices, saying that this takes a while."""
-    if "tensorflow" in sys.modules:
+    if "tensorflow_probability" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    log.print("Starting TensorFlow", style="dim")
+    if "tensorflow" not in sys.modules:
+        log.print("Starting TensorFlow", style="dim")
     with _held_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow as tf

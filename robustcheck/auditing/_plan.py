@@ -45,18 +45,19 @@ class Plan:
 
 def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     """Load and wrap the models and data of a configuration."""
-    given = config.data if isinstance(config.data, str | Path) else intake.as_pair(config.data, config.limit)
     loaded = _load_models(config, on_progress)
     freeze = intake.read_arrays(config.freeze, "freeze")[0] if config.freeze else None
-    shape = _sample_shape(given)
+    # how images are read depends on the model; other data are there first, and tell a model its input's shape
+    images = isinstance(config.data, str | Path) and Path(config.data).is_dir()
+    data = None if images else _load_data(config)
+    shape = None if data is None else _sample_shape(data.x)
     subject = as_classifier(loaded[0].model, loaded[0].name, config.box, input_shape=shape, freeze=freeze)
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     box = subject.lower, subject.upper
     frozen = None if freeze is None else ~subject.free
     others = [as_classifier(one.model, one.name, box, input_shape=shape, freeze=frozen) for one in loaded[1:]]
     classifiers = _named_apart([subject, *others], named=isinstance(config.references, Mapping))
-    data = _load_data(config, given, classifiers[0])
-    return _plan(config, loaded, classifiers, data)
+    return _plan(config, loaded, classifiers, data or _load_data(config, subject))
 
 
 def _load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:
@@ -76,19 +77,16 @@ def _load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.Lo
     return loaded
 
 
-def _load_data(config: AuditConfig, given: Any, subject: Classifier) -> intake.LoadedData:
-    class_names = config.class_names
-    if isinstance(class_names, Path):
-        class_names = intake.read_class_names(class_names, subject.classes)
-    elif class_names is not None and len(class_names) != subject.classes:
-        raise ConfigError(f"class_names: expected {subject.classes} names, got {len(class_names)}")
+def _load_data(config: AuditConfig, subject: Classifier | None = None) -> intake.LoadedData:
+    """The data; for a folder of images the subject says how they are read."""
+    names = config.class_names
     return intake.load_data(
-        given,
-        input_shape=subject.input_shape,
-        classes=subject.classes,
+        config.data,
+        input_shape=() if subject is None else subject.input_shape,
+        classes=0 if subject is None else subject.classes,
         x_key=config.x_key,
         y_key=config.y_key,
-        class_names=class_names,
+        class_names=intake.read_class_names(names) if isinstance(names, Path) else names,
         limit=config.limit,
         seed=config.options.seed,
         need_labels=config.labels == "data",
@@ -101,7 +99,9 @@ def _plan(
     classifiers: list[Classifier],
     data: intake.LoadedData,
 ) -> Plan:
-    subject = classifiers[0]
+    subject, names = classifiers[0], data.class_names
+    if names is not None and len(names) != subject.classes:
+        raise ConfigError(f"class_names: expected {subject.classes} names, got {len(names)}")
     label = None if config.labels == "model" else data.y
     samples = as_samples(subject, data.x, label, data_range=config.data_range, index=data.index)
     samples, targets = choose_targets(subject, samples, config.target, seed=config.options.seed)
@@ -123,10 +123,9 @@ def _plan(
     )
 
 
-def _sample_shape(given: Any) -> tuple[int, ...] | None:
+def _sample_shape(x: Any) -> tuple[int, ...] | None:
     """Shape of a sample where there is one array of them, for a model that does not tell."""
-    x = None if isinstance(given, str | Path) else given[0]
-    return None if x is None or isinstance(x, (dict, list, tuple)) else tuple(np.shape(x)[1:])
+    return None if isinstance(x, (dict, list, tuple)) else tuple(np.shape(x)[1:])
 
 
 def as_classifier(

@@ -1,9 +1,9 @@
 """Robustness assertions in pytest: the fixture and marker ``robustness``, baselines, a summary.
 
 A project that has the plugin and does not use it pays for this module and ``_settings``, the options, alone:
-everything else, TensorFlow last, is imported when a test first asks for it. ``_fixture`` is what a test is
-given, ``_audits`` the audits of a session, shared by the workers of pytest-xdist, ``_summary`` the table at
-the end.
+everything else, TensorFlow last, is imported when a test first asks for it. ``_context`` is the test that
+asks, ``_fixture`` what it is given, ``_audited`` an audit with its figures, ``_audits`` the audits of a
+session, shared by the workers of pytest-xdist, ``_summary`` the table at the end.
 """
 
 from __future__ import annotations
@@ -71,22 +71,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     settings = config.stash[_SETTINGS]
     for item in items:
         marked = item.get_closest_marker("robustness") is not None
-        if marked:
+        # a worker of pytest-xdist must not stop during collection: there the test itself fails
+        if marked and settings.shared is None:
             _settings.require_marker(item)
         if settings.skip and (marked or "robustness" in getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.skip(reason="--robustness-skip"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse markers that make no sense where collection could not."""
+    if item.config.stash[_SETTINGS].shared is not None:
+        _settings.require_marker(item)
 
 
 @pytest.fixture
 def robustness(request: pytest.FixtureRequest) -> Iterator[Robustness]:
     """Audits of this test: ``robustness.audit(model, data)``, ``robustness.check_policy()``."""
     from robustcheck.pytest_plugin._audits import Audits
+    from robustcheck.pytest_plugin._context import AskingTest
     from robustcheck.pytest_plugin._fixture import Robustness
 
     config = request.config
     if _AUDITS not in config.stash:
         config.stash[_AUDITS] = Audits(config.stash[_SETTINGS].shared)
-    made = Robustness(request, config.stash[_SETTINGS], config.stash[_AUDITS])
+    made = Robustness(AskingTest(request, config.stash[_SETTINGS]), config.stash[_AUDITS])
     request.node.stash[_FIXTURE] = made
     yield made
     unchecked = made.unchecked()
@@ -115,7 +123,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     """Explain a comparison with a measure."""
     if "robustcheck.results" not in sys.modules:
         return None
-    from robustcheck.pytest_plugin._fixture import explain
+    from robustcheck.pytest_plugin._audited import explain
 
     return explain(op, left, right)
 

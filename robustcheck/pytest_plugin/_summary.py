@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.report import interval
-from robustcheck.results import Measure
 from robustcheck.text import percent, printable
 
 # what makes two rows the same audit
@@ -33,7 +31,7 @@ def write_summary(reporter: pytest.TerminalReporter, told: Sequence[dict[str, An
     for same in audits.values():
         first = same[0]
         median, low, high = first["median"]
-        shown = interval(Measure(median, first["samples"], low, high))
+        shown = _short(median) + ("" if None in (low, high) else f" ({_short(low)} to {_short(high)})")
         table.add_row(
             Text(printable(first["model"])),
             str(first["samples"]),
@@ -48,6 +46,10 @@ def write_summary(reporter: pytest.TerminalReporter, told: Sequence[dict[str, An
     for one in told:
         for note in one["notes"]:
             reporter.write_line(printable(f"{one['test']}: {note}"))
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _lines(table: Table, reporter: pytest.TerminalReporter) -> list[str]:

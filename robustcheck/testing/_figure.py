@@ -50,6 +50,7 @@ def figure(report: AuditReport, metric: str) -> Figure:
         ConfigError: a name outside the grammar.
         Incomplete: there is no such figure, or it cannot be believed because the search found too little.
     """
+    __tracebackhide__ = True
     name = parse_metric(metric)
     if name.family == "check":
         raise ConfigError(f"{metric}: expected a figure, got a check; a policy can ask for it")
@@ -62,6 +63,7 @@ def figure_of(report: AuditReport, metric: str, found: Measure) -> Figure:
 
 
 def _measured(report: AuditReport, name: Metric) -> Measure:
+    __tracebackhide__ = True
     if name.family in ("accuracy", "robust") and report.data.labels == "model":
         raise Incomplete(f"{name.name}: expected labels, the audit had none")
     found = measure(name, report.evidence)

@@ -1,0 +1,210 @@
+"""An audit of a test: its figures, the baseline and the policy it is held against."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustcheck import testing
+from robustcheck.errors import ConfigError
+from robustcheck.policy import Policy, judge, read_policy
+from robustcheck.pytest_plugin._context import AskingTest
+from robustcheck.report import number, read_evidence
+from robustcheck.results import AuditReport, Measure, RuleResult
+
+
+class TestedAudit:
+    """An audit of a test, with its figures as measures that ``assert`` compares.
+
+    A figure that the search found too little for, or that was not measured, raises instead: a test on nothing
+    does not pass.
+    """
+
+    __test__ = False
+
+    def __init__(self, report: AuditReport, test: AskingTest, number: int) -> None:
+        self.given = report
+        self.number = number
+        self.checked = False
+        self._test = test
+        self._notes: list[str] = []
+
+    @property
+    def report(self) -> AuditReport:
+        """The whole report, for ``robustcheck.testing`` and anything else."""
+        self.checked = True
+        return self.given
+
+    @property
+    def median_distortion(self) -> Measure:
+        """Median L2 distance to the nearest misclassified input, in units of the box."""
+        return self.measure("distortion.l2.median")
+
+    @property
+    def clean_accuracy(self) -> Measure:
+        """Share of the samples that are classified right."""
+        return self.measure("accuracy.clean")
+
+    def distortion(self, statistic: str = "median", *, norm: str = "l2") -> Measure:
+        """A statistic of the distances; see :func:`robustcheck.testing.assert_min_distortion`."""
+        return self.measure(f"distortion.{norm}.{statistic}")
+
+    def robust_accuracy(self, *, l2: float) -> Measure:
+        """Share of the samples that are right and have no misclassified input within a radius."""
+        return self.measure(f"accuracy.robust.l2@{float(l2)!r}")
+
+    def transfer_to(self, reference: Any) -> Measure:
+        """Share of the examples that fool another model too.
+
+        Args:
+            reference: the name of a reference of the audit; or a model, as ``robustness.audit`` takes it.
+        """
+        subject, known = self.given.model.name, [one.name for one in self.given.references]
+        if isinstance(reference, str) and reference in known:
+            return self.measure(f"transfer.{subject}->{reference}")
+        from robustcheck.auditing import transfer_rate
+
+        rate = transfer_rate(self.given, self._test.place(reference))
+        name = Path(str(reference)).stem if isinstance(reference, str | Path) else reference.name
+        return self._figure(testing.figure_of(self.given, f"transfer.{subject}->{name}", rate))
+
+    def measure(self, metric: str) -> Measure:
+        """A figure by its name in the grammar of a policy, such as ``distortion.linf.p05``."""
+        __tracebackhide__ = True
+        return self._figure(testing.figure(self.given, metric))
+
+    def _figure(self, found: testing.Figure) -> Measure:
+        self.checked = True
+        if found.value is not None:
+            self._test.properties(f"{self.given.model.name}.{found.metric}", found.value)
+        return _Shown(**{**vars(found), "place": self.place})
+
+    @property
+    def place(self) -> testing.ReportPlace:
+        """Where the report will be if the test fails, for a message."""
+        wanted = self._test.settings.report
+        folder = self._test.report_folder(wanted or Path("DIR"), self.number)
+        return testing.ReportPlace(str(folder), "" if wanted else "after --robustness-report=DIR")
+
+    def check_baseline(
+        self, *, rel: float | None = None, accuracy: float = testing.ACCURACY, name: str = "audit"
+    ) -> None:
+        """Hold the model against this test's baseline, sample by sample.
+
+        Args:
+            rel: share by which distances may fall; the ini key ``robustness_tolerance``, else 0.05, when
+                None. ``robustcheck.testing.seed_spread`` measures what retraining needs.
+            accuracy: share of the samples by which the clean accuracy may fall.
+            name: which baseline, in a test that checks several audits.
+
+        Raises:
+            AssertionError: the model is worse, the baseline is missing or for something else.
+        """
+        __tracebackhide__ = True
+        self.checked = True
+        settings, file = self._test.settings, self._test.baseline()
+        shown = os.path.relpath(file)
+        known = file.exists() and name in testing.read_baselines(file)
+        if settings.update == "all" or (settings.update == "new" and not known):
+            if testing.write_baseline(self.given, file, name=name):
+                self._notes.append(f"baseline written: {shown}")
+            return
+        if not known:
+            ask = f"pytest {shlex.quote(self._test.nodeid)} --robustness-update-new-only"
+            held = " (CI is set: only the command line can ask for it)" if settings.held_back else ""
+            raise AssertionError(f"no baseline {shown}\n  to keep this audit as the baseline: {ask}{held}")
+        tolerance = settings.tolerance if rel is None else rel
+        tolerance = testing.REL if tolerance is None else tolerance
+        found = testing.assert_baseline(self.given, file, rel=tolerance, accuracy=accuracy, name=name)
+        self._notes.append(testing.standing_line(found))
+
+    def check_policy(self, policy: Any = None, *, baseline: Any = None) -> None:
+        """Judge the audit by a policy, a sub-result a rule where this pytest has sub-tests.
+
+        Args and errors as for ``robustness.check_policy``.
+        """
+        __tracebackhide__ = True
+        self.checked = True
+        rules = self._policy(policy)
+        baseline = self._test.marked.get("baseline") if baseline is None else baseline
+        against = None if baseline is None else read_evidence(Path(self._test.place(baseline)))
+        found = judge(rules, self.given.evidence, against)
+        self._test.judged = True
+        warned = [one for one in found if one.severity == "warning" and one.outcome != "PASS"]
+        self._notes += [f"warning: {testing.rule_line(one)}" for one in warned]
+        subtests = self._test.subtests()
+        if subtests is None:
+            testing.require_rules(self.given, found, self.place)
+            return
+        for one in found:
+            if one.severity == "error":
+                with subtests.test(msg=f"{one.metric} {one.bound}"):
+                    self._require(one)
+
+    def _require(self, rule: RuleResult) -> None:
+        if rule.outcome != "PASS":
+            pytest.fail(testing.rules_text(self.given, [rule], self.place), pytrace=False)
+
+    def _policy(self, given: Any) -> Policy:
+        __tracebackhide__ = True
+        given = self._test.marked.get("policy") if given is None else given
+        given = self._test.settings.policy if given is None else given
+        if given is None:
+            raise ConfigError(
+                "check_policy: expected a policy, as an argument, of the marker or as the ini key "
+                "robustness_policy"
+            )
+        return given if isinstance(given, Policy) else read_policy(Path(self._test.place(given)))
+
+    def record(self, *metrics: str) -> None:
+        """Put figures of the report on the test's report, for ``--junitxml``."""
+        for metric in metrics:
+            value = self.given.measures[metric].value
+            if value is not None:
+                self._test.properties(f"{self.given.model.name}.{metric}", value)
+
+    def told(self) -> dict[str, Any]:
+        """What the summary needs, in plain values."""
+        report = self.given
+        median, accuracy = (report.measures[one] for one in ("distortion.l2.median", "accuracy.clean"))
+        return {
+            "model": report.model.name,
+            "samples": report.counts.total,
+            "seed": report.provenance.seed,
+            "budget": report.provenance.options.get("budget"),
+            "started": report.provenance.started,
+            "accuracy": None if report.data.labels == "model" else accuracy.value,
+            "found": report.measures["attack.found"].value,
+            "median": [median.value, median.low, median.high],
+            "seconds": report.cost.seconds,
+            "notes": self._notes,
+            "test": self._test.nodeid,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shown(testing.Figure):
+    """A figure that knows where the report of its test will be."""
+
+    place: testing.ReportPlace
+
+
+def explain(op: str, left: object, right: object) -> list[str] | None:
+    """Why a comparison with a measure failed, a line each; None where neither side is one."""
+    figures = [one for one in (left, right) if isinstance(one, Measure)]
+    if not figures or op not in ("<", "<=", ">", ">="):
+        return None
+    sides = [number(one.value) if isinstance(one, Measure) else repr(one) for one in (left, right)]
+    names = [one.metric for one in figures if isinstance(one, testing.Figure)]
+    lines = [f"{' and '.join(names) or 'measure'}: {sides[0]} {op} {sides[1]}"]
+    for one in figures:
+        if isinstance(one, _Shown):
+            lines += one.explain(one.place)
+        else:
+            lines += one.explain() if isinstance(one, testing.Figure) else [f"  {testing.figure_line(one)}"]
+    return lines

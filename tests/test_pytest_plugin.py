@@ -1,0 +1,472 @@
+"""Whole pytest runs of small projects that use the plugin, or have it and do not.
+
+Each in a process of its own: at the end of a test pytester throws out the modules that came during it, and
+TensorFlow does not bear being imported twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robustcheck import assets
+from robustcheck.config import AuditConfig
+from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS
+from robustcheck.testing import baseline_file
+
+POLICY = """\
+schema = 1
+[[rule]]
+metric = "accuracy.clean"
+min = 0.8
+[[rule]]
+metric = "distortion.l2.median"
+min = 0.9
+[[rule]]
+metric = "distortion.l2.p25"
+min = 0.9
+severity = "warning"
+"""
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, pixels: np.ndarray, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """A folder with two models, 40 digits and a policy; searches there have a budget of 30 by default."""
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    shutil.copy(assets.path(assets.MODELS[0]), pytester.path / "model.keras")
+    shutil.copy(assets.path(assets.MODELS[1]), pytester.path / "reference.keras")
+    np.savez(pytester.path / "digits.npz", x=pixels[:40], y=digits[1][:40])
+    (pytester.path / "policy.toml").write_text(POLICY)
+    return pytester
+
+
+def run(project: pytest.Pytester, *words: str, errors: bool = True) -> pytest.RunResult:
+    """A run in a process of its own; with ``errors`` no warning may come of it."""
+    return project.runpytest_subprocess(*(("-W", "error") if errors else ()), *words)
+
+
+def test_pass_fail_and_what_is_said_of_it(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_all="""
+        import pytest
+
+        SMALL = {"budget": 30}
+        BY_MARKER = pytest.mark.robustness(model="model.keras", data="digits.npz", budget=30)
+
+        def test_holds(robustness):
+            report = robustness.audit("model.keras", "digits.npz", **SMALL)
+            assert report.median_distortion >= 0.3
+            assert 0.9 <= report.clean_accuracy
+            assert report.robust_accuracy(l2=0.05) > 0.8
+            assert report.transfer_to("reference.keras") <= 0.9
+            assert report.distortion("p05", norm="linf") < report.distortion("p95", norm="linf")
+
+        def test_does_not_hold(robustness):
+            assert robustness.audit("model.keras", "digits.npz", **SMALL).median_distortion >= 5
+
+        def test_nothing_measured(robustness):
+            robustness.audit("model.keras", "digits.npz", **SMALL).measure("transfer.max")
+
+        def test_typo(robustness):
+            robustness.audit("model.keras", "digits.npz", budgte=30)
+
+        @pytest.mark.parametrize("radius", [0.05, 3.0])
+        def test_radius(robustness, radius):
+            report = robustness.audit("model.keras", "digits.npz", **SMALL)
+            assert report.robust_accuracy(l2=radius) > 0.5
+
+        @BY_MARKER
+        class TestRelease:
+            @pytest.mark.robustness(policy="policy.toml")
+            def test_gate(self, robustness):
+                robustness.check_policy()
+
+            @pytest.mark.robustness(policy="policy.toml")
+            def test_forgot(self, robustness):
+                robustness.audit()
+
+            def test_no_policy(self, robustness):
+                robustness.check_policy()
+        """
+    )
+    result = run(project, "--robustness-report=failed", "--junitxml=junit.xml", "--strict-markers")
+    # the policy of test_forgot was never judged; subtests count as failures of their own
+    result.assert_outcomes(passed=3, failed=7, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E       assert distortion.l2.median: 0.* >= 5",
+            "E           distortion.l2.median = 0.* over 39 samples, 95 % interval 0.* to *",
+            "E           model, 39 of 40 samples right, boundary, budget 30, seed 0",
+            "E           nearest:",
+            "E             sample *: * -> *, L2 0.*",
+            "E           once more: robustcheck replay failed/test_all/test_does_not_hold --index *",
+            "failed/test_all/test_does_not_hold/report.html",
+            "*Incomplete: transfer.max: expected a measure of the report, got none*",
+            "*ConfigError: robustness.audit: unknown argument 'budgte'; did you mean 'budget'?",
+            "*assert accuracy.robust.l2@3.0: 0 > 0.5",
+            "*TestRelease.test_gate *distortion.l2.median min = 0.9*",
+            "FAIL distortion.l2.median min = 0.9: 0.*, below 0.9 (n = 39, *",
+            "*ConfigError: check_policy: expected a policy*",
+            "*= robustness =*",
+            "model *samples *accuracy *found *median L2 *search *tests",
+            "model *40 *97.5 % *100.0 % *0.* (0.* to 0.*) * s *8",
+            "*test_gate: warning: FAIL distortion.l2.p25 min = 0.9:*",
+        ],
+    )
+    result.stdout.fnmatch_lines(["the policy of the marker was not judged: call robustness.check_policy()"])
+    assert not re.search(r"pytest_plugin/_fixture\.py:\d+: AssertionError", result.stdout.str())
+    suite = ET.parse(project.path / "junit.xml").getroot()
+    told = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert float(told["robustness.model.distortion.l2.median"] or "nan") > 0.3
+    assert {"robustness.model.accuracy.robust.l2@0.05", "robustness.model.transfer.model->reference"} <= set(
+        told
+    )
+    reports = {path.parent.name for path in (project.path / "failed").rglob("report.html")}
+    assert {"test_does_not_hold", "test_nothing_measured"} <= reports
+    assert "test_holds" not in reports
+    index = re.search(r"test_does_not_hold --index (\d+)", result.stdout.str())
+    assert index is not None
+    again = project.run(sys.executable, "-m", "robustcheck", "replay", "failed/test_all/test_does_not_hold",
+                        "--index", index[1])  # fmt: skip
+    assert again.ret == 0
+
+
+def test_models_and_data_of_every_kind(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        things="""
+        import keras, numpy as np
+        def model():
+            with open("made.txt", "a") as file: file.write("model\\n")
+            return keras.saving.load_model("model.keras")
+        def data():
+            with np.load("digits.npz") as stored: return stored["x"], stored["y"]
+        """,
+        test_kinds="""
+        import keras, numpy as np, pytest, tensorflow as tf, things
+        import robustcheck as rc
+
+        def dataset(): return tf.data.Dataset.from_tensor_slices(things.data()).batch(16)
+
+        MODELS = {"file": lambda: "model.keras", "factory": lambda: "things:model", "live": things.model,
+                  "classifier": lambda: rc.wrap(things.model()), "callable": lambda: things.model().call}
+        DATA = {"file": lambda: "digits.npz", "function": lambda: "things:data", "arrays": things.data,
+                "dataset": dataset}
+        KINDS = [(model, "file") for model in MODELS] + [("file", data) for data in DATA]
+
+        @pytest.mark.parametrize("kind", KINDS, ids="-".join)
+        def test_kind(robustness, kind):
+            report = robustness.audit(MODELS[kind[0]](), DATA[kind[1]](), budget=30, limit=20).report
+            again = robustness.audit("model.keras", "digits.npz", budget=30, limit=20).report
+            np.testing.assert_allclose(report.samples.l2, again.samples.l2, rtol=1e-3)
+
+        def test_training_goes_on(robustness):
+            model, (x, y) = things.model(), things.data()
+            before = robustness.audit(model, (x, y), budget=30, limit=20).report.samples.l2
+            assert robustness.audit(model, (x, y), budget=30, limit=20).report.samples.l2 is before
+            model.set_weights([1.1 * one for one in model.get_weights()])
+            assert robustness.audit(model, (x, y), budget=30, limit=20).report.samples.l2 is not before
+
+        def test_settings(robustness):
+            x, y = things.data()
+            options = rc.SearchOptions(budget=30)
+            report = robustness.audit("model.keras", (255 * x.astype(float), y), options=options, limit=10,
+                                      data_range=(0, 255), references={"other": "reference.keras"}, target=3,
+                                      class_names=list("abcdefghij")).report
+            assert report.data.target == "3" and report.data.class_names[0] == "a"
+            assert robustness.audit("model.keras", (x, y), references="reference.keras", budget=30,
+                                    limit=10).transfer_to("reference") <= 1.0
+        """,
+    )
+    # the head of a plain callable is guessed, which is told
+    result = run(project, "-q", "-W", "ignore::robustcheck.errors.RobustcheckWarning")
+    result.assert_outcomes(passed=11)
+
+
+WORSE = """
+import keras, numpy as np
+model = keras.saving.load_model("model.keras")
+first = model.layers[-2] if model.layers[-2].weights else model.layers[-3]
+draw = np.random.default_rng(0)
+model.set_weights([w + 0.15 * draw.standard_normal(w.shape).astype("f4") for w in model.get_weights()])
+model.save("model.keras")
+"""
+
+
+def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.makepyfile(
+        test_b="""
+        import pytest
+
+        class TestRegression:
+            @pytest.mark.parametrize("name", ["a/b", "a b"])
+            def test_kept(self, robustness, name):
+                robustness.audit("model.keras", "digits.npz", budget=30).check_baseline(rel=0.05)
+
+        def test_two(robustness):
+            report = robustness.audit("model.keras", "digits.npz", budget=30)
+            report.check_baseline()
+            robustness.audit("reference.keras", "digits.npz", budget=30).check_baseline(name="reference")
+
+        @pytest.mark.parametrize("case", ["data", "conditions", "broken", "schema", "lies"])
+        def test_strange(robustness, case):
+            robustness.audit("model.keras", "digits.npz", budget=30).check_baseline()
+        """
+    )
+    folder = project.path / "__robustness__" / "test_b"
+    missing = run(project, "-k", "not strange")
+    missing.assert_outcomes(failed=3)
+    asked = re.findall(r"to keep this audit as the baseline: (pytest .*)", missing.stdout.str())
+    assert len(set(asked)) == 3
+    assert not folder.exists()
+
+    # what the message says, and then the rest at once
+    first = next(one for one in asked if "test_two" in one).split()
+    project.run(sys.executable, "-m", *first).assert_outcomes(passed=1)
+    assert [path.name for path in folder.iterdir()] == ["test_two.json"]
+    assert set(json.loads((folder / "test_two.json").read_text())["audits"]) == {"audit", "reference"}
+    before = (folder / "test_two.json").read_bytes()
+    written = run(project, "--robustness-update", "-k", "not broken and not schema")
+    written.assert_outcomes(passed=6)
+    assert (folder / "test_two.json").read_bytes() == before, "nothing changed, so nothing is written"
+    assert len(list(folder.iterdir())) == 6
+    written.stdout.fnmatch_lines(["*baseline written: __robustness__/test_b/*.json"])
+
+    strange = {case: next(folder.glob(f"test_strange_{case}*")) for case in ("data", "conditions", "lies")}
+    good = strange["data"].read_text()
+    stored = json.loads(good)
+    sha256 = stored["audits"]["audit"]["data"]["sha256"]
+    assert stored["audits"]["audit"]["model"]["path"] == "model.keras"
+    strange["data"].write_text(good.replace(sha256, "0" * 64))
+    strange["conditions"].write_text(good.replace('"budget": 30', '"budget": 60'))
+    strange["lies"].write_text(good.replace('"FOUND", 0.', '"FOUND", -0.'))
+    for case, text in (("broken", good[:-50]), ("schema", good.replace("baseline/1", "baseline/9"))):
+        name = _kept_as(strange["data"], case)
+        name.write_text(text)
+    result = run(project, "--robustness-max-samples=35")
+    result.assert_outcomes(passed=3, failed=5)
+    result.stdout.fnmatch_lines_random(
+        [
+            "E * AssertionError: cannot be held against the baseline",
+            "E * the baseline is for other data",
+            "E * the baseline is for other conditions: budget was 60, is 30",
+            "E *ReportRefused: *expected a baseline in JSON*",
+            "E *ReportRefused: *expected a baseline of schema robustcheck.baseline/1",
+            "E *ReportRefused: *expected samples with distances that fit their status",
+            "*test_two: distances 1 (1 to 1) of the baseline's, accuracy 0.0 % on 35",
+        ]
+    )
+
+    # another model, that is worse
+    project.run(sys.executable, "-c", WORSE)
+    worse = run(project, "-k", "two")
+    worse.assert_outcomes(failed=1)
+    worse.stdout.fnmatch_lines(
+        [
+            "E       AssertionError: worse than the baseline model of 20*",
+            "E         model, * of 40 samples right, boundary, budget 30, seed 0",
+            "E         L2 distances are 0.* (0.* to 0.*) of the old ones, below 0.95 *",
+            "E         40 samples in both: distances *, * became wrong, * right",
+            "E         what fell most, by L2 distance:",
+            "E           sample *, label *: * -> *",
+        ]
+    )
+    monkeypatch.setenv("CI", "true")
+    project.makeini("[pytest]\naddopts = --robustness-update\n")
+    held = run(project, "-k", "two")
+    held.assert_outcomes(failed=1)
+    assert (folder / "test_two.json").read_bytes() == before
+    run(project, "-k", "two", "--robustness-update").assert_outcomes(passed=1)
+    assert (folder / "test_two.json").read_bytes() != before
+
+
+def _kept_as(beside: Path, case: str) -> Path:
+    """Where the baseline of another case of test_strange is kept."""
+    return baseline_file(beside.parent.parent, beside.parent.name, f"test_strange[{case}]")
+
+
+def test_xdist_audits_once(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        things="""
+        import keras
+        def model():
+            with open("made.txt", "a") as file: file.write("made\\n")
+            return keras.saving.load_model("model.keras")
+        """,
+        test_x="""
+        import pytest
+        @pytest.mark.parametrize("n", range(6))
+        def test_n(robustness, n, worker_id):
+            references = {"r": "reference.keras"}
+            report = robustness.audit("things:model", "digits.npz", budget=30, references=references)
+            assert report.median_distortion >= (0.1 if n else 5)
+            assert report.transfer_to("r") < 1
+            assert set(report.report.made_for) == {"r"}
+            report.check_baseline()
+            with open(f"{worker_id}.txt", "w"): pass
+        """,
+    )
+    result = run(project, "-n", "2", "--robustness-update", "--robustness-report=failed")
+    result.assert_outcomes(passed=5, failed=1)
+    assert (project.path / "made.txt").read_text() == "made\n"
+    assert len(list(project.path.glob("gw*.txt"))) == 2, "both workers had tests"
+    result.stdout.fnmatch_lines(["*= robustness =*", "model *40 *97.5 % *100.0 % * s *6"])
+    assert len(list((project.path / "__robustness__").rglob("*.json"))) == 5
+    assert len(list((project.path / "failed").rglob("report.html"))) == 1
+
+
+def test_options_and_ini_keys(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        **{
+            "tests/test_o": """
+            import pytest
+            def test_seed(robustness):
+                assert robustness.audit("model.keras", "digits.npz", budget=30).report.provenance.seed == 7
+                own = robustness.audit("model.keras", "digits.npz", budget=30, seed=3).report
+                assert own.provenance.seed == 3
+            def test_samples(robustness):
+                assert robustness.audit("model.keras", "digits.npz", budget=30).report.counts.total == 31
+                fewer = robustness.audit("model.keras", "digits.npz", budget=30, limit=9).report
+                assert fewer.counts.total == 9
+            def test_baseline(robustness):
+                robustness.audit("reference.keras", "digits.npz", budget=30).check_baseline()
+            @pytest.mark.robustness(model="model.keras", data="digits.npz", budget=30)
+            def test_policy(robustness):
+                robustness.check_policy()
+            @pytest.mark.robustness
+            def test_marked(): pass
+            def test_other(): pass
+            """
+        }
+    )
+    project.makeini(
+        "[pytest]\nrobustness_baseline_dir = kept/here\nrobustness_tolerance = 0.9\n"
+        "robustness_policy = policy.toml\n"
+    )
+    run(project, "--robustness-update-new-only", "-k", "baseline").assert_outcomes(passed=1)
+    assert (project.path / "kept/here/tests/test_o/test_baseline.json").is_file()
+    # the tolerance of the ini file lets a quite different model pass
+    shutil.copy(project.path / "model.keras", project.path / "reference.keras")
+    result = run(project, "--robustness-seed=7", "--robustness-max-samples=31", "-p", "no:subtests")
+    result.assert_outcomes(passed=5, failed=1)
+    result.stdout.fnmatch_lines(["E *AssertionError: FAIL distortion.l2.median min = 0.9: *"])
+    skipped = run(project, "--robustness-skip", "-ra")
+    skipped.assert_outcomes(passed=1, skipped=5)
+    skipped.stdout.fnmatch_lines(["SKIPPED * --robustness-skip"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--robustness-seed=-1"], "*--robustness-seed: expected 0 or more, got -1"),
+        (["--robustness-seed=x"], "*argument --robustness-seed: invalid int value: 'x'"),
+        (["--robustness-max-samples=0"], "*--robustness-max-samples: expected 1 or more, got 0"),
+        (["--robustness-update", "--robustness-max-samples=5"], "*a baseline is written of all samples*"),
+        (
+            ["-o", "robustness_tolerance=5"],
+            "*robustness_tolerance: expected a share *, got '5'",
+        ),
+    ],
+)
+def test_usage_errors(project: pytest.Pytester, words: list[str], said: str) -> None:
+    project.makepyfile("def test_x(): pass")
+    result = run(project, *words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("@pytest.mark.robustness(polcy='p.toml')", "unknown argument 'polcy'; did you mean 'policy'?"),
+        ("@pytest.mark.robustness('p.toml')", "expected named arguments, got ('p.toml',)"),
+        ("@pytest.mark.robustness(policy='p')", "expected a test that takes the fixture robustness*"),
+    ],
+)
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_markers_refused(project: pytest.Pytester, marker: str, said: str, workers: list[str]) -> None:
+    takes = "" if "policy='p'" in marker else "robustness"
+    project.makepyfile(test_m=f"import pytest\n{marker}\ndef test_x({takes}): pass\n")
+    result = run(project, *workers)
+    assert result.ret != 0
+    said = said.replace("[", "[[]")
+    lines = result.stderr if not workers else result.stdout
+    lines.fnmatch_lines([f"*test_m.py::test_x: robustness marker: {said}"])
+
+
+def test_optimised_python_checks_or_says_that_it_cannot(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_o="""
+        from robustcheck.testing import assert_min_distortion
+        def test_by_assert(robustness):
+            assert robustness.audit("model.keras", "digits.npz", budget=30).median_distortion >= 5
+        def test_only_assert(robustness):
+            report = robustness.audit("model.keras", "digits.npz", budget=30)
+            assert report.median_distortion >= 5
+        def test_by_function(robustness):
+            assert_min_distortion(robustness.audit("model.keras", "digits.npz", budget=30).report, 5)
+        """
+    )
+    command = (sys.executable, "-O", "-m", "pytest")
+    # pytest's rewriting keeps the assert statements of test files
+    project.run(*command).assert_outcomes(failed=3)
+    plain = project.run(*command, "--assert=plain", "-k", "only or function")
+    plain.assert_outcomes(passed=1, failed=1, errors=1)
+    plain.stdout.fnmatch_lines(["python -O takes assert statements out, and nothing else was checked*"])
+
+
+def test_a_project_that_does_not_use_it(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_n="""
+        import sys
+        def test_light():
+            ours = {name for name in sys.modules if name.partition(".")[0] == "robustcheck"}
+            assert ours <= {"robustcheck", "robustcheck.pytest_plugin", "robustcheck.pytest_plugin._settings"}
+            assert not {"tensorflow", "keras", "numpy", "rich", "pydantic"} & set(sys.modules)
+            assert {"a": 1} != {"a": 2}
+        """
+    )
+    run(project).assert_outcomes(passed=1)
+    run(project, "-p", "no:robustcheck").assert_outcomes(passed=1)
+    times: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(7):
+        for name, words in (("with", []), ("without", ["-p", "no:robustcheck"])):
+            begun = time.perf_counter()
+            run(project, *words)
+            times[name].append(time.perf_counter() - begun)
+    assert min(times["with"]) - min(times["without"]) < 0.05, times
+
+
+def test_without_the_plugin(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_uses(robustness): pass\ndef test_plain(): pass")
+    result = run(project, "-p", "no:robustcheck")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'robustness' not found"])
+
+
+def test_help_and_markers_are_told(project: pytest.Pytester) -> None:
+    run(project, "--markers").stdout.fnmatch_lines(["@pytest.mark.robustness(model=..., *"])
+    told = run(project, "--help").stdout.str()
+    for name in ("report", "seed", "max-samples", "skip", "update", "update-new-only"):
+        assert f"--robustness-{name}" in told
+    for name in ("robustness_baseline_dir", "robustness_tolerance", "robustness_policy"):
+        assert name in told
+
+
+def test_arguments_of_an_audit_are_those_of_its_configuration() -> None:
+    own = {one.name for one in dataclasses.fields(AuditConfig)}
+    apart = {"model", "data", "out", "force", "policy", "baseline", "report_assets", "command"}
+    assert own - apart | {"budget", "seed"} == AUDIT_ARGUMENTS
