@@ -162,3 +162,29 @@ def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     for title in ("Table 1", "Table 2", "Table 3", "Table 4, amplified to RMS 0.1", "Table 4, noise rows"):
         assert title in printed[0]
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7
+
+
+def in_project(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command in the example project."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_pytest_project(tmp_path: Path) -> None:
+    """The project passes as it is and retrained, and not when its model was made worse."""
+    folder = tmp_path / "project"
+    shutil.copytree(EXAMPLES / "pytest_project", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    as_stored = in_project(folder, "-m", "pytest")
+    assert as_stored.returncode == 0, as_stored.stdout
+    assert "distances 1 (1 to 1) of the baseline's" in as_stored.stdout
+    for words, code in ((["--seed", "1"], 0), (["--epochs", "600"], 1), (["--samples", "130"], 1)):
+        assert in_project(folder, "train.py", *words).returncode == 0
+        result = in_project(folder, "-m", "pytest", "-k", "regression")
+        assert result.returncode == code, result.stdout
+        assert ("worse than the baseline" in result.stdout) == bool(code)
+    told = in_project(folder, "measure_tolerance.py", "--seeds", "3", "--epochs", "5").stdout
+    assert told.splitlines()[-1].startswith("check_baseline(rel=0.")

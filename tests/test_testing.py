@@ -14,13 +14,19 @@ import robustcheck as rc
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.policy import Policy, Rule
 from robustcheck.report import write_report
-from robustcheck.results import Measure
+from robustcheck.results import Baseline, Measure, Status
 from robustcheck.testing import (
+    assert_baseline,
     assert_min_distortion,
     assert_no_regression,
     assert_policy,
     assert_robust_accuracy,
     assert_transfer_below,
+    baseline_file,
+    figure,
+    read_baselines,
+    seed_spread,
+    write_baseline,
 )
 
 
@@ -133,3 +139,132 @@ def test_with_unittest(report: rc.AuditReport) -> None:
     Floor("test_floor").run(result)
     assert len(result.failures) == 1
     assert "nearest:" in result.failures[0][1]
+
+
+def test_a_baseline_file(report: rc.AuditReport, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "b.json"
+    assert write_baseline(report, file)
+    assert not write_baseline(report, file), "the same audit again changes nothing"
+    kept = read_baselines(file)["audit"]
+    assert kept == Baseline.of(report)
+    np.testing.assert_allclose(kept.distances.l2, report.samples.l2, rtol=1e-6)
+    np.testing.assert_array_equal(kept.distances.status, report.samples.status)
+    found = assert_baseline(report, file, rel=0.0, accuracy=0.0)
+    assert (found.shared, found.median_ratio.value, found.newly_wrong) == (60, pytest.approx(1.0, 1e-6), 0)
+    with pytest.raises(AssertionError, match="holds none of 'other'"):
+        assert_baseline(report, file, name="other")
+    for rel in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ConfigError, match="rel: expected a share"):
+            assert_baseline(report, file, rel=rel)
+    assert b"\n    [0, " in file.read_bytes(), "a line a sample"
+
+
+def weaker(report: rc.AuditReport, factor: float, wrong: int = 0) -> rc.AuditReport:
+    """The same audit with distances times a factor, and the first right samples wrong."""
+    rows = report.samples
+    status, l2 = rows.status.copy(), factor * rows.l2
+    lost = np.flatnonzero(rows.correct)[:wrong]
+    status[lost], l2[lost] = Status.ALREADY_WRONG, 0.0
+    return replace(report, samples=replace(rows, status=status, l2=l2))
+
+
+@pytest.mark.parametrize(
+    ("factor", "wrong", "stands"),
+    [(1.0, 0, True), (0.951, 0, True), (0.949, 0, False), (1.2, 0, True), (1.0, 1, True), (1.0, 8, False)],
+)
+def test_what_a_baseline_lets_through(
+    report: rc.AuditReport, tmp_path: Path, factor: float, wrong: int, stands: bool
+) -> None:
+    write_baseline(report, tmp_path / "b.json")
+    now = weaker(report, factor, wrong)
+    if stands:
+        assert_baseline(now, tmp_path / "b.json", rel=0.05)
+        return
+    with pytest.raises(AssertionError, match="worse than the baseline") as caught:
+        assert_baseline(now, tmp_path / "b.json", rel=0.05)
+    assert ("L2 distances are" in str(caught.value)) == (factor < 1)
+    assert ("clean accuracy fell" in str(caught.value)) == (wrong > 0)
+
+
+def test_a_baseline_says_nothing_of_a_search_that_found_little(
+    report: rc.AuditReport, tmp_path: Path
+) -> None:
+    write_baseline(report, tmp_path / "b.json")
+    rows = report.samples
+    status = np.where(np.arange(60) < 12, np.where(rows.found, Status.NOT_FOUND, rows.status), rows.status)
+    blind = replace(report, samples=replace(rows, status=status))
+    with pytest.raises(AssertionError, match="the search found an example for 81"):
+        assert_baseline(blind, tmp_path / "b.json")
+
+
+def test_a_figure_of_a_search_that_found_little_raises(report: rc.AuditReport) -> None:
+    assert figure(report, "distortion.l2.median").explain()[0].startswith("  distortion.l2.median = 0.")
+    blind = replace(report, measures={**report.measures, "attack.found": Measure(0.9, 59)})
+    with pytest.raises(Incomplete, match=r"found an example for 90\.0 % of the samples, fewer than 95\.0 %"):
+        figure(blind, "distortion.l2.median")
+    assert figure(blind, "accuracy.clean").value == report.measures["accuracy.clean"].value
+    with pytest.raises(ConfigError, match="expected a figure, got a check"):
+        figure(report, "check.noise")
+
+
+def test_files_of_tests_do_not_clash(tmp_path: Path) -> None:
+    names = ["test_a", "test_a[1]", "test_a(1)", "T::test_a", "T.test_a", "test_a[../../x]", "x" * 300 + "1"]
+    files = [baseline_file(tmp_path, "test_m", name) for name in names]
+    assert len(set(files)) == len(names)
+    assert all(file.parent == tmp_path / "test_m" and len(file.name) < 120 for file in files)
+
+
+def test_the_spread_over_seeds(report: rc.AuditReport) -> None:
+    """Distances times 1, 1.02, 0.98: the ratios are known."""
+    spread = seed_spread([weaker(report, factor) for factor in (1.0, 1.02, 0.98)])
+    assert spread.models == 3
+    assert min(spread.ratios) == pytest.approx(0.98 / 1.02, 1e-5)
+    logs = np.log([1.02, 0.98, 1.02 / 0.98])
+    assert spread.rel == pytest.approx(1 - np.exp(-2.3263 * np.sqrt(np.mean(logs**2))), 1e-3)
+    assert (spread.accuracy, set(spread.drops)) == (0.0, {0.0})
+    with pytest.raises(ConfigError, match="three models or more, got 2"):
+        seed_spread([report, report])
+
+
+def test_an_unchanged_model_never_flaps(dense: Any, pixels: np.ndarray, digits: Any, tmp_path: Path) -> None:
+    """20 searches from other seeds and in other batches, held against one baseline."""
+
+    def audited(seed: int) -> rc.AuditReport:
+        options = rc.SearchOptions(budget=100, seed=seed)
+        return rc.audit(dense, pixels, digits[1], options=options, batch_size=20 + seed)
+
+    write_baseline(audited(0), tmp_path / "b.json")
+    for seed in range(1, 21):
+        found = assert_baseline(audited(seed), tmp_path / "b.json", rel=0.01, accuracy=0.0)
+        assert found.newly_wrong == 0
+
+
+@pytest.mark.slow
+def test_a_worse_model_fails_and_a_retrained_one_does_not(tmp_path: Path) -> None:
+    """The tolerance is the spread of four seeds; one more seed passes, an overfitted model does not."""
+    import keras
+
+    from robustcheck import assets
+
+    with np.load(assets.path(assets.DIGITS)) as stored:
+        data = {name: stored[name] for name in stored}
+    x, x_test = ((data[f"x_{part}"] / 16).astype(np.float32) for part in ("train", "test"))
+
+    def audited(seed: int, *, samples: int = len(x), epochs: int = 30) -> rc.AuditReport:
+        keras.utils.set_random_seed(seed)
+        layers = [keras.layers.Flatten(), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)]
+        model = keras.Sequential([keras.Input((8, 8)), *layers])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x[:samples], data["y_train"][:samples], batch_size=64, epochs=epochs, verbose=0)
+        options = rc.SearchOptions(budget=60)
+        return rc.audit(model, x_test[:200], data["y_test"][:200], options=options)
+
+    reports = [audited(seed) for seed in range(4)]
+    spread = seed_spread(reports)
+    assert 0.01 < spread.rel < 0.08
+    write_baseline(reports[0], tmp_path / "b.json")
+    assert_baseline(audited(5), tmp_path / "b.json", rel=spread.rel, accuracy=spread.accuracy)
+    with pytest.raises(AssertionError, match="worse than the baseline"):
+        assert_baseline(
+            audited(7, samples=130, epochs=300), tmp_path / "b.json", rel=spread.rel, accuracy=spread.accuracy
+        )

@@ -120,7 +120,9 @@ class TestedAudit:
             raise AssertionError(f"no baseline {shown}\n  to keep this audit as the baseline: {ask}{held}")
         tolerance = settings.tolerance if rel is None else rel
         tolerance = testing.REL if tolerance is None else tolerance
-        found = testing.assert_baseline(self.given, file, rel=tolerance, accuracy=accuracy, name=name)
+        found = testing.assert_baseline(
+            self.given, file, rel=tolerance, accuracy=accuracy, name=name, place=self.place
+        )
         self._notes.append(testing.standing_line(found))
 
     def check_policy(self, policy: Any = None, *, baseline: Any = None) -> None:

@@ -16,7 +16,7 @@ from robustcheck.compare import against_baseline
 from robustcheck.errors import ReportRefused, one_line
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
-from robustcheck.testing._explain import fell_lines, text
+from robustcheck.testing._explain import ANYWHERE, ReportPlace, fell_lines, replay_line, text
 from robustcheck.text import percent
 
 # no baseline that robustcheck wrote is larger
@@ -25,7 +25,13 @@ REL, ACCURACY = 0.05, 0.01
 
 
 def assert_baseline(
-    report: AuditReport, file: Path, *, rel: float = REL, accuracy: float = ACCURACY, name: str = "audit"
+    report: AuditReport,
+    file: Path,
+    *,
+    rel: float = REL,
+    accuracy: float = ACCURACY,
+    name: str = "audit",
+    place: ReportPlace = ANYWHERE,
 ) -> Standing:
     """Assert that a model is no worse than the one whose audit a file holds.
 
@@ -35,6 +41,7 @@ def assert_baseline(
         rel: share by which L2 distances may fall: the median ratio over the samples, by a paired bootstrap.
         accuracy: share of the samples by which the clean accuracy may fall, by a paired bootstrap.
         name: which audit, where the file holds several.
+        place: where the report is, for the message.
 
     Raises:
         AssertionError: it is worse, or nothing can be said.
@@ -47,21 +54,22 @@ def assert_baseline(
         raise AssertionError(f"no baseline: {file} holds none of {name!r}")
     found = against_baseline(kept, report, rel=rel, accuracy=accuracy)
     if found.reasons:
-        first = f"worse than the baseline {kept.model.name} of {kept.provenance.started[:10]}"
+        first = f"worse than the baseline: {kept.model.name}, audited {kept.provenance.started[:10]}"
         if found.median_ratio.value is None:
             first = "cannot be held against the baseline"
-        raise AssertionError(text(report, first, _lines(found)))
+        raise AssertionError(text(report, first, _lines(report, found, place)))
     return found
 
 
-def _lines(found: Standing) -> list[str]:
+def _lines(report: AuditReport, found: Standing, place: ReportPlace) -> list[str]:
     lines = list(found.reasons)
     if found.median_ratio.value is not None:
         lines.append(
             f"{found.shared} samples in both: distances {interval(found.median_ratio)} of the old, "
             f"{found.newly_wrong} became wrong, {found.newly_right} right"
         )
-    return [*lines, *fell_lines(found.fell_most)]
+    again = [replay_line(report, found.fell_most[0].index, place)] if found.fell_most else []
+    return [*lines, *fell_lines(found.fell_most), *again]
 
 
 def standing_line(found: Standing) -> str:
