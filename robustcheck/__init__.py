@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustcheck.auditing import audit
-    from robustcheck.config import Box, SearchOptions, TransferOptions
+    from robustcheck.config import Box, PoolOptions, SearchOptions, TransferOptions
     from robustcheck.distortion import minimal_distortion
+    from robustcheck.hardening import PoolTraining, harden
     from robustcheck.models import Classifier, wrap
     from robustcheck.results import AuditReport, Measure, SearchResult, Status, TransferMatrix
     from robustcheck.transfer import split_halves, transfer_matrix
@@ -23,12 +24,15 @@ _HOME = {
     "Box": "config",
     "Classifier": "models",
     "Measure": "results",
+    "PoolOptions": "config",
+    "PoolTraining": "hardening",
     "SearchOptions": "config",
     "SearchResult": "results",
     "Status": "results",
     "TransferMatrix": "results",
     "TransferOptions": "config",
     "audit": "auditing",
+    "harden": "hardening",
     "minimal_distortion": "distortion",
     "split_halves": "transfer",
     "transfer_matrix": "transfer",
@@ -40,12 +44,15 @@ __all__ = [
     "Box",
     "Classifier",
     "Measure",
+    "PoolOptions",
+    "PoolTraining",
     "SearchOptions",
     "SearchResult",
     "Status",
     "TransferMatrix",
     "TransferOptions",
     "audit",
+    "harden",
     "minimal_distortion",
     "split_halves",
     "transfer_matrix",

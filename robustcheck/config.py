@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import ConfigError
 
-__all__ = ["AuditConfig", "Box", "SearchOptions"]
+__all__ = ["AuditConfig", "Box", "PoolOptions", "SearchOptions", "TransferOptions"]
 
 Method: TypeAlias = Literal["boundary", "szegedy"]
 DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
@@ -131,6 +131,54 @@ class Box:
             for side in (self.lower, self.upper)
         )
         return f"[{lower}, {upper}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions:
+    """How pools of examples are kept in training; the paper gives none of these.
+
+    Attributes:
+        size: examples that a pool holds at most; fewer where they would take more than 256 MiB.
+        fresh: training samples that are searched when a pool is renewed.
+        interval: turns of a pool between two renewals.
+        every: training batches between two steps on a pool; the pools take turns.
+        batch_size: examples of a step.
+        weight: factor on the loss of a step.
+        budget: gradient evaluations a sample at most, in making an example.
+        cap: examples further away are left out, in shares of the activations' spread: the root of their mean
+            squared distance from their mean.
+        warmup: training batches before the first step on a pool.
+        kind: "adversarial"; or a control: "noise", Gaussian noise as long as the adversarial examples would
+            be; "clean", the activations themselves, for as many gradient steps.
+        seed: of everything drawn at random.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    size: int = 6000
+    fresh: int = 512
+    interval: int = 8
+    every: int = 1
+    batch_size: int = 128
+    weight: float = 1.0
+    budget: int = 20
+    cap: float = 0.15
+    warmup: int = 1000
+    kind: Literal["adversarial", "noise", "clean"] = "adversarial"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"size": 1, "fresh": 1, "interval": 1, "every": 1, "batch_size": 1, "budget": 20, "warmup": 0}
+        for name, smallest in (least | {"seed": 0}).items():
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and bool(value >= smallest)
+            _require(whole, name, f"a whole number of {smallest} or more", value)
+        for name in ("weight", "cap"):
+            value = getattr(self, name)
+            _require(value > 0 and not math.isnan(value), name, "a number above 0", value)
+        kinds = ("adversarial", "noise", "clean")
+        _require(self.kind in kinds, "kind", f"one of {list(kinds)}", self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``assets``    files that come with the package
 # ``auditing``  the design's ``audit``: a module of that name would hide the function ``robustcheck.audit`` as
 #               soon as something imported it
+# ``hardening`` the design's ``harden``, for the same reason
 # ``measures``  figures from results, without a model, so that a stored report can be measured again
 # ``compare``   and ``policy`` stand below ``measures``, on which both are built, and a rule on a change is a
 #               comparison; neither sees a model
@@ -42,6 +43,7 @@ LAYERS = {
     "distortion": 5,
     "policy": 5,
     "checks": 6,
+    "hardening": 6,
     "transfer": 6,
     "auditing": 7,
     "testing": 8,

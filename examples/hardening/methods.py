@@ -1,0 +1,64 @@
+"""The networks and the ways of training them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import layers
+
+from robustcheck import PoolOptions
+
+DECAY = 1e-3
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of training. ``decay`` is lambda of the paper: ``lambda * sum w^2 / k`` for a layer of k units."""
+
+    name: str
+    layers: str | tuple[str, ...] = "all"
+    pool: PoolOptions = field(default_factory=PoolOptions)
+    decay: float = DECAY
+    dropout: float = 0.0
+    rate: float = 5e-3
+    batch_size: int = 128
+
+
+# never: no step on a pool is taken, so that training is plain
+NEVER = PoolOptions(every=10**9, warmup=10**9)
+
+METHODS = (
+    Method("decay", pool=NEVER),
+    Method("dropout", pool=NEVER, dropout=0.2),
+    Method("input pool", layers="input"),
+    Method("pools at all layers"),
+    Method("noise pools", pool=PoolOptions(kind="noise")),
+    Method("clean steps", pool=PoolOptions(kind="clean")),
+)
+
+
+def network(method: Method, seed: int, steps: int) -> Any:
+    """100-100-10 with sigmoid hidden units, compiled with Adam and a cosine schedule of the rate."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((28, 28))
+    flow = layers.Flatten()(inputs)
+    for i, (units, decay) in enumerate(((100, method.decay), (100, method.decay), (10, method.decay / 10))):
+        if method.dropout and i:
+            flow = layers.Dropout(method.dropout)(flow)
+        last = units == 10
+        flow = layers.Dense(
+            units,
+            None if last else "sigmoid",
+            kernel_regularizer=keras.regularizers.l2(decay / units),
+            name="logits" if last else f"hidden{i + 1}",
+        )(flow)
+    model = keras.Model(inputs, flow)
+    model.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(method.rate, steps)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model

@@ -1,0 +1,111 @@
+"""A run on disk: weights, optimiser, pools and how far it came, in one file without pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from robustcheck.errors import ConfigError, one_line
+from robustcheck.hardening._callback import PoolTraining
+
+_FILE = "hardening.npz"
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Writes the run at the end of each ``every``-th epoch; the file is whole or not there.
+
+    Args:
+        folder: where the file is.
+        pools: the callback whose pools are kept.
+        settings: what must be the same for a run to go on.
+        every: epochs between writes.
+    """
+
+    def __init__(self, folder: Path, pools: PoolTraining, settings: dict[str, Any], every: int = 1) -> None:
+        super().__init__()
+        self.file = folder / _FILE
+        self._pools, self._every = pools, every
+        self._settings = hashlib.sha256(
+            json.dumps(settings, sort_keys=True, default=str).encode()
+        ).hexdigest()
+        self._history: list[dict[str, float]] = []
+        self._begun = time.perf_counter()
+        self._before = 0.0
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The logs of all epochs, of those before a restart too."""
+        return self._history
+
+    @property
+    def seconds(self) -> float:
+        """Of the run, without the time that was lost with what was not written."""
+        return self._before + time.perf_counter() - self._begun
+
+    def restore(self, model: Any) -> int:
+        """Put model, optimiser and pools where the file left them; returns the epochs that are done.
+
+        Raises:
+            ConfigError: the file is damaged, or of another run.
+        """
+        if not self.file.is_file():
+            return 0
+        try:
+            with np.load(self.file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored}
+            meta = json.loads(str(arrays.pop("meta")))
+            same = meta["settings"] == self._settings
+        except _UNREADABLE as error:
+            raise ConfigError(
+                f"{self.file}: expected a checkpoint of robustcheck: {one_line(error)}"
+            ) from error
+        if not same:
+            raise ConfigError(
+                f"{self.file}: expected a checkpoint of the same run, got one of other settings, model or "
+                "data; name another folder or remove it"
+            )
+        variables = _variables(model)
+        if len(variables) != sum(name.startswith("variable/") for name in arrays):
+            raise ConfigError(f"{self.file}: expected a checkpoint of this model, got other variables")
+        for i, variable in enumerate(variables):
+            variable.assign(arrays[f"variable/{i}"])
+        self._pools.restore(arrays)
+        self._history, self._before = meta["history"], meta["seconds"]
+        self._begun = time.perf_counter()
+        return int(meta["epoch"])
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write, if it is time."""
+        self._history.append({name: float(value) for name, value in (logs or {}).items()})
+        if (epoch + 1) % self._every:
+            return
+        meta = {
+            "settings": self._settings,
+            "epoch": epoch + 1,
+            "history": self._history,
+            "seconds": self.seconds,
+        }
+        arrays: dict[str, Any] = {
+            f"variable/{i}": np.asarray(one) for i, one in enumerate(_variables(self.model))
+        }
+        arrays |= self._pools.arrays() | {"meta": np.array(json.dumps(meta))}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.file.with_suffix(".new.npz")
+        with scratch.open("wb") as stream:
+            np.savez(stream, **arrays)
+        scratch.replace(self.file)
+
+
+def _variables(model: Any) -> list[Any]:
+    """All that training changes: weights, states of random layers, and the optimiser's own."""
+    metrics = {id(one) for one in model.metrics_variables}
+    return [one for one in model.variables if id(one) not in metrics] + list(model.optimizer.variables)
