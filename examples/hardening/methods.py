@@ -15,7 +15,7 @@ DECAY = 1e-3
 
 @dataclass(frozen=True)
 class Method:
-    """A way of training. ``decay`` is lambda of the paper: ``lambda * sum w^2 / k`` for a layer of k units."""
+    """A way of training; ``decay`` is the paper's lambda: ``lambda * sum w^2 / k`` for k units."""
 
     name: str
     layers: str | tuple[str, ...] = "all"

@@ -2,13 +2,14 @@
 
     python examples/hardening/run.py [--mnist mnist.npz] [--seeds 5] [--out results]
 
-Trains the 100-100-10 network of the paper with weight decay alone, with dropout, with a pool at the input, with
-pools at every layer, and with the controls: pools of Gaussian noise as long as the adversarial examples, and as
-many optimiser steps on clean activations. Five seeds each, the same for all. Every run is kept in ``--out`` after
-each epoch, so that a run that was stopped goes on; ``--only METHOD`` and ``--seed N`` do a part. Then prints test
-error with intervals, each method against weight decay alone (t interval over seeds, McNemar), and the audits
-before and after. ``--validation`` trains on 50,000 images and reports the error on the other 10,000: what the
-settings were chosen by. ``--quick`` shows in a minute that it works; its figures mean nothing.
+Trains the 100-100-10 network of the paper with weight decay alone, with dropout, with a pool at the input,
+with pools at every layer, and with the controls: pools of Gaussian noise as long as the adversarial examples,
+and as many optimiser steps on clean activations. Five seeds each, the same for all. Every run is kept in
+``--out`` after each epoch, so that a run that was stopped goes on; ``--only METHOD`` and ``--seed N`` do a
+part. Then prints test error with intervals, each method against weight decay alone (t interval over seeds,
+McNemar), and audits of the trained networks. ``--validation`` trains on 50,000 images and reports the error
+on the other 10,000: what the settings were chosen by. ``--quick`` shows in a minute that it works; its
+figures mean nothing.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from robustcheck.config import BoxLike, PoolOptions
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.hardening._cuts import find_cuts
 from robustcheck.hardening._pool import Pool, PoolState
+from robustcheck.numerics import traced
 
 
 class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -64,7 +65,7 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
             raise ConfigError("harden: expected a compiled model, so that there are a loss and an optimiser")
         cuts = find_cuts(model, self._layers, self._box)
         self.pools = [Pool(cut, self.options) for cut in cuts]
-        self._steps = [_make_step(model, pool) for pool in self.pools]
+        self._steps = [_make_step(model, pool, self._y) for pool in self.pools]
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras names it
         """Make the optimiser's variables, so that a part of them can be stepped."""
@@ -136,20 +137,21 @@ def class_numbers(y: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(flat[:, 0], np.int64)
 
 
-def _make_step(model: Any, pool: Pool) -> Any:
-    """One step of the optimiser for the layers above a cut, traced."""
+def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:
+    """One step of the optimiser for the layers above a cut, traced for labels like ``y``."""
     above = pool.cut.above
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(examples: Any, y: Any) -> None:
+    def step(examples: Any, label: Any) -> Any:
         variables = above.trainable_variables
         with tf.GradientTape() as tape:
-            loss = model.compute_loss(x=None, y=y, y_pred=above(examples, training=True), sample_weight=None)
+            loss = model.compute_loss(y=label, y_pred=above(examples, training=True))
             scaled = model.optimizer.scale_loss(pool.options.weight * loss)
         gradients = tape.gradient(scaled, variables)
         iterations = model.optimizer.iterations
         before = tf.identity(iterations)
         model.optimizer.apply(gradients, variables)
         iterations.assign(before)
+        return loss
 
-    return step
+    shape = [None, *pool.classifier.input_shape]
+    return traced(tf.TensorSpec(shape), tf.TensorSpec([None, *y.shape[1:]], y.dtype))(step)

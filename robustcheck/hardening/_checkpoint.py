@@ -60,14 +60,12 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         if not self.file.is_file():
             return 0
         try:
-            with np.load(self.file, allow_pickle=False) as stored:
+            with self.file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored}
             meta = json.loads(str(arrays.pop("meta")))
             same = meta["settings"] == self._settings
         except _UNREADABLE as error:
-            raise ConfigError(
-                f"{self.file}: expected a checkpoint of robustcheck: {one_line(error)}"
-            ) from error
+            raise ConfigError(f"{self.file}: expected a checkpoint of a run: {one_line(error)}") from error
         if not same:
             raise ConfigError(
                 f"{self.file}: expected a checkpoint of the same run, got one of other settings, model or "
@@ -95,7 +93,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             "seconds": self.seconds,
         }
         arrays: dict[str, Any] = {
-            f"variable/{i}": np.asarray(one) for i, one in enumerate(_variables(self.model))
+            f"variable/{i}": one.numpy() for i, one in enumerate(_variables(self.model))
         }
         arrays |= self._pools.arrays() | {"meta": np.array(json.dumps(meta))}
         self.file.parent.mkdir(parents=True, exist_ok=True)
