@@ -91,6 +91,19 @@ def curve_svg(curve: Sequence[CurvePoint], noise: Sequence[CurvePoint] = ()) -> 
     return "".join([*parts, "</svg>"])
 
 
+def two_curves_svg(curve: Sequence[CurvePoint], other: Sequence[CurvePoint]) -> str:
+    """Robust accuracy of two models against the L2 radius; the other's is dashed."""
+    axes = _Axes(max(curve[-1].l2, other[-1].l2, np.finfo(float).tiny), 1.0)
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    parts = [axes.opening("Robust accuracy of two models against the L2 radius")]
+    parts += [axes.up(shares, [f"{one:.0%}" for one in shares]), axes.across("L2 radius, box units")]
+    parts += [
+        axes.path([(one.l2, one.accuracy) for one in points], css)
+        for points, css in ((other, "noise"), (curve, "curve"))
+    ]
+    return "".join([*parts, "</svg>"])
+
+
 def histogram_svg(distances: Floats) -> str:
     """How many samples lie at each distance; all distances finite, at least one."""
     largest = max(float(distances.max()), np.finfo(float).tiny)

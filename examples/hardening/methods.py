@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 from keras import layers
 
 from robustcheck import PoolOptions
-
-DECAY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Method:
     name: str
     layers: str | tuple[str, ...] = "all"
     pool: PoolOptions = field(default_factory=PoolOptions)
-    decay: float = DECAY
+    decay: float = 1e-3
     dropout: float = 0.0
     rate: float = 5e-3
     batch_size: int = 128
@@ -28,14 +26,17 @@ class Method:
 
 # never: no step on a pool is taken, so that training is plain
 NEVER = PoolOptions(every=10**9, warmup=10**9)
+POOLS = PoolOptions(size=6000, fresh=512, interval=24, cap=0.15, warmup=1000)
 
+# rate and decay of each are the better of a few on the validation split
 METHODS = (
     Method("decay", pool=NEVER),
-    Method("dropout", pool=NEVER, dropout=0.2),
-    Method("input pool", layers="input"),
-    Method("pools at all layers"),
-    Method("noise pools", pool=PoolOptions(kind="noise")),
-    Method("clean steps", pool=PoolOptions(kind="clean")),
+    Method("dropout", pool=NEVER, dropout=0.1),
+    # one pool has every turn, so it is renewed as often as each of three
+    Method("input pool", layers="input", pool=replace(POOLS, interval=72), rate=2e-3, decay=3e-3),
+    Method("pools at all layers", pool=POOLS, rate=2e-3, decay=3e-3),
+    Method("noise pools", pool=replace(POOLS, kind="noise"), rate=2e-3, decay=3e-3),
+    Method("clean steps", pool=replace(POOLS, kind="clean"), rate=2e-3, decay=3e-3),
 )
 
 

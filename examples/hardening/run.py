@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seed", type=int, help="train this seed alone, and print nothing")
     parser.add_argument("--only", action="append", help="train this method alone, and print nothing")
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--audit", type=int, default=500, help="test images of an audit")
     parser.add_argument("--audited", type=int, default=2, help="seeds that are audited")
     parser.add_argument("--validation", action="store_true")

@@ -15,13 +15,24 @@ from rich.console import Console
 from rich.text import Text
 
 from robustcheck import __version__
-from robustcheck.cli import _audit, _compare, _completion, _demo, _doctor, _gate, _policy, _replay, _report
+from robustcheck.cli import (
+    _audit,
+    _compare,
+    _completion,
+    _demo,
+    _doctor,
+    _gate,
+    _harden,
+    _policy,
+    _replay,
+    _report,
+)
 from robustcheck.cli._common import log_console
 from robustcheck.cli._parser import Parser
 from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, one_line
 from robustcheck.text import printable
 
-_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _policy, _doctor, _completion)
+_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _harden, _policy, _doctor, _completion)
 
 _DESCRIPTION = """\
 How small a change of an input makes a Keras classifier wrong, and do examples

@@ -42,6 +42,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="share by which distances may fall; default: %(default)s",
     )
     parser.add_argument("--fail-on-regression", action="store_true", help="exit with 1 on a regression")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page, too")
     add_json_flag(parser)
     parser.set_defaults(run=run)
 
@@ -49,11 +50,13 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print."""
     from robustcheck.compare import compare
-    from robustcheck.report import comparison, read_evidence
+    from robustcheck.report import comparison, comparison_page, read_evidence
     from robustcheck.results import plain
 
     old, new = read_evidence(arguments.old), read_evidence(arguments.new)
     found = compare(old, new, tolerance=arguments.tolerance)
+    if arguments.html is not None:
+        arguments.html.write_text(comparison_page(found, old, new), "utf-8")
     if arguments.json:
         print_json("comparison", plain(found))
     else:

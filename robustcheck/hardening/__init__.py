@@ -10,7 +10,7 @@ from robustcheck.hardening._callback import PoolTraining
 from robustcheck.hardening._cuts import Cut, find_cuts
 from robustcheck.hardening._paired import McNemar, PairedMean, mcnemar, paired_mean
 from robustcheck.hardening._pool import PoolState
-from robustcheck.hardening._train import Hardened, harden
+from robustcheck.hardening._train import Hardened, compile_for, harden
 
 __all__ = [
     "Cut",
@@ -19,6 +19,7 @@ __all__ = [
     "PairedMean",
     "PoolState",
     "PoolTraining",
+    "compile_for",
     "find_cuts",
     "harden",
     "mcnemar",

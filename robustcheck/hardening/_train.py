@@ -18,7 +18,7 @@ from robustcheck.hardening._batches import Augment, Batches
 from robustcheck.hardening._callback import PoolTraining
 from robustcheck.hardening._checkpoint import Checkpoint
 from robustcheck.hardening._pool import PoolState
-from robustcheck.models import wrap
+from robustcheck.models import Classifier, wrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def harden(
         )
     options = pool or PoolOptions()
     if not getattr(model, "compiled", False):
-        _compile(model, box)
+        compile_for(model, wrap(model, box=box))
     pools = PoolTraining(x, y, layers=layers, pool=options, box=box)
     pools.set_model(model)
     pools.on_train_begin()
@@ -125,12 +125,12 @@ def harden(
     )
 
 
-def _compile(model: Any, box: BoxLike) -> None:
-    """Cross-entropy for the head that the model has, and Adam."""
-    from_logits = wrap(model, box=box).head == "logits"
+def compile_for(model: Any, classifier: Classifier, rate: float = 1e-3) -> None:
+    """Compile with cross-entropy for the head that the model has, and Adam; labels are class numbers."""
+    from_logits = classifier.head in ("logits", "one logit")
     binary = model.output_shape[-1] == 1
     loss = keras.losses.BinaryCrossentropy if binary else keras.losses.SparseCategoricalCrossentropy
-    model.compile(keras.optimizers.Adam(), loss(from_logits=from_logits), metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(rate), loss(from_logits=from_logits), metrics=["accuracy"])
 
 
 def _settings(

@@ -1,5 +1,6 @@
 """A finished report as files and as tables for the terminal, and a stored report read back."""
 
+from robustcheck.report._comparison import comparison_page
 from robustcheck.report._files import file_names, prepare_folder, store_report, write_report
 from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
@@ -10,6 +11,7 @@ from robustcheck.report._wording import class_name, interval, number
 __all__ = [
     "class_name",
     "comparison",
+    "comparison_page",
     "file_names",
     "interval",
     "json_schema",

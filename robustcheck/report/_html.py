@@ -55,7 +55,7 @@ def html_page(report: AuditReport, *, assets: bool = False) -> Page:
 
     With ``assets`` styles and images are files of their own, for servers that forbid inline content.
     """
-    style = _environment().get_template("style.css").render()
+    style = environment().get_template("style.css").render()
     files = {"assets/style.css": style.encode()} if assets else {}
     shown: list[_Shown] = []
     for one in triples(report):
@@ -64,12 +64,12 @@ def html_page(report: AuditReport, *, assets: bool = False) -> Page:
             files |= dict(zip(paths, one.pictures, strict=True))
         shown.append(_Shown(one.index, paths if assets else _inline(one), one.factor, one.told))
     text: str = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             report=report,
             style=None if assets else Markup(style),
-            policy=Markup(_content_policy(None if assets else style)),
+            policy=Markup(content_policy(None if assets else style)),
             headline=headline(report),
             scope=scope(report),
             norms=NORM_NAMES,
@@ -90,7 +90,7 @@ def _inline(one: Triple) -> list[str]:
     return [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in one.pictures]
 
 
-def _content_policy(style: str | None) -> str:
+def content_policy(style: str | None) -> str:
     """Nothing but this style sheet and these images; the inline one is allowed by its digest alone."""
     allowed = "img-src 'self'; style-src 'self'"
     if style is not None:
@@ -118,7 +118,8 @@ def _figures(report: AuditReport) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The template engine of all pages."""
     environment = Environment(
         loader=PackageLoader("robustcheck.report"),
         autoescape=True,

@@ -1,0 +1,25 @@
+"""Two reports side by side, as a page."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from robustcheck import figures
+from robustcheck.report._html import content_policy, environment
+from robustcheck.results import Comparison, Evidence
+
+
+def comparison_page(found: Comparison, old: Evidence, new: Evidence) -> str:
+    """One self-contained page without a script; everything from outside is escaped."""
+    style = environment().get_template("style.css").render()
+    page: str = (
+        environment()
+        .get_template("comparison.html")
+        .render(
+            found=found,
+            style=Markup(style),
+            policy=Markup(content_policy(style)),
+            curves=Markup(figures.two_curves_svg(new.document.curve, old.document.curve)),
+        )
+    )
+    return page
