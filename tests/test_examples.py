@@ -188,3 +188,19 @@ def test_pytest_project(tmp_path: Path) -> None:
         assert ("worse than the baseline" in result.stdout) == bool(code)
     told = in_project(folder, "measure_tolerance.py", "--seeds", "3", "--epochs", "5").stdout
     assert told.splitlines()[-1].startswith("check_baseline(rel=0.")
+
+
+@pytest.mark.slow
+def test_hardening(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
+    """Quick mode, on real MNIST; a second run trains nothing and prints the same."""
+    np.savez(tmp_path / "mnist.npz", **{name: one[:2000] for name, one in mnist.items()})
+    command = [sys.executable, str(EXAMPLES / "hardening" / "run.py"), "--quick"]
+    command += ["--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    printed = []
+    for _ in range(2):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 0, ended.stderr
+        printed.append(ended.stdout[ended.stdout.index("| method") :])
+    assert printed[0] == printed[1]
+    for name in ("decay", "dropout", "input pool", "pools at all layers", "noise pools", "clean steps"):
+        assert printed[0].count(f"| {name} |") == 2

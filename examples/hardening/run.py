@@ -26,6 +26,7 @@ from methods import METHODS, Method, network
 
 import robustcheck as rc
 from robustcheck.hardening import mcnemar, paired_mean
+from robustcheck.report import read_document
 
 Arrays = tuple[np.ndarray, np.ndarray]
 REFERENCE = "decay"
@@ -70,7 +71,7 @@ def run(method: Method, seed: int, data: tuple[Arrays, Arrays], asked: argparse.
         batch_size=method.batch_size,
         checkpoint=folder,
     )
-    plain = keras.Model(model.inputs, model.outputs, name=f"{method.name}_{seed}")
+    plain = keras.Model(model.inputs, model.outputs, name=f"{method.name}_{seed}".replace(" ", "_"))
     plain.save(folder / "model.keras")
     np.save(folder / "wrong.npy", wrong(model, test))
     told = {
@@ -158,7 +159,7 @@ def audits_table(methods: list[Method], test: Arrays, asked: argparse.Namespace)
     """Robustness of the first seeds, by a full audit."""
     rows = []
     for one in methods:
-        reports = [rc.report.read_document(audited(one, seed, test, asked)) for seed in range(asked.audited)]
+        reports = [read_document(audited(one, seed, test, asked)) for seed in range(asked.audited)]
         names = ("distortion.l2.median", "accuracy.clean", "transfer.max")
         values = [[report.measures[name].value for report in reports] for name in names]
         rows.append([one.name, *(f"{np.mean(value):.4f}" for value in values)])
@@ -182,7 +183,7 @@ def main() -> None:
     data = load_mnist(asked.mnist, validation=asked.validation)
     methods = list(METHODS)
     if asked.quick:
-        asked.seeds, asked.epochs, asked.audit, asked.audited = 2, 2, 40, 1
+        asked.seeds, asked.epochs, asked.audit, asked.audited = 2, 2, 20, 1
         data = tuple((x[:2000], y[:2000]) for x, y in data)
         methods = [dataclasses.replace(m, pool=dataclasses.replace(m.pool, warmup=4)) for m in methods]
     seeds = range(asked.seeds) if asked.seed is None else [asked.seed]
