@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 import shutil
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -187,8 +188,9 @@ def test_models_and_data_of_every_kind(project: pytest.Pytester) -> None:
                                       data_range=(0, 255), references={"other": "reference.keras"}, target=3,
                                       class_names=list("abcdefghij")).report
             assert report.data.target == "3" and report.data.class_names[0] == "a"
-            assert robustness.audit("model.keras", (x, y), references="reference.keras", budget=30,
-                                    limit=10).transfer_to("reference") <= 1.0
+            few = robustness.audit("model.keras", (x, y), references="reference.keras", budget=30,
+                                   limit=10, min_samples=5)
+            assert few.transfer_to("reference") <= 1.0
         """,
     )
     # the head of a plain callable is guessed, which is told
@@ -265,8 +267,8 @@ def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
             "E * the baseline is for other conditions: budget was 60, is 30",
             "E *ReportRefused: *expected a baseline in JSON*",
             "E *ReportRefused: *expected a baseline of schema robustcheck.baseline/1",
-            "E *ReportRefused: *expected samples with distances that fit their status",
-            "*test_two: distances 1 (1 to 1) of the baseline's, accuracy 0.0 % on 35",
+            "E *ReportRefused: *expected samples with distances that fit their status and number",
+            "*test_two: distances 1 (1 to 1) of the baseline's, clean accuracy +0.0 points, 35 samples",
         ]
     )
 
@@ -470,4 +472,131 @@ def test_help_and_markers_are_told(project: pytest.Pytester) -> None:
 def test_arguments_of_an_audit_are_those_of_its_configuration() -> None:
     own = {one.name for one in dataclasses.fields(AuditConfig)}
     apart = {"model", "data", "out", "force", "policy", "baseline", "report_assets", "command"}
-    assert own - apart | {"budget", "seed"} == AUDIT_ARGUMENTS
+    assert own - apart | {"budget", "seed", "min_samples"} == AUDIT_ARGUMENTS
+
+
+MASKED = """
+import keras, numpy as np
+class Masked(keras.layers.Layer):
+    "Rounds: the gradient is zero almost everywhere, and a search along it finds little."
+    def call(self, x):
+        return keras.ops.round(8 * x) / 8 + 1e-9 * x
+def masked():
+    inner = keras.saving.load_model("model.keras")
+    inputs = keras.Input((8, 8))
+    return keras.Model(inputs, inner(Masked()(inputs)))
+class Scale(keras.layers.Layer):
+    k = 1.0
+    def call(self, x):
+        return x * self.k
+def scaled():
+    layer, inputs = Scale(), keras.Input((8, 8))
+    return layer, keras.Model(inputs, keras.saving.load_model("model.keras")(layer(inputs)))
+def data():
+    with np.load("digits.npz") as stored: return stored["x"], stored["y"]
+"""
+
+
+def test_a_test_on_nothing_does_not_pass(project: pytest.Pytester) -> None:
+    """What a pair of fresh eyes got past the plugin."""
+    project.makepyfile(
+        things=MASKED,
+        test_f="""
+        import numpy as np, pytest, things
+        SMALL = {"budget": 30}
+
+        class TestRefused:
+            def test_few(self, robustness):
+                x, y = things.data()
+                y = np.where(np.arange(40) < 3, y, (y + 1) % 10)
+                assert robustness.audit("model.keras", (x, y), **SMALL).median_distortion >= 0
+            def test_no_labels(self, robustness):
+                report = robustness.audit("model.keras", "digits.npz", labels="model", **SMALL)
+                assert report.measures["accuracy.clean"] >= 0.5
+            def test_unchecked(self, robustness):
+                robustness.audit("model.keras", "digits.npz", **SMALL)
+            def test_truth(self, robustness):
+                assert robustness.audit("model.keras", "digits.npz", **SMALL)
+            def test_equal(self, robustness):
+                assert robustness.audit("model.keras", "digits.npz", **SMALL).median_distortion != 0
+            def test_approx(self, robustness):
+                report = robustness.audit("model.keras", "digits.npz", **SMALL)
+                assert report.median_distortion == pytest.approx(0.5, abs=100)
+            @pytest.mark.robustness(model="model.keras", data="digits.npz")
+            def test_empty(self, robustness): pass
+            def test_same_name(self, robustness):
+                report = robustness.audit("model.keras", "digits.npz", **SMALL)
+                report.check_baseline()
+                report.check_baseline()
+
+        class TestHolds:
+            def test_state_of_a_layer(self, robustness):
+                layer, model = things.scaled()
+                before = robustness.audit(model, things.data(), **SMALL).report
+                assert robustness.audit(model, things.data(), **SMALL).report is before
+                layer.k = 0.5
+                assert robustness.audit(model, things.data(), **SMALL).report is not before
+            def test_numpy_numbers(self, robustness):
+                median = robustness.audit("model.keras", "digits.npz", **SMALL).median_distortion
+                assert median >= np.float32(0.1) and np.int64(0) < median
+                assert "over 39 samples" in repr(median)
+            def test_a_policy_not_met_is_an_assertion(self, robustness):
+                with pytest.raises(AssertionError, match="FAIL distortion"):
+                    robustness.audit("model.keras", "digits.npz", **SMALL).check_policy("policy.toml")
+        """,
+    )
+    result = run(project, "--robustness-update", "-p", "no:subtests")
+    result.assert_outcomes(passed=3 + 2, failed=6, errors=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "E *Incomplete: distortion.l2.median: expected at least 30 samples, got *",
+            "E *Incomplete: measure: the audit had no labels, so accuracy is that of the model *",
+            "E *TypeError: an audit is neither true nor false*",
+            "E *TypeError: a measure is compared by <, <=, > or >=*",
+            "E *ConfigError: check_baseline: expected another name= than 'audit'*",
+            "the audit was not checked: compare one of its figures, or take its report",
+            "the marker names a model, and nothing was audited: call robustness.audit()",
+        ]
+    )
+
+
+def test_files_of_the_same_name_and_other_folders(project: pytest.Pytester) -> None:
+    body = """
+        import pytest
+        pytestmark = pytest.mark.robustness(model="{model}", data="digits.npz", budget=30)
+        def test_floor(robustness, monkeypatch, tmp_path):
+            report = robustness.audit()
+            monkeypatch.chdir(tmp_path)
+            assert report.median_distortion >= 5
+        def test_no_fixture(): pass
+        def test_baseline(robustness):
+            robustness.audit().check_baseline()
+    """
+    for folder, model in (("a", "model.keras"), ("b", "reference.keras")):
+        project.makepyfile(**{f"{folder}/test_m": body.format(model=model)})
+    project.makeini("[pytest]\naddopts = --import-mode=importlib\n")
+    result = run(project, "--robustness-report=failed")
+    result.assert_outcomes(passed=2, failed=4)
+    names = []
+    for folder in ("a", "b"):
+        stored = json.loads(
+            (project.path / "failed" / folder / "test_m" / "test_floor" / "report.json").read_text()
+        )
+        names.append(stored["model"]["name"])
+    assert names == ["model", "reference"]
+    # a command that is told can be pasted where pytest was started
+    command = [sys.executable, "-m", "pytest", "test_m.py", "-k", "baseline"]
+    started = subprocess.run(command, cwd=project.path / "a", capture_output=True, text=True, check=False)
+    asked = re.search(r"to keep this audit as the baseline: pytest (.*)", started.stdout)
+    assert asked is not None
+    again = [sys.executable, "-m", "pytest", *asked[1].split()]
+    assert subprocess.run(again, cwd=project.path / "a", capture_output=True, check=False).returncode == 0
+    (project.path / "file").touch()
+    assert run(project, "--robustness-report=file").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_policy_that_is_not_there_is_told_at_once(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_x(): pass")
+    result = run(project, "-o", "robustness_policy=nope.toml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*robustness_policy: expected a file, got nothing at nope.toml"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import robustcheck as rc
-from robustcheck.errors import ConfigError, Incomplete
+from robustcheck.errors import ConfigError, Incomplete, ReportRefused
 from robustcheck.policy import Policy, Rule
 from robustcheck.report import write_report
 from robustcheck.results import Baseline, Measure, Status
@@ -44,6 +44,12 @@ def test_measures_are_compared_by_their_figure() -> None:
     assert two >= one
     assert not one > two
     assert one == Measure(1.0, 10, 0.5, 1.5)
+    assert one != Measure(1.0, 10)
+    for number in (1.0, pytest.approx(1.0), "1"):
+        with pytest.raises(TypeError, match="compared by <, <=, > or >="):
+            assert one == number
+    assert one <= np.float32(1.5)
+    assert np.int64(0) < one
 
 
 @pytest.mark.parametrize("nothing", [Measure(None, 0), Measure(None, 5), Measure(1.0, 0)])
@@ -199,7 +205,12 @@ def test_a_baseline_says_nothing_of_a_search_that_found_little(
 
 def test_a_figure_of_a_search_that_found_little_raises(report: rc.AuditReport) -> None:
     assert figure(report, "distortion.l2.median").explain()[0].startswith("  distortion.l2.median = 0.")
-    blind = replace(report, measures={**report.measures, "attack.found": Measure(0.9, 59)})
+    counts = replace(report.counts, found=53, not_found=6)
+    blind = replace(report, counts=counts, measures={**report.measures, "attack.found": Measure(0.9, 59)})
+    with pytest.raises(Incomplete, match="fewer than 95% of the samples"):
+        assert blind.measures["distortion.l2.median"] >= 0.1
+    assert blind.measures["distortion.l2.median"].value == report.measures["distortion.l2.median"].value
+    assert blind.measures["accuracy.clean"] >= 0.1
     with pytest.raises(Incomplete, match=r"found an example for 90\.0 % of the samples, fewer than 95\.0 %"):
         figure(blind, "distortion.l2.median")
     assert figure(blind, "accuracy.clean").value == report.measures["accuracy.clean"].value
@@ -268,3 +279,30 @@ def test_a_worse_model_fails_and_a_retrained_one_does_not(tmp_path: Path) -> Non
         assert_baseline(
             audited(7, samples=130, epochs=300), tmp_path / "b.json", rel=spread.rel, accuracy=spread.accuracy
         )
+
+
+def test_a_baseline_that_says_nothing_is_not_kept(report: rc.AuditReport, tmp_path: Path) -> None:
+    rows = report.samples
+    status = np.where(np.arange(60) < 12, np.where(rows.found, Status.NOT_FOUND, rows.status), rows.status)
+    blind = replace(report, samples=replace(rows, status=status))
+    with pytest.raises(AssertionError, match="cannot be kept as a baseline"):
+        write_baseline(blind, tmp_path / "b.json")
+    assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[: text.index('    [1, "')].rstrip().rstrip(",") + "]}}}", "status and number"),
+        (lambda text: text.replace('"FOUND", 0.', '"FOUND", 1.', 40), "its samples give"),
+        (lambda text: text.replace('"ALREADY_WRONG", 0.0', '"FOUND", 0.5', 1), "its samples give"),
+    ],
+)
+def test_a_baseline_that_was_cut_or_edited_is_refused(
+    report: rc.AuditReport, tmp_path: Path, change: Any, said: str
+) -> None:
+    file = tmp_path / "b.json"
+    write_baseline(report, file)
+    file.write_text(change(file.read_text()))
+    with pytest.raises(ReportRefused, match=said):
+        read_baselines(file)

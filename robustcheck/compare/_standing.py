@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustcheck.compare._change import change_of_pairs, enough_pairs, pair
+from robustcheck.compare._change import change_of_pairs, pair
 from robustcheck.compare._compare import fell_beyond, fell_most, median_ratio
 from robustcheck.compare._conditions import differences
 from robustcheck.errors import ConfigError
 from robustcheck.measures import measure, parse_metric
-from robustcheck.results import AuditReport, Baseline, Measure, Standing
+from robustcheck.results import MIN_FOUND, MIN_SAMPLES, AuditReport, Baseline, Measure, Standing
 from robustcheck.text import percent
 
 _ACCURACY, _FOUND = parse_metric("accuracy.clean"), parse_metric("attack.found")
-# a search that finds less says nothing of distances; as for the rules of a policy
-_MIN_FOUND = 0.95
 
 
 def against_baseline(
@@ -42,7 +40,7 @@ def against_baseline(
     was, now = old.distances, new.samples
     pairs = pair(was, now)
     nothing = _incomparable(old, new) or (
-        [] if enough_pairs(pairs, was, now) else [f"it shares {len(pairs.old)} samples with the baseline"]
+        [] if len(pairs.old) >= min(MIN_SAMPLES, len(now)) else [f"only {len(pairs.old)} samples are shared"]
     )
     if nothing or not len(pairs.old):
         return Standing(
@@ -51,7 +49,7 @@ def against_baseline(
             accuracy=Measure(None, 0),
             newly_wrong=0,
             newly_right=0,
-            reasons=nothing or ["it shares no sample with the baseline"],
+            reasons=nothing or ["no sample is shared"],
         )
     ratio = median_ratio(was, now, pairs, level)
     moved = change_of_pairs(_ACCURACY, was, now, pairs, level=level)
@@ -80,12 +78,14 @@ def _incomparable(old: Baseline, new: AuditReport) -> list[str]:
     reasons = [] if differ.distances else [f"the baseline is for other conditions: {'; '.join(differ.notes)}"]
     if not (old.complete and new.complete):
         reasons.append("an audit was interrupted")
-    if found is None or found.value is None or found.value < _MIN_FOUND:
-        share = None if found is None else found.value
-        reasons.append(
-            f"the search found an example for {percent(share)} of the samples, fewer than "
-            f"{percent(_MIN_FOUND)}: a larger budget may find more"
-        )
+    rows = old.distances
+    shares = (None if found is None else found.value, float(rows.found.sum() / max(rows.correct.sum(), 1)))
+    for share, whose in zip(shares, ("", " of the baseline"), strict=True):
+        if share is None or share < MIN_FOUND:
+            reasons.append(
+                f"the search{whose} found an example for {percent(share)} of the samples, fewer than "
+                f"{percent(MIN_FOUND)}: a larger budget may find more"
+            )
     return reasons
 
 

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Literal
 
 from robustcheck.errors import ConfigError
 from robustcheck.measures import Metric, parse_metric
-from robustcheck.results import PolicyFacts
+from robustcheck.results import MIN_FOUND, MIN_SAMPLES, PolicyFacts
 
-_FOUND, _SAMPLES = 0.95, 30
 NO_BOUND = "expected min, max, max_drop or max_rise"
 
 
@@ -67,7 +66,7 @@ class Rule:
     max_drop: Limit | None = None
     max_rise: Limit | None = None
     min_found: float | None = None
-    min_samples: int = _SAMPLES
+    min_samples: int = MIN_SAMPLES
     confidence: float | None = None
     severity: Literal["error", "warning"] = "error"
 
@@ -92,7 +91,7 @@ class Rule:
     @property
     def needed_found(self) -> float:
         """``min_found`` in force."""
-        default = _FOUND if self.parsed.needs_found else 0.0
+        default = MIN_FOUND if self.parsed.needs_found else 0.0
         return default if self.min_found is None else self.min_found
 
 

@@ -113,7 +113,7 @@ def pytest_runtest_makereport(
     if made is not None and report.when == "call":
         made.passed = report.passed
         for page in made.write_reports() if report.failed else ():
-            report.sections.append(("robustness report", str(page)))
+            report.sections.append(("robustness report", page))
         # pytest-xdist sends a report with all its attributes
         report.robustness = made.told()  # type: ignore[attr-defined]
     return report

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,27 @@ class TestedAudit:
 
     __test__ = False
 
-    def __init__(self, report: AuditReport, test: AskingTest, number: int) -> None:
+    def __init__(self, report: AuditReport, test: AskingTest, number: int, min_samples: int) -> None:
         self.given = report
+        self._min_samples = min_samples
         self.number = number
         self.checked = False
         self._test = test
         self._notes: list[str] = []
+
+    def __bool__(self) -> bool:
+        raise TypeError("an audit is neither true nor false: compare one of its figures")
 
     @property
     def report(self) -> AuditReport:
         """The whole report, for ``robustcheck.testing`` and anything else."""
         self.checked = True
         return self.given
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """All measures of the report by name."""
+        return self.report.measures
 
     @property
     def median_distortion(self) -> Measure:
@@ -70,13 +79,16 @@ class TestedAudit:
         from robustcheck.auditing import transfer_rate
 
         rate = transfer_rate(self.given, self._test.place(reference))
-        name = Path(str(reference)).stem if isinstance(reference, str | Path) else reference.name
-        return self._figure(testing.figure_of(self.given, f"transfer.{subject}->{name}", rate))
+        other = getattr(reference, "name", type(reference).__name__)
+        name = Path(str(reference)).stem if isinstance(reference, str | Path) else other
+        metric = f"transfer.{subject}->{name}"
+        testing.require_found(self.given, metric)
+        return self._figure(testing.figure_of(self.given, metric, rate, min_samples=self._min_samples))
 
     def measure(self, metric: str) -> Measure:
         """A figure by its name in the grammar of a policy, such as ``distortion.linf.p05``."""
         __tracebackhide__ = True
-        return self._figure(testing.figure(self.given, metric))
+        return self._figure(testing.figure(self.given, metric, min_samples=self._min_samples))
 
     def _figure(self, found: testing.Figure) -> Measure:
         self.checked = True
@@ -89,7 +101,8 @@ class TestedAudit:
         """Where the report will be if the test fails, for a message."""
         wanted = self._test.settings.report
         folder = self._test.report_folder(wanted or Path("DIR"), self.number)
-        return testing.ReportPlace(str(folder), "" if wanted else "after --robustness-report=DIR")
+        shown = self._test.shown(folder) if wanted else str(folder)
+        return testing.ReportPlace(shown, "" if wanted else "after --robustness-report=DIR")
 
     def check_baseline(
         self, *, rel: float | None = None, accuracy: float = testing.ACCURACY, name: str = "audit"
@@ -108,16 +121,20 @@ class TestedAudit:
         __tracebackhide__ = True
         self.checked = True
         settings, file = self._test.settings, self._test.baseline()
-        shown = os.path.relpath(file)
+        if name in self._test.kept:
+            raise ConfigError(f"check_baseline: expected another name= than {name!r}, this test has that one")
+        self._test.kept.add(name)
         known = file.exists() and name in testing.read_baselines(file)
         if settings.update == "all" or (settings.update == "new" and not known):
             if testing.write_baseline(self.given, file, name=name):
-                self._notes.append(f"baseline written: {shown}")
+                self._notes.append(f"baseline written: {self._test.shown(file)}")
             return
         if not known:
-            ask = f"pytest {shlex.quote(self._test.nodeid)} --robustness-update-new-only"
+            ask = f"pytest {shlex.quote(self._test.again)} --robustness-update-new-only"
             held = " (CI is set: only the command line can ask for it)" if settings.held_back else ""
-            raise AssertionError(f"no baseline {shown}\n  to keep this audit as the baseline: {ask}{held}")
+            raise AssertionError(
+                f"no baseline {self._test.shown(file)}\n  to keep this audit as the baseline: {ask}{held}"
+            )
         tolerance = settings.tolerance if rel is None else rel
         tolerance = testing.REL if tolerance is None else tolerance
         found = testing.assert_baseline(
@@ -147,6 +164,9 @@ class TestedAudit:
             if one.severity == "error":
                 with subtests.test(msg=f"{one.metric} {one.bound}"):
                     self._require(one)
+        broken = [one for one in found if one.severity == "error" and one.outcome != "PASS"]
+        if broken:
+            raise AssertionError(f"policy not met: {len(broken)} of {len(found)} bounds")
 
     def _require(self, rule: RuleResult) -> None:
         if rule.outcome != "PASS":
@@ -161,6 +181,8 @@ class TestedAudit:
                 "check_policy: expected a policy, as an argument, of the marker or as the ini key "
                 "robustness_policy"
             )
+        if not isinstance(given, Policy | str | Path):
+            raise ConfigError(f"check_policy: expected a policy or its file, got {type(given).__name__}")
         return given if isinstance(given, Policy) else read_policy(Path(self._test.place(given)))
 
     def record(self, *metrics: str) -> None:
@@ -189,7 +211,7 @@ class TestedAudit:
         }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class _Shown(testing.Figure):
     """A figure that knows where the report of its test will be."""
 

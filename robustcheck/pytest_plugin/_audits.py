@@ -1,9 +1,9 @@
 """The audits of a session: one for each model, data and settings, however many tests ask for it.
 
 The workers of pytest-xdist share them as stored reports, each made under a lock. An audit is known by the
-content of what is audited: the bytes of files, the weights of live models, the values of arrays. Functions
-that a test names (``package.module:function``) are taken to return the same each time in a session. What has
-neither, a classifier or a plain callable, is audited anew each time.
+content of what is audited: the bytes of files, the weights and some outputs of live models, the values of
+arrays. Functions that a test names (``package.module:function``) are taken to return the same each time in a
+session. What has neither, a classifier or a plain callable, is audited anew each time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _told(value: Any) -> str:
     if is_dataclass(value) and not isinstance(value, type) and not callable(getattr(value, "logits", None)):
         return f"{type(value).__name__}{_told({one.name: getattr(value, one.name) for one in fields(value)})}"
     if hasattr(value, "get_weights"):
-        return f"{_architecture(value)} {_told(value.get_weights())}"
+        return f"{_architecture(value)} {_told(value.get_weights())} {_behaviour(value)}"
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
         array = np.asarray(value)
         content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
@@ -120,4 +120,17 @@ def _architecture(model: Any) -> str:
     try:
         return str(model.to_json())
     except Exception as error:  # a subclassed model need not have one
+        raise _UnknownError(type(model).__name__) from error
+
+
+def _behaviour(model: Any) -> str:
+    """What a Keras model gives for some inputs: layers may have state of their own, in Python."""
+    draw = np.random.default_rng(0)
+    try:
+        shapes = [tuple(one.shape)[1:] for one in model.inputs]
+        rows = [draw.random((4, *shape), np.float32) for shape in shapes]
+        out = np.asarray(model(rows if len(rows) > 1 else rows[0], training=False), np.float64)
+        # the last digits differ from call to call
+        return _told(np.round(out / max(np.abs(out).max(), 1e-30), 3))
+    except Exception as error:  # open dimensions, dictionaries, what is not there
         raise _UnknownError(type(model).__name__) from error

@@ -19,6 +19,7 @@ class AskingTest:
         settings: what is set for the session.
         marked: arguments of the markers on the test.
         judged: whether a policy was applied.
+        kept: names of the baselines that the test checked.
     """
 
     def __init__(self, request: pytest.FixtureRequest, settings: PluginSettings) -> None:
@@ -26,15 +27,26 @@ class AskingTest:
         self.settings = settings
         self.marked = marker_arguments(request.node)
         self.judged = False
+        self.kept: set[str] = set()
 
     def place(self, given: Any) -> Any:
-        """A file's name as a path from here, beside the test or in the root folder; else as it is."""
+        """A file's name as a path, beside the test or in the root folder; anything else as it is."""
         if not isinstance(given, str | Path):
             return given
         for folder in (self._request.path.parent, self.settings.root):
             if (folder / given).exists():
-                return os.path.relpath(folder / given)
+                return self.shown(folder / given)
         return str(given)
+
+    def shown(self, path: Path) -> str:
+        """A path relative to where pytest was started, unless the test went elsewhere."""
+        here = Path.cwd() == self.settings.start
+        return os.path.relpath(path, self.settings.start) if here else str(path.absolute())
+
+    @property
+    def again(self) -> str:
+        """The test as a command line names it from where pytest was started."""
+        return f"{os.path.relpath(self._request.path, self.settings.start)}::{self._test}"
 
     @property
     def nodeid(self) -> str:
@@ -44,13 +56,16 @@ class AskingTest:
     def baseline(self) -> Path:
         """Where this test's baseline is kept."""
         beside = self._request.path.parent
-        if self.settings.baseline_dir is None:
-            folder = beside / "__robustness__"
-        else:
-            inside = beside.is_relative_to(self.settings.root)
-            below = beside.relative_to(self.settings.root) if inside else Path()
-            folder = self.settings.root / self.settings.baseline_dir / below
+        folder = beside / "__robustness__"
+        if self.settings.baseline_dir is not None:
+            folder = self.settings.root / self.settings.baseline_dir / self._below_root
         return testing.baseline_file(folder, self._request.path.stem, self._test)
+
+    @property
+    def _below_root(self) -> Path:
+        """The folder of the test in the root folder."""
+        beside = self._request.path.parent
+        return beside.relative_to(self.settings.root) if beside.is_relative_to(self.settings.root) else Path()
 
     @property
     def _test(self) -> str:
@@ -58,7 +73,7 @@ class AskingTest:
 
     def report_folder(self, below: Path, number: int) -> Path:
         """Where the report of the test's audit of that number goes if the test fails."""
-        whole = testing.baseline_file(below, self._request.path.stem, self._test)
+        whole = testing.baseline_file(below / self._below_root, self._request.path.stem, self._test)
         return whole.with_suffix("") if not number else whole.with_name(f"{whole.stem}-{number + 1}")
 
     def properties(self, name: str, value: float) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from robustcheck.config import AuditConfig, SearchOptions
-from robustcheck.errors import ConfigError
+from robustcheck.errors import ConfigError, one_line
 from robustcheck.pytest_plugin._audited import TestedAudit
 from robustcheck.pytest_plugin._audits import Audits
 from robustcheck.pytest_plugin._context import AskingTest
 from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS, unknown_argument
 from robustcheck.report import write_report
+from robustcheck.results import MIN_SAMPLES
 
 _PROPERTIES = ("accuracy.clean", "attack.found", "distortion.l2.median", "distortion.linf.median")
 
@@ -37,7 +38,8 @@ class Robustness:
             data: a file, folder or ``package.module:function``, ``(x, y)`` or a ``tf.data.Dataset``; the
                 marker's when None.
             settings: ``limit``, ``references``, ``box``, ``budget``, ``seed``, ``options`` and what else
-                ``robustcheck audit`` takes; those of the marker hold where they are not given.
+                ``robustcheck audit`` takes; ``min_samples``, 30, that must be behind each figure. Those of
+                the marker hold where they are not given.
 
         Raises:
             ConfigError: an argument that makes no sense.
@@ -49,8 +51,10 @@ class Robustness:
         if fault is not None:
             raise ConfigError(f"robustness.audit: {fault}")
         marked = {name: one for name, one in self._test.marked.items() if name in AUDIT_ARGUMENTS}
-        report = self._audits.get(self._config(model, data, marked | settings))
-        made = TestedAudit(report, self._test, len(self._made))
+        chosen = marked | settings
+        fewest = chosen.pop("min_samples", MIN_SAMPLES)
+        report = self._audits.get(self._config(model, data, chosen))
+        made = TestedAudit(report, self._test, len(self._made), fewest)
         self._made.append(made)
         made.record(*(name for name in _PROPERTIES if report.measures[name].value is not None))
         return made
@@ -110,18 +114,29 @@ class Robustness:
         """Why a test that passed checked nothing, if so."""
         if "policy" in self._test.marked and not self._test.judged:
             return "the policy of the marker was not judged: call robustness.check_policy()"
-        if sys.flags.optimize and self._made and not any(one.checked for one in self._made):
+        if any(one.checked for one in self._made):
+            return None
+        if sys.flags.optimize and self._made:
             return "python -O takes assert statements out, and nothing else was checked: leave out -O"
+        if self._made:
+            return "the audit was not checked: compare one of its figures, or take its report"
+        if "model" in self._test.marked:
+            return "the marker names a model, and nothing was audited: call robustness.audit()"
         return None
 
-    def write_reports(self) -> list[Path]:
+    def write_reports(self) -> list[str]:
         """The pages of the reports of a failed test, written now if they are wanted."""
         if self._test.settings.report is None:
             return []
         folders = [self._test.report_folder(self._test.settings.report, made.number) for made in self._made]
+        told = []
         for made, folder in zip(self._made, folders, strict=True):
-            write_report(made.given, folder)
-        return [folder / "report.html" for folder in folders]
+            try:
+                write_report(made.given, folder)
+                told.append(self._test.shown(folder / "report.html"))
+            except OSError as error:
+                told.append(f"could not be written: {one_line(error)}")
+        return told
 
     def told(self) -> list[dict[str, Any]]:
         """What the summary needs, in plain values."""

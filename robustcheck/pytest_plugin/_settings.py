@@ -13,11 +13,11 @@ import pytest
 
 Update = Literal["no", "new", "all"]
 
-# of ``robustness.audit`` and of the marker: fields of AuditConfig that a test may set, and two of its options
+# of ``robustness.audit`` and of the marker: fields of AuditConfig that a test may set, and some more
 AUDIT_ARGUMENTS = frozenset(
     {
         "references", "box", "data_range", "x_key", "y_key", "class_names", "freeze", "labels", "target",
-        "limit", "batch_size", "transfer", "transfer_rms", "options", "budget", "seed",
+        "limit", "batch_size", "transfer", "transfer_rms", "options", "budget", "seed", "min_samples",
     }
 )  # fmt: skip
 MARKER_ARGUMENTS = AUDIT_ARGUMENTS | {"model", "data", "policy", "baseline"}
@@ -29,6 +29,7 @@ class PluginSettings:
 
     Attributes:
         root: pytest's root folder.
+        start: the folder that pytest was started in; what a message names is relative to it.
         report: where reports of failing tests go.
         seed: of searches that state none.
         max_samples: samples of an audit at most.
@@ -42,6 +43,7 @@ class PluginSettings:
     """
 
     root: Path
+    start: Path
     report: Path | None
     seed: int
     max_samples: int | None
@@ -99,10 +101,16 @@ def read_settings(config: pytest.Config) -> PluginSettings:
     if most is not None and update != "no":
         raise pytest.UsageError("a baseline is written of all samples: leave out --robustness-max-samples")
     policy = str(config.getini("robustness_policy") or "")
-    report = option.robustness_report
+    if policy and not (config.rootpath / policy).is_file():
+        raise pytest.UsageError(f"robustness_policy: expected a file, got nothing at {policy}")
+    start = config.invocation_params.dir
+    report = None if option.robustness_report is None else start / option.robustness_report
+    if report is not None and report.exists() and not report.is_dir():
+        raise pytest.UsageError(f"--robustness-report: expected a folder, got a file: {report}")
     return PluginSettings(
         root=config.rootpath,
-        report=None if report is None else Path(report),
+        start=start,
+        report=report,
         seed=option.robustness_seed,
         max_samples=most,
         skip=option.robustness_skip,
@@ -151,7 +159,9 @@ def require_marker(item: pytest.Item) -> None:
         fault = unknown_argument(mark.kwargs, MARKER_ARGUMENTS)
         if fault is not None:
             raise pytest.UsageError(f"{item.nodeid}: robustness marker: {fault}")
-        if mark.kwargs and "robustness" not in getattr(item, "fixturenames", ()):
+        # one on a module or class may be meant for its other tests
+        own = mark in item.own_markers
+        if own and mark.kwargs and "robustness" not in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(
                 f"{item.nodeid}: robustness marker: expected a test that takes the fixture robustness, since "
                 "nothing is audited without it"

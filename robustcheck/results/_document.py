@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from numbers import Real
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,12 +21,17 @@ Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
 CHECKS = ("labels", "search", "budget", "verified", "gradient", "noise", "eight_bit")
 
 
+# a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
+MIN_FOUND, MIN_SAMPLES = 0.95, 30
+
+
 @dataclass(frozen=True)
 class Measure:
     """A figure with the number of samples behind it and its 95 % interval; None where not measured.
 
     ``<``, ``<=``, ``>`` and ``>=`` compare the figure with a number or another measure, and raise where there
-    is no figure: a test on nothing must not pass. For the same reason a measure is neither true nor false.
+    is no figure: a test on nothing must not pass. For the same reason a measure is neither true nor false,
+    and no number is equal to it.
     """
 
     value: float | None
@@ -35,6 +41,17 @@ class Measure:
 
     def __bool__(self) -> bool:
         raise TypeError("a measure is neither true nor false: compare it with a number, or take its value")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Measure):
+            mine, its = ((one.value, one.n, one.low, one.high) for one in (self, other))
+            return mine == its
+        if other is None:
+            return False
+        raise TypeError(f"a measure is compared by <, <=, > or >=, or take its value; got == {other!r}")
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.n, self.low, self.high))
 
     def __lt__(self, other: object) -> bool:
         return self._figure() < _number(other)
@@ -49,16 +66,38 @@ class Measure:
         return self._figure() >= _number(other)
 
     def _figure(self) -> float:
+        __tracebackhide__ = True
         if self.value is None or self.n == 0:
             why = "over no sample" if self.n == 0 else "that falls on samples without an example"
             raise Incomplete(f"measure: expected a figure to compare, got one {why}")
         return self.value
 
 
+class DoubtfulMeasure(Measure):
+    """A figure that says nothing of the model: its value can be looked at, not compared."""
+
+    why: ClassVar[str] = ""
+
+    def _figure(self) -> float:
+        __tracebackhide__ = True
+        raise Incomplete(f"measure: {self.why}; its value is there to be looked at, not to be compared")
+
+
+class _OfPoorSearch(DoubtfulMeasure):
+    why = (
+        f"the search found an example for fewer than {MIN_FOUND:.0%} of the samples, so distances say "
+        "nothing of the model: a larger budget may find more"
+    )
+
+
+class _WithoutLabels(DoubtfulMeasure):
+    why = "the audit had no labels, so accuracy is that of the model by its own word"
+
+
 def _number(other: object) -> float:
     if isinstance(other, Measure):
         return other._figure()
-    if isinstance(other, bool) or not isinstance(other, (int, float)) or math.isnan(other):
+    if isinstance(other, bool) or not isinstance(other, Real) or math.isnan(other):
         raise TypeError(f"a measure is compared with a number or a measure, got {other!r}")
     return float(other)
 
@@ -238,6 +277,19 @@ class ReportDocument:
     bounds: dict[str, float] | None = None
     cost: Cost
     provenance: Provenance
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measures", {name: self._doubted(name) for name in self.measures})
+
+    def _doubted(self, name: str) -> Measure:
+        """A measure, of a kind that cannot be compared where it cannot be believed."""
+        one, counts = self.measures[name], self.counts
+        kind: type[Measure] = Measure
+        if name.startswith("distortion.") and counts.found < MIN_FOUND * counts.correct:
+            kind = _OfPoorSearch
+        elif name.startswith("accuracy.") and self.data.labels == "model":
+            kind = _WithoutLabels
+        return kind(one.value, one.n, one.low, one.high)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

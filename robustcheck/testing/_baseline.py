@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import replace
 from functools import cache
@@ -14,10 +15,10 @@ import numpy as np
 
 from robustcheck.compare import against_baseline
 from robustcheck.errors import ReportRefused, one_line
+from robustcheck.measures import column, parse_metric
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
 from robustcheck.testing._explain import ANYWHERE, ReportPlace, fell_lines, replay_line, text
-from robustcheck.text import percent
 
 # no baseline that robustcheck wrote is larger
 _MOST_BYTES = 256 * 2**20
@@ -74,8 +75,9 @@ def _lines(report: AuditReport, found: Standing, place: ReportPlace) -> list[str
 
 def standing_line(found: Standing) -> str:
     """How a model stands, in a few words."""
-    moved = percent(found.accuracy.value)
-    return f"distances {interval(found.median_ratio)} of the baseline's, accuracy {moved} on {found.shared}"
+    moved = 100 * (found.accuracy.value or 0.0)
+    distances = f"distances {interval(found.median_ratio)} of the baseline's"
+    return f"{distances}, clean accuracy {moved:+.1f} points, {found.shared} samples"
 
 
 def write_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> bool:
@@ -85,10 +87,15 @@ def write_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> b
         Whether anything changed; a file that holds the same audit of another day is left as it is.
 
     Raises:
+        AssertionError: nothing could be held against it: a search that found too little, no sample right.
         ReportRefused: there is a file which is not a baseline.
     """
+    __tracebackhide__ = True
     kept = read_baselines(file) if file.exists() else {}
     new, old = Baseline.of(report), kept.get(name)
+    itself = against_baseline(new, report, rel=0.0, accuracy=0.0)
+    if itself.reasons:
+        raise AssertionError(text(report, "cannot be kept as a baseline", itself.reasons))
     if old is not None:
         today = replace(old, provenance=replace(old.provenance, started=new.provenance.started))
         if today == new:
@@ -134,11 +141,19 @@ def read_baselines(file: Path) -> dict[str, Baseline]:
 
 
 def _require_consistent(baseline: Baseline, file: Path) -> None:
+    """What a file says twice must be the same: one that was cut or edited is not whole."""
     rows = baseline.distances
     told = {Status.FOUND: rows.l2 >= 0, Status.ALREADY_WRONG: rows.l2 == 0}
     fits = all(bool((good & np.isfinite(rows.l2))[rows.is_(status)].all()) for status, good in told.items())
-    if not fits or not len(rows):
-        raise ReportRefused(f"{file}: expected samples with distances that fit their status")
+    if not fits or not len(rows) or len(rows) != baseline.data.samples:
+        raise ReportRefused(f"{file}: expected samples with distances that fit their status and number")
+    names = {"accuracy.clean": baseline.clean_accuracy, "distortion.l2.median": baseline.median_l2}
+    for name, stored in names.items():
+        figures = column(parse_metric(name), rows)
+        now = None if figures is None else figures.measure().value
+        same = stored is now if stored is None or now is None else math.isclose(stored, now, rel_tol=1e-5)
+        if not same:
+            raise ReportRefused(f"{file}: says {name} = {stored}, its samples give {now}")
 
 
 @cache
