@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -129,7 +130,9 @@ def _behaviour(model: Any) -> str:
     try:
         shapes = [tuple(one.shape)[1:] for one in model.inputs]
         rows = [draw.random((4, *shape), np.float32) for shape in shapes]
-        out = np.asarray(model(rows if len(rows) > 1 else rows[0], training=False), np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of a list of one input that is not in a list
+            out = np.asarray(model(rows if len(rows) > 1 else rows[0], training=False), np.float64)
         # the last digits differ from call to call
         return _told(np.round(out / max(np.abs(out).max(), 1e-30), 3))
     except Exception as error:  # open dimensions, dictionaries, what is not there
