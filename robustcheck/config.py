@@ -147,7 +147,7 @@ class PoolOptions:
         budget: gradient evaluations a sample at most, in making an example.
         cap: examples further away are left out, in shares of the activations' spread: the root of their mean
             squared distance from their mean.
-        warmup: training batches before the first step on a pool.
+        warmup: training batches before the first step on a pool; a model that is not trained yet needs some.
         kind: "adversarial"; or a control: "noise", Gaussian noise as long as the adversarial examples would
             be; "clean", the activations themselves, for as many gradient steps.
         seed: of everything drawn at random.
@@ -164,7 +164,7 @@ class PoolOptions:
     weight: float = 1.0
     budget: int = 20
     cap: float = 0.15
-    warmup: int = 1000
+    warmup: int = 0
     kind: Literal["adversarial", "noise", "clean"] = "adversarial"
     seed: int = 0
 

@@ -27,6 +27,8 @@ from robustcheck.hardening._paired import t_quantile
 from robustcheck.hardening._pool import Pool
 
 Data = tuple[np.ndarray, np.ndarray]
+# some nets here are hardly trained, and some pools of theirs stay empty, which is told
+pytestmark = pytest.mark.filterwarnings("ignore:no pool was kept")
 QUICK = rc.PoolOptions(size=60, fresh=32, interval=2, batch_size=16, warmup=2, cap=2.0)
 
 
@@ -237,6 +239,25 @@ def test_a_step_trains_the_layers_above_alone(train: Data) -> None:
     assert int(model.optimizer.iterations) == iterations
     assert callback.extra_steps == 30
     assert model_loss(callback, examples, train[1][source]) < wrong_before
+
+
+def test_batch_normalisation_keeps_the_statistics_of_the_training_set(train: Data) -> None:
+    model = trained(convolutional(), train, epochs=3)
+    callback = PoolTraining(*train, layers="input", pool=dataclasses.replace(QUICK, warmup=0))
+    callback.set_model(model)
+    callback.on_train_begin()
+    before = [one.numpy() for one in model.non_trainable_weights]
+    kernel = model.get_layer("conv").kernel.numpy()
+    callback.on_train_batch_end(0)
+    for one, value in zip(model.non_trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(one.numpy(), value)
+    assert not np.array_equal(model.get_layer("conv").kernel.numpy(), kernel)
+
+
+def test_training_that_was_plain_all_along_is_told(train: Data) -> None:
+    for change, said in (({"warmup": 99}, "before its turn"), ({"cap": 1e-6}, "within the cap")):
+        with pytest.warns(rc.errors.RobustcheckWarning, match=said):
+            rc.harden(dense(), *train, epochs=1, layers="one", pool=dataclasses.replace(QUICK, **change))
 
 
 def model_loss(callback: Any, examples: Any, label: Any) -> float:

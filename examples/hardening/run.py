@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 from methods import METHODS, Method, network
 
 import robustcheck as rc
+from robustcheck.errors import RobustcheckWarning
 from robustcheck.hardening import mcnemar, paired_mean
 from robustcheck.report import read_document
 
@@ -61,6 +63,7 @@ def run(method: Method, seed: int, data: tuple[Arrays, Arrays], asked: argparse.
     (x, y), test = data
     steps = asked.epochs * -(-len(x) // method.batch_size)
     model = network(method, seed, steps)
+    warnings.simplefilter("ignore", RobustcheckWarning)  # some methods keep no pool, as they are meant to
     done = rc.harden(
         model,
         x,

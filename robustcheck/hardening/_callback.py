@@ -140,9 +140,12 @@ def class_numbers(y: NDArray[Any]) -> NDArray[np.int64]:
 def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:
     """One step of the optimiser for the layers above a cut, traced for labels like ``y``."""
     above = pool.cut.above
+    # moving statistics are of the training set: batch normalisation must not learn those of a pool
+    statistics = above.non_trainable_weights
 
     def step(examples: Any, label: Any) -> Any:
         variables = above.trainable_variables
+        kept = [tf.identity(one) for one in statistics]
         with tf.GradientTape() as tape:
             loss = model.compute_loss(y=label, y_pred=above(examples, training=True))
             scaled = model.optimizer.scale_loss(pool.options.weight * loss)
@@ -151,6 +154,8 @@ def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:
         before = tf.identity(iterations)
         model.optimizer.apply(gradients, variables)
         iterations.assign(before)
+        for one, value in zip(statistics, kept, strict=True):
+            one.assign(value)
         return loss
 
     shape = [None, *pool.classifier.input_shape]

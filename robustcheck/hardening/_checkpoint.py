@@ -21,35 +21,26 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Writes the run at the end of each ``every``-th epoch; the file is whole or not there.
+    """Writes the run at the end of each epoch; the file is whole or not there.
 
     Args:
         folder: where the file is.
         pools: the callback whose pools are kept.
         settings: what must be the same for a run to go on.
-        every: epochs between writes.
     """
 
-    def __init__(self, folder: Path, pools: PoolTraining, settings: dict[str, Any], every: int = 1) -> None:
+    def __init__(self, folder: Path, pools: PoolTraining, settings: dict[str, Any]) -> None:
         super().__init__()
         self.file = folder / _FILE
-        self._pools, self._every = pools, every
+        self._pools = pools
         self._settings = hashlib.sha256(
             json.dumps(settings, sort_keys=True, default=str).encode()
         ).hexdigest()
-        self._history: list[dict[str, float]] = []
+        # of all epochs done, those before a restart too
+        self.history: list[dict[str, float]] = []
+        # of the run until the last restart, without what was lost with it
+        self.seconds = 0.0
         self._begun = time.perf_counter()
-        self._before = 0.0
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """The logs of all epochs, of those before a restart too."""
-        return self._history
-
-    @property
-    def seconds(self) -> float:
-        """Of the run, without the time that was lost with what was not written."""
-        return self._before + time.perf_counter() - self._begun
 
     def restore(self, model: Any) -> int:
         """Put model, optimiser and pools where the file left them; returns the epochs that are done.
@@ -77,20 +68,18 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         for i, variable in enumerate(variables):
             variable.assign(arrays[f"variable/{i}"])
         self._pools.restore(arrays)
-        self._history, self._before = meta["history"], meta["seconds"]
+        self.history, self.seconds = meta["history"], float(meta["seconds"])
         self._begun = time.perf_counter()
         return int(meta["epoch"])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write, if it is time."""
-        self._history.append({name: float(value) for name, value in (logs or {}).items()})
-        if (epoch + 1) % self._every:
-            return
+        """Write."""
+        self.history.append({name: float(value) for name, value in (logs or {}).items()})
         meta = {
             "settings": self._settings,
             "epoch": epoch + 1,
-            "history": self._history,
-            "seconds": self.seconds,
+            "history": self.history,
+            "seconds": self.seconds + time.perf_counter() - self._begun,
         }
         arrays: dict[str, Any] = {
             f"variable/{i}": one.numpy() for i, one in enumerate(_variables(self.model))

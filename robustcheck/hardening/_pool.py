@@ -21,6 +21,8 @@ Ints = NDArray[np.int64]
 
 # the examples of a pool take no more than this
 _MOST_BYTES = 256 * 2**20
+# numbers that go into or out of the part below a cut at once
+_ACTIVATIONS = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ class Pool:
         """What reaches the cut of samples ``[n, *shape]``, as rows ``[n, D]``."""
         rows = np.asarray(x, np.float32)
         if self.cut.below is not None:
-            size = max(1, min(len(rows), 2**24 // self.classifier.layout.width))
+            size = max(1, _ACTIVATIONS // max(rows[0].size, self.classifier.layout.width))
             parts = [self.cut.below(rows[i : i + size], training=False) for i in range(0, len(rows), size)]
             rows = np.concatenate([np.asarray(part, np.float32) for part in parts])
         flat = rows.reshape(len(rows), -1)

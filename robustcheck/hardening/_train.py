@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import keras
 import numpy as np
 
 from robustcheck.config import BoxLike, PoolOptions
-from robustcheck.errors import ConfigError
+from robustcheck.errors import ConfigError, RobustcheckWarning
 from robustcheck.hardening._batches import Augment, Batches
 from robustcheck.hardening._callback import PoolTraining
 from robustcheck.hardening._checkpoint import Checkpoint
@@ -100,29 +102,42 @@ def harden(
     pools = PoolTraining(x, y, layers=layers, pool=options, box=box)
     pools.set_model(model)
     pools.on_train_begin()
-    kept = Checkpoint(
-        Path(checkpoint or "."), pools, _settings(model, x, y, options, pools, batch_size), every=1
-    )
-    done = kept.restore(model) if checkpoint is not None else 0
+    settings = _settings(model, x, y, options, pools, batch_size)
+    kept = None if checkpoint is None else Checkpoint(Path(checkpoint), pools, settings)
+    done = 0 if kept is None else kept.restore(model)
+    begun, before = time.perf_counter(), 0.0 if kept is None else kept.seconds
+    history = [] if kept is None else list(kept.history)
     if done < epochs:
-        model.fit(
+        told = model.fit(
             Batches(x, y, batch_size, seed=options.seed, first_epoch=done, augment=augment),
             epochs=epochs,
             initial_epoch=done,
             shuffle=False,
             validation_data=validation,
-            callbacks=[pools, *callbacks, *([kept] if checkpoint is not None else [])],
+            callbacks=[pools, *callbacks, *([] if kept is None else [kept])],
             verbose=verbose,
         )
+        history += _by_epoch(told.history)
+    _warn_of_nothing(pools)
     return Hardened(
-        epochs=epochs,
-        history=kept.history if checkpoint is not None else _history(model),
+        epochs=max(epochs, done),
+        history=history,
         pools=pools.states,
         extra_steps=pools.extra_steps,
-        seconds=kept.seconds,
+        seconds=before + time.perf_counter() - begun,
         making_seconds=sum(one.seconds for one in pools.states),
         step_seconds=pools.training_seconds,
     )
+
+
+def _warn_of_nothing(pools: PoolTraining) -> None:
+    """Say so where training was plain all along."""
+    empty = [one.layer for one in pools.states if not one.held]
+    if not empty:
+        return
+    tried = sum(one.tried for one in pools.states if one.layer in empty)
+    why = "no example was found within the cap" if tried else "training ended before its turn"
+    warnings.warn(f"no pool was kept at {', '.join(empty)}: {why}", RobustcheckWarning, stacklevel=3)
 
 
 def compile_for(model: Any, classifier: Classifier, rate: float = 1e-3) -> None:
@@ -149,6 +164,5 @@ def _settings(
     }
 
 
-def _history(model: Any) -> list[dict[str, float]]:
-    logs = model.history.history
+def _by_epoch(logs: dict[str, list[float]]) -> list[dict[str, float]]:
     return [dict(zip(logs, map(float, one), strict=True)) for one in zip(*logs.values(), strict=True)]
