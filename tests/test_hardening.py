@@ -405,6 +405,8 @@ def test_checkpoints_of_other_runs_are_refused(train: Data, tmp_path: Path) -> N
             rc.harden(dense(), *train, epochs=1, checkpoint=tmp_path, **({"pool": QUICK} | change))
     with pytest.raises(ConfigError, match="expected a checkpoint of the same run"):
         rc.harden(dense(), train[0] * 0.5, train[1], epochs=1, pool=QUICK, checkpoint=tmp_path)
+    with pytest.raises(ConfigError, match="expected a checkpoint of the same run"):
+        rc.harden(dense(seed=5), *train, epochs=1, pool=QUICK, checkpoint=tmp_path)
     file = tmp_path / "hardening.npz"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ConfigError, match="expected a checkpoint of a run"):

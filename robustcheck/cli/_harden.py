@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,6 +195,7 @@ def _prepare(arguments: argparse.Namespace, pool: PoolOptions) -> Callable[[Prog
         # without the optimiser's state
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         plain.save(arguments.out / "hardened.keras")
+        shutil.rmtree(arguments.out / "run")  # the run is over
         return done
 
     return train

@@ -152,16 +152,22 @@ def _settings(
     model: Any, x: Any, y: Any, options: PoolOptions, pools: PoolTraining, batch_size: int
 ) -> dict[str, Any]:
     """What must be the same for a run to go on."""
-    digest = hashlib.sha256(np.ascontiguousarray(x).tobytes())
-    digest.update(np.ascontiguousarray(y).tobytes())
     return {
-        "data": digest.hexdigest(),
-        "model": [list(one.shape) for one in model.weights],
+        "data": _digest([x, y]),
+        "start": _digest(model.get_weights()),
         "optimizer": type(model.optimizer).__name__,
         "pool": dataclasses.asdict(options),
         "layers": [one.layer for one in pools.states],
         "batch_size": batch_size,
     }
+
+
+def _digest(arrays: Sequence[Any]) -> str:
+    digest = hashlib.sha256()
+    for one in arrays:
+        digest.update(f"{one.dtype}{one.shape}".encode())
+        digest.update(np.ascontiguousarray(one).tobytes())
+    return digest.hexdigest()
 
 
 def _by_epoch(logs: dict[str, list[float]]) -> list[dict[str, float]]:
