@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -444,13 +444,18 @@ def test_a_project_that_does_not_use_it(project: pytest.Pytester) -> None:
     )
     run(project).assert_outcomes(passed=1)
     run(project, "-p", "no:robustcheck").assert_outcomes(passed=1)
-    times: dict[str, list[float]] = {"with": [], "without": []}
-    for _ in range(7):
+    # processor time, and the least of several runs: whatever else the machine does, it only adds
+    least = {"with": 99.0, "without": 99.0}
+    for round_ in range(20):
         for name, words in (("with", []), ("without", ["-p", "no:robustcheck"])):
-            begun = time.perf_counter()
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             run(project, *words)
-            times[name].append(time.perf_counter() - begun)
-    assert min(times["with"]) - min(times["without"]) < 0.05, times
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            least[name] = min(least[name], spent)
+        if round_ > 4 and least["with"] - least["without"] < 0.05:
+            break
+    assert least["with"] - least["without"] < 0.05, least
 
 
 def test_without_the_plugin(project: pytest.Pytester) -> None:
