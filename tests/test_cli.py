@@ -219,7 +219,7 @@ def test_ctrl_c_writes_what_is_done(data: str) -> None:
     Path("policy.toml").write_text(
         "schema = 1\n[[rule]]\nmetric = 'accuracy.clean'\nmin = 0.1\nmin_samples = 2\n"
     )
-    # a budget that leaves seconds of work after the line below, however late the signal comes on a busy machine
+    # a budget that leaves seconds of work after the line below, however late the signal comes
     audit = ["audit", MODEL, "--data", data, "--batch-size", "4", "--budget", "4000"]
     audit += ["--policy", "policy.toml", "--json"]
     running = subprocess.Popen(
