@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustcheck.auditing import audit
-    from robustcheck.config import Box, PoolOptions, SearchOptions, TransferOptions
+    from robustcheck.config import Box, ModelOptions, PoolOptions, SearchOptions, TransferOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.hardening import PoolTraining, harden
     from robustcheck.models import Classifier, wrap
@@ -24,6 +24,7 @@ _HOME = {
     "Box": "config",
     "Classifier": "models",
     "Measure": "results",
+    "ModelOptions": "config",
     "PoolOptions": "config",
     "PoolTraining": "hardening",
     "SearchOptions": "config",
@@ -39,11 +40,14 @@ _HOME = {
     "wrap": "models",
 }
 
+_WITH_KERAS = {"auditing", "distortion", "hardening", "models", "transfer"}
+
 __all__ = [
     "AuditReport",
     "Box",
     "Classifier",
     "Measure",
+    "ModelOptions",
     "PoolOptions",
     "PoolTraining",
     "SearchOptions",
@@ -63,7 +67,22 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME[name] in _WITH_KERAS:
+        _require_tensorflow()
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def _require_tensorflow() -> None:
+    """Keras on TensorFlow, before anything imports it."""
+    from robustcheck.startup import keras_on_tensorflow
+
+    told = keras_on_tensorflow()
+    if told is not None:
+        import warnings
+
+        from robustcheck.errors import RobustcheckWarning
+
+        warnings.warn(told, RobustcheckWarning, stacklevel=3)
 
 
 def __dir__() -> list[str]:

@@ -12,20 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.errors import ConfigError
+from robustcheck.text import brief, option
 
-__all__ = ["AuditConfig", "Box", "PoolOptions", "SearchOptions", "TransferOptions"]
+__all__ = ["AuditConfig", "Box", "ModelOptions", "PoolOptions", "SearchOptions", "TransferOptions"]
 
 Method: TypeAlias = Literal["boundary", "szegedy"]
 DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
 Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
-BoxLike: TypeAlias = "Box | tuple[Bound, Bound]"
-DataRange: TypeAlias = "tuple[float, float] | None"
+# one for all inputs, or one for each: by name, or a list in their order
+BoxLike: TypeAlias = "Box | tuple[Bound, Bound] | Mapping[str, Any] | list[Any]"
+HeadKind: TypeAlias = Literal["logits", "softmax", "sigmoid", "tanh", "binary_logit"]
+Draw: TypeAlias = Literal["first", "random", "stratified"]
+# one for all inputs, or one for each by name
+DataRange: TypeAlias = "tuple[float, float] | Mapping[str, tuple[float, float]] | None"
 Target: TypeAlias = "int | Literal['random', 'least-likely'] | None"
 
 
 def _require(condition: bool, name: str, expected: str, got: object) -> None:
     if not condition:
-        raise ConfigError(f"{name}: expected {expected}, got {got!r}")
+        raise ConfigError(f"{name}: expected {expected}, got {brief(got)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +84,34 @@ class SearchOptions:
         return self.budget or DEFAULT_BUDGET[self.method]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How a model is to be read, where it does not tell by itself.
+
+    Attributes:
+        input_shape: shape of one sample; open dimensions need it, and models that were never called.
+        output: which output holds the classes, by name or position.
+        perturb: names of the inputs that may change.
+        head: what the output is: ``"logits"``, ``"softmax"``; or of a single one ``"sigmoid"`` (above 0.5 is
+            class 1), ``"tanh"`` or ``"binary_logit"`` (positive is class 1).
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    output: str | int | None = None
+    perturb: tuple[str, ...] | None = None
+    head: HeadKind | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        kinds = ("auto", *get_args(HeadKind))
+        _require(self.head in kinds, option("head"), f"one of {list(kinds)}", self.head)
+        shape = self.input_shape
+        sizes = shape is None or all(isinstance(n, int | np.integer) and n >= 1 for n in shape)
+        _require(sizes, option("input_shape"), "whole numbers of 1 or more", shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Box:
     """The values an input may take: ``lower <= x <= upper``, feature by feature.
@@ -101,10 +134,9 @@ class Box:
             # a feature whose sides are equal cannot change, as a constant column of a table cannot
             ordered = bool(np.all(lower <= upper) and np.any(lower < upper))
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"box: expected a pair (lower, upper), got {box!r}") from error
+            raise ConfigError(f"{option('box')}: expected a pair (lower, upper), got {brief(box)}") from error
         if not ordered:
-            got = box if lower.ndim == upper.ndim == 0 else f"{lower.shape} and {upper.shape} arrays"
-            raise ConfigError(f"box: expected lower < upper, got {got}")
+            raise ConfigError(f"{option('box')}: expected lower < upper, got {brief((low, high))}")
         return cls(lower, upper)
 
     def rows(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -120,7 +152,8 @@ class Box:
         except ValueError as error:
             got = f"{self.lower.shape} and {self.upper.shape}"
             raise ConfigError(
-                f"box: expected sides that broadcast to a sample of shape {shape}, got shapes {got}"
+                f"{option('box')}: expected sides that broadcast to a sample of shape {shape}, "
+                f"got shapes {got}"
             ) from error
         return lower, upper
 
@@ -221,10 +254,15 @@ class AuditConfig:
         data_range: the stored values that are mapped to the box.
         x_key, y_key: arrays of the ``.npz``.
         class_names: file with one name a line, or the names.
-        freeze: file with a mask of features that may not change.
+        freeze: mask of features that may not change, or the file with it; by input of a model with several.
         labels: ``"data"``, or ``"model"`` to audit against the subject's own predictions.
         target: None, ``"random"``, ``"least-likely"`` or the number of a class.
         limit: samples at most.
+        sample: how these are drawn of the source: ``"first"`` rows, ``"random"``, or ``"stratified"``, at
+            random with the classes in proportion.
+        model_options: how the models are to be read, where they do not tell. References with one input or
+            output need no word on which.
+        imports: modules with the user's own layers, for model files that are saved with them.
         batch_size: samples searched at once, None = chosen.
         transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
         transfer_rms: sizes at which all models' examples are compared besides their own.
@@ -245,10 +283,13 @@ class AuditConfig:
     x_key: str | None = None
     y_key: str | None = None
     class_names: Path | tuple[str, ...] | None = None
-    freeze: Path | None = None
+    freeze: Any = None
     labels: Literal["data", "model"] = "data"
     target: Target = None
     limit: int | None = None
+    sample: Draw = "stratified"
+    model_options: ModelOptions = field(default_factory=ModelOptions)
+    imports: tuple[str, ...] = ()
     batch_size: int | None = None
     transfer: Literal["all", "one-way"] = "all"
     transfer_rms: tuple[float, ...] = ()
@@ -262,11 +303,14 @@ class AuditConfig:
         for name in ("limit", "batch_size"):
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and bool(value >= 1)
-            _require(value is None or whole, name, "a whole number of at least 1", value)
-        if self.data_range is not None:
-            low, high = self.data_range
+            _require(value is None or whole, option(name), "a whole number of at least 1", value)
+        _require(
+            self.sample in get_args(Draw), option("sample"), f"one of {list(get_args(Draw))}", self.sample
+        )
+        given = self.data_range
+        for low, high in given.values() if isinstance(given, Mapping) else [] if given is None else [given]:
             finite = math.isfinite(low) and math.isfinite(high)
-            _require(finite and low < high, "data_range", "finite low < high", self.data_range)
+            _require(finite and low < high, option("data_range"), "finite low < high", (low, high))
         # refused before models and data are loaded
         TransferOptions(rms=self.transfer_rms)
         alone = self.transfer_rms and not self.references

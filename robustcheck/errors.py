@@ -85,10 +85,10 @@ class RobustcheckWarning(UserWarning):
     """Something was adapted or may be less exact than the user expects."""
 
 
-def one_line(error: BaseException) -> str:
-    """Another library's error as one line of at most some 300 characters."""
-    if isinstance(error, OSError) and error.strerror:
+def one_line(error: BaseException, text: str | None = None) -> str:
+    """Another library's error, or the part of its text that matters, as one line of some 300 characters."""
+    if text is None and isinstance(error, OSError) and error.strerror:
         named = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{named}"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"
+    line = " ".join((str(error) if text is None else text).split())
+    return f"{type(error).__name__}: {line[:300]}{'...' if len(line) > 300 else ''}"

@@ -7,24 +7,42 @@ files; every function can be traced.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import tensorflow as tf
 
 Tensor = Any  # TensorFlow ships no type information
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def traced(*signature: tf.TensorSpec) -> Callable[[Function], Function]:
-    """Decorator: trace a function once, for every number of rows that the signature leaves open."""
+class Traced:
+    """A graph of a function, with what the function refers to: a graph alone does not keep its variables."""
 
-    def decorator(function: Function) -> Any:
-        graph = tf.function(function, input_signature=signature, autograph=False)
+    def __init__(self, function: Callable[..., Any], signature: tuple[Any, ...], **settings: Any) -> None:
+        graph = tf.function(function, input_signature=signature, autograph=False, **settings)
         # one graph a model is what is meant, so that TensorFlow need not warn of many from one place
         graph._omit_frequent_tracing_warning = True
-        return graph
+        self._kept = graph
+        # a concrete one stays a graph while tf.config.run_functions_eagerly(True) is in force
+        self._graph = graph.get_concrete_function()
 
-    return decorator
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives."""
+        return self._graph(*arguments)
+
+    @property
+    def operations(self) -> list[tuple[str, str]]:
+        """Type and name of each operation, without those of functions that it calls."""
+        return [(one.type, one.name) for one in self._graph.graph.get_operations()]
+
+    @property
+    def output(self) -> Tensor:
+        """The symbolic output: its type and shape."""
+        return self._graph.outputs[0]
+
+
+def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
+    """Decorator: trace a function now and once, for every number of rows that the signature leaves open."""
+    return lambda function: Traced(function, signature)
 
 
 def rowwise_dot(a: Tensor, b: Tensor) -> Tensor:
@@ -172,8 +190,11 @@ def boundary_on_segment(
     """
     direction = z - x
 
+    nearer, farther = tf.minimum(x, z), tf.maximum(x, z)
+
     def at(t: Tensor) -> Tensor:
-        return x + t[:, None] * direction
+        # rounding must not lead out of a box that both ends lie in
+        return tf.clip_by_value(x + t[:, None] * direction, nearer, farther)
 
     def narrow(low: Tensor, high: Tensor) -> Tensor:
         return high - low <= tolerance * high

@@ -6,6 +6,7 @@ anything else is refused with what was expected and what came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from robustcheck.config import DataRange
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Classifier, own_labels
+from robustcheck.text import option
 
 # values this close outside the box, in shares of its width, are rounding and are clipped
 _OUTSIDE = 1e-6
@@ -75,8 +77,8 @@ def as_samples(
         x: ``[N, *input_shape]``, or a dict or list of arrays for a model with several inputs. One axis of
             size 1 more or less is adapted.
         y: labels ``[N]``, ``[N, 1]`` or one-hot ``[N, K]``; None = what the model predicts.
-        data_range: stored values that are mapped to the box; (0, 255) for uint8 and else the box itself
-            when None.
+        data_range: stored values that are mapped to the box, or a mapping of them by input; (0, 255) for
+            uint8 and else the box itself when None.
         index: row of each sample in its source; counted from 0 when None.
 
     Raises:
@@ -120,7 +122,8 @@ def _rows(classifier: Classifier, x: Any, data_range: DataRange, notes: list[str
         side = slice(start, start + size)
         start += size
         if moves:
-            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], data_range, notes)
+            own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
+            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], own, notes)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a status, not an error
             flat.append(np.array(fitted, np.float32, order="C"))
     if len({len(part) for part in flat}) != 1:
@@ -152,7 +155,7 @@ def _to_box(
     values: NDArray[Any],
     lower: NDArray[np.float32],
     upper: NDArray[np.float32],
-    data_range: DataRange,
+    data_range: tuple[float, float] | None,
     notes: list[str],
 ) -> NDArray[Any]:
     """Map stored values affinely from the data range to the box."""
@@ -163,15 +166,15 @@ def _to_box(
         if values.max() < _DARK:
             notes.append(
                 f"values of type uint8 were taken to range from 0 to 255, but the largest is {values.max()}: "
-                "if that is as far as they go, give the range of the stored values (--data-range)"
+                f"if that is as far as they go, give the range of the stored values, {option('data_range')}"
             )
     low, high = data_range
     if not (np.isfinite([low, high]).all() and low < high):
-        raise ConfigError(f"data_range: expected finite low < high, got {low} and {high}")
+        raise ConfigError(f"{option('data_range')}: expected finite low < high, got {low} and {high}")
     if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
         raise ConfigError(
-            f"data_range: values of {low:g} to {high:g} cannot be mapped to a box with infinite sides: "
-            "give floating point data in the model's own units, or a finite box"
+            f"{option('data_range')}: values of {low:g} to {high:g} cannot be mapped to a box with infinite "
+            "sides: give floating point data in the model's own units, or a finite box"
         )
     share = (values.astype(np.float64) - low) / (high - low)
     return lower + share * (upper.astype(np.float64) - lower)
@@ -189,10 +192,10 @@ def _clip_to_box(classifier: Classifier, rows: NDArray[np.float32], finite: NDAr
             values = rows[finite][:, classifier.free]
             row, feature = np.argwhere(outside)[0]
             raise DataRefused(
-                f"samples: expected values in the box {classifier.box.describe()}, got {values.min():g} to "
+                f"samples: expected values in the box {classifier.box}, got {values.min():g} to "
                 f"{values.max():g} (sample {start + row}, feature {feature}: {block[row, feature]:g} is not "
                 f"in [{lower[row, feature]:g}, {upper[row, feature]:g}]); give the range of the stored "
-                "values (--data-range) or the model's own box (--box)"
+                f"values, {option('data_range')}, or the model's own box, {option('box')}"
             )
         block[there] = np.clip(block[there], lower[there], upper[there])
 
@@ -214,6 +217,9 @@ def _labels(y: Any, count: int, classes: int, notes: list[str]) -> NDArray[np.in
         )
     if not (np.isfinite(label).all() and (label == np.floor(label)).all()):
         raise DataRefused("labels: expected whole numbers, got fractions or NaN")
+    if classes == 2 and -1 in label and np.isin(label, (-1, 1)).all():
+        notes.append("labels -1 and 1, as the hinge loss has them, were taken as classes 0 and 1")
+        label = (label > 0).astype(np.int64)
     if label.min() < 0 or label.max() >= classes:
         raise DataRefused(
             f"labels: expected classes 0 to {classes - 1} (the model has {classes}), got {label.min():g} to "

@@ -1,4 +1,4 @@
-"""Import TensorFlow without its chatter about missing GPUs.
+"""Import TensorFlow without its chatter about missing GPUs, and Keras on it.
 
 Its C++ parts write to the file descriptor before any log level applies. So descriptor 2 goes to a file while
 TensorFlow starts, and what is not known chatter is written out afterwards. Real errors stay.
@@ -7,23 +7,63 @@ TensorFlow starts, and what is not known chatter is written out afterwards. Real
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
+
+from robustcheck.text import printable
 
 _CHATTER = re.compile(
     rb"All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*failed call to cuInit"
     rb"|oneDNN custom operations|cpu_feature_guard|To enable the following instructions"
 )
 
+# of Keras' settings; a file that is larger is none
+_MOST_BYTES = 2**16
+
+
+def keras_on_tensorflow() -> str | None:
+    """Have Keras run on TensorFlow, whatever the environment and Keras' own file say, if it is not there yet.
+
+    Returns:
+        What to tell the user where they say something else, else None.
+    """
+    if "keras" in sys.modules:
+        return None
+    asked = os.environ.get("KERAS_BACKEND")
+    where = "KERAS_BACKEND"
+    if not asked:
+        folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+        where, asked = str(folder / "keras.json"), _backend_in(folder / "keras.json")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if asked in (None, "tensorflow"):
+        return None
+    return f"{where} says {asked!r}: robustcheck needs Keras on TensorFlow, and runs it so here"
+
+
+def _backend_in(file: Path) -> str | None:
+    """The backend that Keras' file names, if it is one that can be read."""
+    try:
+        with file.open("rb") as stream:
+            stored = json.loads(stream.read(_MOST_BYTES))
+        return str(stored["backend"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
 
 def import_tensorflow(log: Console) -> None:
     """Import TensorFlow and let it look for devices, saying that this takes a while."""
+    told = keras_on_tensorflow()
+    if told is not None:
+        log.print(Text.assemble(("warning: ", "yellow"), printable(told)), soft_wrap=True)
     if "tensorflow_probability" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -9,10 +9,36 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
+# of a value in an error text
+_MOST_ITEMS, _LONGEST = 6, 120
+
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage with one decimal; a dash for what was not measured."""
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def option(name: str, value: str | None = None) -> str:
+    """How a user sets something, perhaps to a value: the argument in Python, and the command line's flag."""
+    flag = f"--{name.replace('_', '-')}"
+    return f"{name}= ({flag})" if value is None else f'{name}="{value}" ({flag} {value})'
+
+
+def brief(value: object) -> str:
+    """A value for an error text, on one line: arrays by type and shape, other things cut where long."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"an array of {value.dtype} of shape {tuple(value.shape)}" if value.shape else repr(value)
+    if isinstance(value, dict):
+        inside = ", ".join(f"{key!r}: {brief(one)}" for key, one in value.items())
+        return _cut(f"{{{inside}}}")
+    if isinstance(value, list | tuple):
+        inside = ", ".join(map(brief, value[:_MOST_ITEMS])) + (", ..." if len(value) > _MOST_ITEMS else "")
+        return _cut(f"[{inside}]" if isinstance(value, list) else f"({inside})")
+    return _cut(" ".join(repr(value).split()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def printable(text: str) -> str:

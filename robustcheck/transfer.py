@@ -122,7 +122,7 @@ def require_comparable(models: Mapping[str, Classifier]) -> None:
         for same, what, want, got in (
             (width, "inputs of shape", subject.input_shape, other.input_shape),
             (subject.classes == other.classes, "classes", subject.classes, other.classes),
-            (box, "the box", subject.box.describe(), other.box.describe()),
+            (box, "the box", subject.box, other.box),
         ):
             if not same:
                 raise ModelRefused(

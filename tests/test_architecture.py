@@ -27,9 +27,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     "assets": 0,
     "errors": 0,
-    "startup": 0,
+    "startup": 1,
     "text": 0,
     "config": 1,
+    "stored": 1,
     "numerics": 2,
     "results": 2,
     "figures": 3,
@@ -53,7 +54,7 @@ LAYERS = {
 }
 WITHOUT_TENSORFLOW = {
     "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "policy", "report",
-    "pytest_plugin", "results", "startup", "testing", "text",
+    "pytest_plugin", "results", "startup", "stored", "testing", "text",
 }  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def test_replay_opens_no_other_model_than_the_reports(here: Path, capsys: pytest
     report["model"]["sha256"] = None
     stored.write_text(json.dumps(report))
     assert main(["replay", "good", "--index", "3"]) == 3
-    assert "expected --model MODEL" in capsys.readouterr().err
+    assert "expected model= (--model)" in capsys.readouterr().err
     assert main(["replay", "good", "--index", "3", "--model", MODEL]) == 0
 
 
@@ -247,7 +247,7 @@ def test_faults_of_settings_are_told_together(here: Path, capsys: pytest.Capture
     ]
     (here / "robustcheck.toml").write_text("limit = \n")
     assert main(["audit", MODEL, "--data", "digits.npz"]) == 2
-    assert "expected TOML" in capsys.readouterr().err
+    assert "expected settings in TOML" in capsys.readouterr().err
 
 
 def test_printed_settings_are_toml(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

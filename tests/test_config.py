@@ -46,7 +46,7 @@ def test_box_broadcasts_and_describes() -> None:
 
 @pytest.mark.parametrize("box", [(1, 0), (0, 0), 3, ("a", "b"), (0, [1, -1])])
 def test_box_refuses(box: Any) -> None:
-    with pytest.raises(ConfigError, match="box: expected"):
+    with pytest.raises(ConfigError, match=r"box= \(--box\): expected"):
         Box.of(box)
 
 
@@ -60,11 +60,11 @@ def test_box_that_does_not_fit_a_sample() -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"limit": 0}, "limit: expected"),
+        ({"limit": 0}, "--limit.: expected"),
         ({"data_range": (0.0, float("inf"))}, "finite low < high"),
         ({"transfer_rms": (0.1,)}, "a reference to compare with"),
         ({"baseline": "b"}, "a policy beside it"),
-        ({"data_range": (1.0, 1.0)}, "data_range: expected finite low < high"),
+        ({"data_range": (1.0, 1.0)}, "--data-range.: expected finite low < high"),
     ],
 )
 def test_audit_config_refuses(settings: dict[str, Any], text: str) -> None:

@@ -17,8 +17,9 @@ X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(6, 2, 2)
 Y = np.array([0, 1, 0, 1, 0, 1])
 
 
-def load(source: Path | str, **settings: Any) -> intake.LoadedData:
-    return intake.load_data(str(source), **({"input_shape": (2, 2), "classes": 2} | settings))
+def load(source: Any, **settings: Any) -> intake.LoadedData:
+    wanted = intake.Wanted(**({"shapes": ((2, 2),), "classes": 2} | settings))
+    return intake.load_data(str(source) if isinstance(source, Path) else source, wanted)
 
 
 def saved(tmp_path: Path, **arrays: Any) -> Path:
@@ -29,7 +30,7 @@ def saved(tmp_path: Path, **arrays: Any) -> Path:
 
 def test_npz_keys(tmp_path: Path) -> None:
     assert len(load(saved(tmp_path, x=X, y=Y)).x) == 6
-    both = load(saved(tmp_path, x_test=X, y_test=Y, x_train=X, y_train=Y), limit=4)
+    both = load(saved(tmp_path, x_test=X, y_test=Y, x_train=X, y_train=Y), limit=4, sample="first")
     np.testing.assert_array_equal(both.x, X[:4])
     np.testing.assert_array_equal(both.index, range(4))
     named = load(saved(tmp_path, pictures=X, classes=Y), x_key="pictures", y_key="classes")
@@ -48,7 +49,10 @@ def test_npz_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for source, text in (
         (tmp_path / "missing.npz", "got nothing there"),
-        (saved(tmp_path, a=X), r"expected an array 'x' or 'x_test', got \['a'\]; choose one with --x-key"),
+        (
+            saved(tmp_path, a=X),
+            r"expected an array 'x' or 'x_test', got \['a'\]; choose one with x_key= \(--x-key\)",
+        ),
         (saved(tmp_path, x=X), "expected an array 'y' or 'y_test'.*--y-key"),
         (saved(tmp_path, x=np.array([Marker()], dtype=object), y=Y), "expected arrays of numbers"),
     ):
@@ -77,14 +81,14 @@ def image_folder(tmp_path: Path, names: tuple[str, ...] = ("ape", "bee"), count:
 
 
 def test_image_folder(tmp_path: Path) -> None:
-    data = load(image_folder(tmp_path), input_shape=(2, 2, 3))
+    data = load(image_folder(tmp_path), shapes=((2, 2, 3),))
     assert data.x.shape == (10, 2, 2, 3)
     assert data.x.dtype == np.uint8
     assert data.y is not None
     assert data.y.tolist() == [0] * 5 + [1] * 5
     assert data.class_names == ("ape", "bee")
-    assert load(tmp_path, input_shape=(2, 2, 1)).x.shape == (10, 2, 2)
-    assert load(tmp_path, input_shape=(3, 2, 2)).x.shape == (10, 3, 2, 2)
+    assert load(tmp_path, shapes=((2, 2, 1),)).x.shape == (10, 2, 2)
+    assert load(tmp_path, shapes=((3, 2, 2),)).x.shape == (10, 3, 2, 2)
 
 
 def test_image_folder_limit_is_stratified_and_seeded(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_image_folder_class_names(tmp_path: Path) -> None:
     assert data.y is not None
     assert data.y.tolist() == [2] * 5 + [1] * 5
     with pytest.raises(
-        DataRefused, match="expected 3 sub-folders, one a class of the model, got 2; --class-names"
+        DataRefused, match="expected 3 sub-folders, one a class of the model, got 2; class_names="
     ):
         load(folder, classes=3)
     with pytest.raises(DataRefused, match=r"named after the classes, got \['ape'\]"):
@@ -138,13 +142,13 @@ def test_functions_as_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.chdir(tmp_path)
     for name in ("arrays", "batched", "single"):
-        data = load(f"project_data:{name}", limit=5)
+        data = load(f"project_data:{name}", shapes=((2,),), limit=5, sample="first")
         np.testing.assert_array_equal(data.x, np.arange(10.0).reshape(5, 2))
         assert data.y is not None
         assert data.y.tolist() == [0, 1, 0, 1, 0]
     for name, text in (
         ("broken", "the function failed: RuntimeError: disk on fire"),
-        ("nothing", r"expected \(x, y\) or a tf.data.Dataset, got int"),
+        ("nothing", r"expected \(x, y\), a tf.data.Dataset, a PyDataset or batches, got int"),
         ("number", "expected a function, got int"),
         ("absent", "expected an importable package.module:function: AttributeError"),
     ):
@@ -179,7 +183,7 @@ def test_models_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("other.keras", "Keras could not load the model"),
         ("model.pt", r"expected a file ending in \.keras or \.h5"),
         ("broken.h5", "Keras could not load the model"),
-        ("code.keras", "it holds Python code, which is never run from a file"),
+        ("code.keras", "it holds Python code \\(a Lambda layer\\), which is never run from a file"),
         ("project_models:broken", "the factory failed: KeyError"),
         ("project_models:none", "a function that returns a model, got NoneType"),
         ("no_such_module:f", "expected an importable package.module:function: ModuleNotFoundError"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
 from robustcheck.models import logits_of, own_labels, own_labels_singly
 
 layers = keras.layers
+QUICK = rc.SearchOptions(budget=40)
 
 
 def rows_of(n: int, width: int, seed: int = 0) -> np.ndarray:
@@ -24,6 +26,16 @@ def seeded(model: Any, seed: int = 0) -> Any:
     """Give a model weights that do not depend on what was built before it."""
     draw = np.random.default_rng(seed)
     model.set_weights([draw.standard_normal(weight.shape).astype(weight.dtype) for weight in model.weights])
+    return model
+
+
+def centred(model: Any, x: Any) -> Any:
+    """Shift the last bias so that samples are of several classes."""
+    scores = model.predict(x, verbose=0)
+    *rest, bias = model.get_weights()
+    if np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
+        scores = np.log(scores)
+    model.set_weights([*rest, bias - scores.mean(axis=0)])
     return model
 
 
@@ -100,7 +112,7 @@ def test_one_unit_sigmoid_is_two_classes() -> None:
 
 
 def test_one_logit_must_be_said() -> None:
-    with pytest.raises(ModelRefused, match=r'one output without a sigmoid.*head="binary_logit"'):
+    with pytest.raises(ModelRefused, match=r'head="binary_logit".*--head binary_logit.*or head="sigmoid"'):
         rc.wrap(dense_model(1))
     classifier = rc.wrap(dense_model(1), head="binary_logit")
     assert classifier.classes == 2
@@ -110,20 +122,26 @@ def test_one_logit_must_be_said() -> None:
 class Subclassed(keras.Model):
     """A model whose layers are called by hand."""
 
-    def __init__(self, inline: bool = False) -> None:
+    def __init__(self, ending: Any = tf.identity) -> None:
         super().__init__()
         self.hidden = layers.Dense(6, "tanh")
-        self.head = layers.Dense(3, activation=None if inline else "softmax")
+        self.head = layers.Dense(3)
         self.dropout = layers.Dropout(0.5)
-        self.inline = inline
+        self.ending = ending
 
     def call(self, x: Any, training: bool = False) -> Any:
-        out = self.head(self.dropout(self.hidden(x), training=training))
-        return tf.nn.softmax(out) if self.inline else out
+        return self.ending(self.head(self.dropout(self.hidden(x), training=training)))
 
 
-def test_subclassed_model() -> None:
-    model = Subclassed()
+def by_hand(z: Any) -> Any:
+    """A softmax whose end the graph does not show."""
+    e = tf.exp(z - tf.reduce_max(z, axis=-1, keepdims=True))
+    return e / tf.reduce_sum(e, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("ending", [tf.nn.softmax, keras.activations.softmax, lambda z: layers.Softmax()(z)])
+def test_subclassed_model(ending: Any) -> None:
+    model = Subclassed(ending)
     classifier = rc.wrap(model, input_shape=(4,))
     assert classifier.head == "softmax, logits recovered"
     with pytest.raises(ConfigError, match="pass input_shape="):
@@ -131,11 +149,186 @@ def test_subclassed_model() -> None:
 
 
 def test_a_softmax_out_of_reach_falls_back_on_probabilities_and_warns() -> None:
-    model = Subclassed(inline=True)
+    model = Subclassed(by_hand)
     with pytest.warns(RobustcheckWarning, match="logarithm of the probabilities"):
         classifier = rc.wrap(model, input_shape=(4,))
     x = rows_of(5, 4)
     np.testing.assert_allclose(np.exp(logits_of(classifier, x)), model.predict(x, verbose=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("seed", range(3))
+def test_logits_are_recovered_in_every_precision(dtype: str, seed: int) -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, "softmax", dtype=keras.DTypePolicy(dtype))])
+    classifier, x = rc.wrap(seeded(model, seed)), rows_of(9, 4)
+    assert classifier.head == "softmax, logits recovered"
+    bare = x @ np.asarray(model.get_weights()[0]) + np.asarray(model.get_weights()[1])
+    np.testing.assert_allclose(logits_of(classifier, x), bare, atol=1e-5 if dtype == "float64" else 0.05)
+
+
+def tanh_net(seed: int, activation: str | None) -> Any:
+    return seeded(keras.Sequential([keras.Input((4,)), layers.Dense(1, activation)]), seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_tanh_decides_by_its_sign(seed: int) -> None:
+    model, x = tanh_net(seed, "tanh"), 2.0 * rows_of(200, 4) - 1.0
+    model.compile("sgd", "hinge")
+    model.fit(x, np.sign(x[:, 0] + 0.1), epochs=1, verbose=0)
+    sign = np.sign(model.predict(x, verbose=0)[:, 0])
+    y = np.where(np.random.default_rng(seed).random(200) < 0.2, -sign, sign)
+    report = rc.audit(model, x, y, box=(-1.0, 1.0), options=rc.SearchOptions(budget=20))
+    assert report.model.head == "tanh, logit recovered"
+    assert report.measures["accuracy.clean"].value == np.mean(sign == y)
+    # the closed form of one unit, but for the box: never shorter
+    w = model.get_weights()[0][:, 0]
+    z = x @ w + model.get_weights()[1]
+    found = report.samples.found
+    assert (report.samples.l2[found] >= np.abs(z)[found] / np.linalg.norm(w) * (1 - 1e-4)).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_one_output_is_never_judged_by_its_values(shift: float) -> None:
+    """Whether its values happen to lie in [0, 1] says nothing of where the decision is."""
+    model = tanh_net(0, None)
+    model.set_weights([np.full((4, 1), 0.1, np.float32), np.full(1, shift, np.float32)])
+    with pytest.raises(ModelRefused, match=r'pass head="binary_logit".*head="sigmoid"'):
+        rc.wrap(model)
+    x = rows_of(50, 4)
+    values = model.predict(x, verbose=0)[:, 0]
+    for head, threshold in (("binary_logit", 0.0), ("sigmoid", 0.5)):
+        with pytest.warns(RobustcheckWarning) if head == "sigmoid" else contextlib.nullcontext():
+            classifier = rc.wrap(model, head=head)
+        np.testing.assert_array_equal(own_labels(classifier, x), values > threshold)
+        np.testing.assert_array_equal(logits_of(classifier, x).argmax(axis=1), values > threshold)
+
+
+def test_one_output_without_an_axis() -> None:
+    model = tanh_net(0, "sigmoid")
+    classifier = rc.wrap(lambda x: model(x)[:, 0], input_shape=(4,))
+    assert (classifier.head, classifier.classes) == ("sigmoid, logit recovered", 2)
+
+
+class Fenced(layers.Layer):
+    """Raises on values outside a range."""
+
+    def __init__(self, low: Any, high: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low, self.high = np.float32(low), np.float32(high)
+
+    def call(self, x: Any) -> Any:
+        inside = tf.debugging.Assert(tf.reduce_all((x >= self.low) & (x <= self.high)), ["outside", x])
+        with tf.control_dependencies([inside] if inside is not None else []):
+            return tf.identity(x)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+
+FENCES: dict[str, tuple[Any, Any, Any]] = {
+    "above zero": (0.1, 1.0, None),
+    "above zero, frozen": (0.1, 1.0, [False, False, False, True]),
+    "one infinite side": (0.5, np.inf, None),
+    "the other": (-np.inf, -0.5, [True, False, False, False]),
+    "by feature": ([0.1, 2.0, -3.0, 5.0], [0.2, 2.5, -2.0, 5.0], None),
+}
+
+
+@pytest.mark.parametrize("kind", FENCES)
+@pytest.mark.parametrize("batch", [None, 3])
+def test_nothing_outside_the_box_reaches_the_model(kind: str, batch: int | None) -> None:
+    low, high, freeze = FENCES[kind]
+    x_in = keras.Input((4,), batch_size=batch)
+    hidden = layers.Dense(5, "tanh")(layers.Lambda(lambda t: tf.math.log(tf.abs(t)))(Fenced(low, high)(x_in)))
+    model = seeded(keras.Model(x_in, layers.Dense(3)(hidden)))
+    draw = np.random.default_rng(0)
+    low, high = (np.broadcast_to(np.float32(side), (4,)) for side in (low, high))
+    low_end, high_end = np.maximum(low, -9.0), np.minimum(high, 9.0)
+    x = (low_end + (high_end - low_end) * draw.random((30, 4))).astype(np.float32)
+    x = np.clip(x, low, high)
+    if batch is None:
+        centred(model, x)
+    classifier = rc.wrap(model, box=(low, high), freeze=freeze)
+    y = own_labels(classifier, x)
+    report = rc.audit(classifier, x, y, references={"itself": classifier}, options=QUICK)
+    assert report.samples.found.any() or batch
+
+
+def test_nothing_outside_the_boxes_of_several_inputs() -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    joined = layers.Concatenate()([Fenced(5.0, 6.0)(a), Fenced(-3.0, -2.0)(b)])
+    model = seeded(keras.Model([a, b], layers.Dense(3)(joined)))
+    x = [5.0 + rows_of(12, 2), rows_of(12, 3) - 3.0]
+    centred(model, x)
+    for box in ({"a": (5, 6), "b": (-3, -2)}, [(5, 6), (-3, -2)]):
+        classifier = rc.wrap(model, box=box)
+        assert classifier.box == "a [5, 6], b [-3, -2]"
+        report = rc.audit(classifier, x, references={"again": classifier})
+        assert report.samples.found.any()
+    with pytest.raises(ConfigError, match=r"expected a box for each of the inputs \['a', 'b'\]"):
+        rc.wrap(model, box={"a": (5, 6)})
+    frozen = rc.wrap(model, box=[(5, 6), (-3, -2)], freeze={"b": [True, False, True]})
+    np.testing.assert_array_equal(frozen.free, [True, True, False, True, False])
+
+
+def test_errors_print_no_arrays() -> None:
+    side = np.zeros((28, 28))
+    for box in ([(side, side)], (side, side - 1), {"a": side}):
+        with pytest.raises(ConfigError) as refused:
+            rc.wrap(dense_model(), box=box)
+        assert len(str(refused.value)) < 300
+
+
+def test_a_sequence_with_its_mask() -> None:
+    """A mask that a layer divides by the sum of: zeros for what does not move would give NaN."""
+    seq, mask = keras.Input((5, 2), name="seq"), keras.Input((5,), name="mask")
+    weight = layers.Lambda(lambda m: (m / keras.ops.sum(m, axis=-1, keepdims=True))[..., None])(mask)
+    pooled = layers.Lambda(lambda t: keras.ops.sum(t[0] * t[1], axis=1))([seq, weight])
+    model = seeded(keras.Model({"seq": seq, "mask": mask}, layers.Dense(3)(pooled)))
+    x = {"seq": rows_of(20, 10).reshape(20, 5, 2), "mask": (np.arange(5) < 3) * np.ones((20, 1))}
+    classifier = rc.wrap(centred(model, x), perturb="seq")
+    result = rc.minimal_distortion(classifier, x, model.predict(x, verbose=0).argmax(axis=1))
+    assert result.found.any()
+    report = rc.audit(model, x, perturb="seq")
+    assert report.samples.found.sum() == result.found.sum()
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_a_fixed_batch_is_filled_up(stateful: bool) -> None:
+    x_in = keras.Input((5, 2), batch_size=16)
+    model = keras.Model(x_in, layers.Dense(3, "softmax")(layers.LSTM(4, stateful=stateful)(x_in)))
+    bare_in, x = keras.Input((5, 2)), rows_of(21, 10)
+    bare = seeded(keras.Model(bare_in, layers.Dense(3, "softmax")(layers.LSTM(4)(bare_in))))
+    model.set_weights(centred(bare, x.reshape(21, 5, 2)).get_weights())
+    classifier = rc.wrap(model)
+    assert classifier.head == "softmax, logits recovered"
+    y = bare.predict(x.reshape(21, 5, 2), verbose=0).argmax(axis=1)
+    np.testing.assert_array_equal(own_labels(classifier, x), y)
+    result = rc.minimal_distortion(classifier, x.reshape(21, 5, 2), y)
+    again = rc.minimal_distortion(rc.wrap(bare), x.reshape(21, 5, 2), y)
+    assert result.found.all()
+    np.testing.assert_allclose(np.median(result.l2), np.median(again.l2), rtol=1e-3)
+
+
+def test_a_fixed_batch_whose_rows_influence_one_another_is_refused() -> None:
+    x = keras.Input((4,), batch_size=8)
+    mixed = layers.Lambda(lambda t: t - keras.ops.mean(t, axis=0, keepdims=True))(x)
+    model = seeded(keras.Model(x, layers.Dense(3)(mixed)))
+    with pytest.raises(ModelRefused, match="takes batches of 8 only, and its rows influence one another"):
+        rc.wrap(model)
+
+
+def test_functions_run_eagerly() -> None:
+    model, x = dense_model(activation="softmax"), rows_of(9, 4)
+    y = model.predict(x, verbose=0).argmax(axis=1)
+    before = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=40))
+    tf.config.run_functions_eagerly(True)
+    try:
+        after = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=40))
+        rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=60, method="szegedy"))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    np.testing.assert_allclose(after.l2, before.l2, rtol=1e-5)
 
 
 def test_inference_mode_always() -> None:
@@ -180,7 +373,7 @@ def test_several_inputs_only_some_perturbed() -> None:
     embedded = layers.Flatten()(layers.Embedding(7, 3)(code))
     out = layers.Dense(3)(layers.Concatenate()([layers.Flatten()(image), embedded]))
     model = seeded(keras.Model({"image": image, "code": code}, out))
-    with pytest.raises(ConfigError, match=r"perturb: expected one or more of the inputs \['image', 'code'\]"):
+    with pytest.raises(ConfigError, match=r"expected one or more of the inputs \['image', 'code'\]"):
         rc.wrap(model)
     with pytest.raises(ModelRefused, match="input 'code' takes integers"):
         rc.wrap(model, perturb="code")
@@ -318,7 +511,7 @@ REFUSED = {
     ),
     "multi-label": (
         lambda: functional(lambda x: layers.Dense(3, "sigmoid")(x)),
-        "look like independent sigmoids.*got a multi-label head",
+        "look like independent sigmoids, a multi-label head",
     ),
     "generative": (
         lambda: functional(lambda x: layers.Conv2D(1, 3, padding="same")(x), (8, 8, 1)),
@@ -355,9 +548,9 @@ def test_freeze_is_checked(freeze: np.ndarray, text: str) -> None:
 @pytest.mark.parametrize(
     ("units", "head", "error", "text"),
     [
-        (3, "foo", ConfigError, "head: expected 'auto' or one of"),
-        (3, "sigmoid", ModelRefused, "head='sigmoid': expected one output, got 3 outputs"),
-        (1, "softmax", ModelRefused, "head='softmax': expected one output a class, got 1 outputs"),
+        (3, "foo", ConfigError, r"head= \(--head\): expected one of \['auto', 'logits'"),
+        (3, "sigmoid", ModelRefused, "expected one output, got 3 outputs"),
+        (1, "softmax", ModelRefused, "expected one output a class, got 1 outputs"),
     ],
 )
 def test_a_head_that_does_not_fit(units: int, head: Any, error: type[Exception], text: str) -> None:

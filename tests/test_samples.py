@@ -125,7 +125,7 @@ def test_a_data_range_needs_a_finite_box(digit_models: list[Any], digits: tuple[
     boundless = rc.wrap(digit_models[0], box=(-np.inf, np.inf))
     with pytest.raises(ConfigError, match="cannot be mapped to a box with infinite sides"):
         as_samples(boundless, *digits)
-    with pytest.raises(ConfigError, match="data_range: expected finite low < high"):
+    with pytest.raises(ConfigError, match=r"--data-range.: expected finite low < high"):
         as_samples(rc.wrap(digit_models[0]), *digits, data_range=(1, 1))
 
 

@@ -1,28 +1,41 @@
 """One audit from start to finish; the only place that knows the order.
 
 ``audit`` is the function for Python, ``audit_config`` what it, the command line and tests all come to: make a
-plan (``_plan``), run it (``_run``), judge the report and write it. ``replay`` repeats one sample of a
+plan (``_load``, ``_plan``), run it (``_run``), judge the report and write it. ``examine`` looks at model and
+data without a search, ``replay`` repeats one sample of a
 report, ``transfer_rate`` tries its examples on another model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from robustcheck import intake
 from robustcheck.auditing._elsewhere import transfer_rate
-from robustcheck.auditing._plan import OnProgress, make_plan
+from robustcheck.auditing._examine import Finding, examine
+from robustcheck.auditing._load import OnProgress
+from robustcheck.auditing._plan import make_plan
 from robustcheck.auditing._replay import Replay, replay
 from robustcheck.auditing._run import run
-from robustcheck.config import AuditConfig, BoxLike, DataRange, SearchOptions, Target
+from robustcheck.config import (
+    AuditConfig,
+    BoxLike,
+    DataRange,
+    Draw,
+    HeadKind,
+    ModelOptions,
+    SearchOptions,
+    Target,
+)
 from robustcheck.errors import Interrupted
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.report import prepare_folder, read_evidence, write_report
 from robustcheck.results import AuditReport, Evidence
 
-__all__ = ["Replay", "audit", "audit_config", "replay", "transfer_rate"]
+__all__ = ["Finding", "Replay", "audit", "audit_config", "examine", "replay", "transfer_rate"]
 
 
 def audit(
@@ -31,6 +44,15 @@ def audit(
     y: Any = None,
     *,
     references: Mapping[str, Any] | None = None,
+    labels: Literal["data", "model"] | None = None,
+    y_key: str | None = None,
+    limit: int | None = None,
+    sample: Draw = "stratified",
+    input_shape: tuple[int, ...] | None = None,
+    output: str | int | None = None,
+    perturb: str | Sequence[str] | None = None,
+    freeze: Any = None,
+    head: HeadKind | Literal["auto"] = "auto",
     box: BoxLike = (0.0, 1.0),
     data_range: DataRange = None,
     target: Target = None,
@@ -49,10 +71,17 @@ def audit(
 
     Args:
         model: whatever :func:`robustcheck.wrap` takes, or a classifier that it made.
-        x, y: samples and labels as :func:`robustcheck.minimal_distortion` takes them, or a
-            ``tf.data.Dataset`` of both; arrays with ``y=None`` are audited against the model's own
-            predictions.
+        x, y: samples and labels as :func:`robustcheck.minimal_distortion` takes them; or as ``x`` alone what
+            gives both: a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a finite generator, a list of
+            batches. A list is several inputs where the model has them, else samples or batches of them.
         references: models by name that the examples are tried on; they are attacked too.
+        labels: ``"model"`` audits against the model's own predictions, as is done where there are no labels.
+        y_key: which label is meant where each sample has a mapping of them.
+        limit: samples at most.
+        sample: how these are drawn: the ``"first"``, at ``"random"``, or ``"stratified"``, at random with the
+            classes in proportion. Sources that do not tell how long they are give their first.
+        input_shape, output, perturb, freeze, head: how the model is to be read, as for
+            :func:`robustcheck.wrap`.
         box: the values the models take (classifiers bring their own).
         data_range: stored values that are mapped to the box.
         target: class to reach; None = any other than the label.
@@ -72,17 +101,28 @@ def audit(
         Incomplete: no sample can be attacked.
         Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
     """
-    labelled = y is not None or hasattr(x, "element_spec")
+    streamed = y is None and intake.is_stream(x)
+    labelled = y is not None or (streamed and (y_key is not None or intake.is_labelled(x)))
     config = AuditConfig(
         model=model,
-        data=x if hasattr(x, "element_spec") and y is None else (x, y),
+        data=x if streamed else (x, y),
         references=references or {},
         out=None if out is None else Path(out),
         force=force,
         box=box,
         data_range=data_range,
         class_names=class_names,
-        labels="data" if labelled else "model",
+        freeze=freeze,
+        labels=labels or ("data" if labelled else "model"),
+        y_key=y_key,
+        limit=limit,
+        sample=sample,
+        model_options=ModelOptions(
+            input_shape=input_shape,
+            output=output,
+            perturb=(perturb,) if isinstance(perturb, str) else None if perturb is None else tuple(perturb),
+            head=head,
+        ),
         target=target,
         batch_size=batch_size,
         transfer_rms=transfer_rms,

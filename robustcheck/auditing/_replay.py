@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.auditing._plan import OnProgress, as_classifier
-from robustcheck.config import SearchOptions
+from robustcheck.auditing._load import OnProgress, as_classifier, for_reference
+from robustcheck.config import ModelOptions, SearchOptions
 from robustcheck.distortion import attack
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
 from robustcheck.models import Classifier, own_labels
 from robustcheck.results import AuditReport, SearchResult, Status
 from robustcheck.samples import Samples
+from robustcheck.text import option
 
 # two searches of one sample differ by rounding, which a long walk amplifies
 _SAME = 0.01
@@ -99,16 +100,16 @@ def _own_file(report: AuditReport) -> str:
     path, digest = report.model.path, report.model.sha256
     if path is None or digest is None:
         raise ModelRefused(
-            f"{report.model.name}: expected --model MODEL: the report is on a model that is not a file"
+            f"{report.model.name}: expected {option('model')}: the report is on a model that is not a file"
         )
     if not (Path(path).suffix.lower() in intake.MODEL_SUFFIXES and Path(path).is_file()):
         raise ModelRefused(
-            f"{path}: expected the model of the report, got nothing there; name it with --model"
+            f"{path}: expected the model of the report, got nothing there; name it with {option('model')}"
         )
     if intake.sha256(Path(path)) != digest:
         raise ModelRefused(
-            f"{path}: expected the model of the report (SHA-256 {digest[:12]}...), got another file; --model "
-            "replays on it all the same"
+            f"{path}: expected the model of the report (SHA-256 {digest[:12]}...), got another file; "
+            f"{option('model')} replays on it all the same"
         )
     return path
 
@@ -117,7 +118,9 @@ def classifier_like(report: AuditReport, model: Any) -> Classifier:
     """Wrap a model under the conditions of a report."""
     sides = report.conditions
     # a classifier that a factory wrapped itself brings its own box
-    classifier = as_classifier(model, None, (sides.lower, sides.upper), freeze=sides.freeze)
+    options = for_reference(_model_options(report), model)
+    freeze = sides.freeze if sides.freeze.any() else None
+    classifier = as_classifier(model, None, (sides.lower, sides.upper), options, freeze=freeze)
     width = report.samples.input[0].size
     if classifier.layout.width != width or classifier.classes != report.model.classes:
         raise ModelRefused(
@@ -125,6 +128,18 @@ def classifier_like(report: AuditReport, model: Any) -> Classifier:
             f"report, got {classifier.layout.width} and {classifier.classes}"
         )
     return classifier
+
+
+def _model_options(report: AuditReport) -> ModelOptions:
+    """How the report's model was read."""
+    stored: dict[str, Any] = dict(report.model.options)
+    try:
+        said: dict[str, Any] = {
+            name: tuple(one) if isinstance(one, list) else one for name, one in stored.items()
+        }
+        return ModelOptions(**({"input_shape": tuple(report.model.input_shape)} | said))
+    except (TypeError, ConfigError) as error:
+        raise ReportRefused(f"report: expected how its model was read: {one_line(error)}") from error
 
 
 def _options(report: AuditReport) -> SearchOptions:

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 import robustcheck
 from robustcheck import checks, measures
-from robustcheck.auditing._plan import OnProgress, Plan, conditions_of
+from robustcheck.auditing._load import OnProgress
+from robustcheck.auditing._plan import Plan, conditions_of
 from robustcheck.distortion import attack
 from robustcheck.errors import Incomplete, Interrupted
 from robustcheck.models import Classifier
@@ -86,7 +87,13 @@ def _report(
     return replace(
         bare,
         noise_curve=checks.noise_curve(plan.subject, subject, bare.curve, seed=seed),
-        checks=checks.run_checks(plan.subject, subject, seed=seed, unlabelled=plan.data.labels == "model"),
+        checks=checks.run_checks(
+            plan.subject,
+            subject,
+            seed=seed,
+            unlabelled=plan.data.labels == "model",
+            strata=plan.strata,
+        ),
         made_for={name: one for name, one in results.items() if name != plan.subject.name},
     )
 

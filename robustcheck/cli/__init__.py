@@ -103,8 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tell(errors: Console, message: str) -> None:
+    """Each line says that it is an error; what is indented is to be copied, and stands as it is."""
     for line in message.splitlines():
-        errors.print(Text.assemble(("error: ", "bold red"), printable(line)), soft_wrap=True)
+        start = Text("") if line.startswith("    ") else Text("error: ", "bold red")
+        errors.print(start + Text(printable(line)), soft_wrap=True)
 
 
 def _never_fail_to_print() -> None:

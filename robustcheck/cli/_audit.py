@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robustcheck.cli._common import add_output_flags, add_search_flags, run_audit
+from robustcheck.cli._flags import add_data_flags, add_model_flags
 from robustcheck.cli._settings import DEFAULT_OUT, read_settings
 from robustcheck.errors import EXIT_OK
 
@@ -49,7 +50,8 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to audit")
     parser.add_argument("--data", metavar="SOURCE", help="samples and labels")
     _add_reference_flags(parser)
-    _add_data_flags(parser)
+    add_data_flags(parser)
+    add_model_flags(parser)
     add_search_flags(parser)
     gate = parser.add_argument_group("gate")
     gate.add_argument(
@@ -83,41 +85,6 @@ def _add_reference_flags(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="RMS",
         help="also compare all models' examples scaled to this RMS; any number of times",
-    )
-
-
-def _add_data_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--box",
-        metavar="LO HI | FILE.npz",
-        help="values that the model takes: two numbers, or an .npz with arrays lower and upper; default: 0 1",
-    )
-    group.add_argument(
-        "--data-range",
-        nargs=2,
-        type=float,
-        metavar=("LO", "HI"),
-        help="stored values that are mapped to the box; default: 0 255 for uint8, else the box",
-    )
-    group.add_argument("--x-key", metavar="K", help="array of samples in the .npz; default: x or x_test")
-    group.add_argument("--y-key", metavar="K", help="array of labels in the .npz; default: y or y_test")
-    group.add_argument("--limit", type=int, metavar="N", help="audit at most N samples")
-    group.add_argument("--class-names", metavar="FILE", help="names of the classes, one a line")
-    group.add_argument(
-        "--freeze",
-        metavar="FILE",
-        help="mask of features that may not change: an .npy, or an .npz with an array freeze",
-    )
-    group.add_argument(
-        "--labels",
-        choices=("data", "model"),
-        help="model: audit without labels, against the model's own predictions; default: data",
-    )
-    group.add_argument(
-        "--target",
-        metavar="random|least-likely|CLASS",
-        help="class to reach; default: any other than the label",
     )
 
 

@@ -1,4 +1,4 @@
-"""``robustcheck doctor``: what is installed, what is known not to work together, and a self-test."""
+"""``robustcheck doctor``: is the installation sound; and what is seen of a model and its data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
-from robustcheck.errors import EXIT_OK, one_line
+from robustcheck.cli._flags import add_data_flags, add_model_flags
+from robustcheck.cli._settings import read_settings
+from robustcheck.errors import EXIT_OK, ConfigError, one_line
 from robustcheck.text import printable
 
 if TYPE_CHECKING:
@@ -25,9 +27,28 @@ _DISTRIBUTION = "robustcheck-keras"
 _ROWS, _FEATURES, _CLASSES, _NEAR = 16, 20, 4, 1e-3
 
 
+_STYLES = {"PASS": "green", "WARN": "bold yellow", "FAIL": "bold red", "SKIP": "dim"}
+_DESCRIPTION = """\
+Without MODEL: say which versions and devices there are, what is known not to
+work together, and search a linear model whose distances are known exactly.
+
+With MODEL: say what an audit would see of it and of its data, a line for each
+thing that can be odd, with what to do if it is wrong. Run this first on a model
+that behaves oddly.
+"""
+_EPILOG = """\
+examples:
+  robustcheck doctor
+  robustcheck doctor model.keras --data digits.npz
+  robustcheck doctor model.keras --head binary_logit
+
+exit codes: 0 all is well, perhaps with warnings; 1 something is wrong
+"""
+
+
 @dataclass(frozen=True)
 class _Line:
-    outcome: Literal["PASS", "WARN", "FAIL"]
+    outcome: Literal["PASS", "WARN", "FAIL", "SKIP"]
     what: str
     detail: str
 
@@ -36,36 +57,62 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
         "doctor",
-        help="check the installation",
-        description="Say which versions and devices there are, what is known not to work together, and\n"
-        "search a linear model whose distances are known exactly. Takes some ten seconds.",
-        epilog="exit codes: 0 all is well, perhaps with warnings; 1 something is wrong\n",
+        usage="robustcheck doctor [MODEL [--data SOURCE]] [flags]",
+        help="check the installation, or a model and its data",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to look at")
+    parser.add_argument("--data", metavar="SOURCE", help="samples and labels")
+    add_data_flags(parser)
+    add_model_flags(parser)
     add_json_flag(parser)
     parser.set_defaults(run=run, quiet=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check and tell."""
+    lines = _installation(arguments) if arguments.model is None else _examined(arguments)
+    failed = any(one.outcome == "FAIL" for one in lines)
+    if arguments.json:
+        print_json("doctor", {"lines": [asdict(one) for one in lines]})
+        return EXIT_FAIL if failed else EXIT_OK
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in lines:
+        table.add_row(Text(one.outcome, _STYLES[one.outcome]), one.what, Text(_printable_lines(one.detail)))
+    ResultConsole().print(table)
+    return EXIT_FAIL if failed else EXIT_OK
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))
+
+
+def _installation(arguments: argparse.Namespace) -> list[_Line]:
+    if arguments.data is not None:
+        raise ConfigError("--data: expected MODEL before it, got none")
     lines = [_python(), *_requirements(), *_surroundings()]
     try:
         with working(log_console(quiet=arguments.json)):
             lines += [_devices(), _self_test()]
     except Exception as error:  # whatever is broken is what this command is for
         lines.append(_Line("FAIL", "self-test", one_line(error)))
-    failed = any(one.outcome == "FAIL" for one in lines)
-    if arguments.json:
-        print_json("doctor", {"lines": [asdict(one) for one in lines]})
-        return EXIT_FAIL if failed else EXIT_OK
-    styles = {"PASS": "green", "WARN": "bold yellow", "FAIL": "bold red"}
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for one in lines:
-        table.add_row(Text(one.outcome, styles[one.outcome]), one.what, Text(printable(one.detail)))
-    ResultConsole().print(table)
-    return EXIT_FAIL if failed else EXIT_OK
+    return lines
+
+
+def _examined(arguments: argparse.Namespace) -> list[_Line]:
+    """What is seen of a model; settings from files hold here too."""
+    settings = read_settings(arguments).settings
+    config = replace(settings, data=settings.data or "-").config("")
+    if settings.data is None:
+        config = replace(config, data=None)
+    with working(log_console(quiet=arguments.json)):
+        from robustcheck.auditing import examine
+
+        return [_Line(one.outcome, one.what, one.detail) for one in examine(config)]
 
 
 def _python() -> _Line:
@@ -104,8 +151,8 @@ def _surroundings() -> list[_Line]:
         lines.append(_Line("FAIL", "robustcheck", detail))
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
-        detail = f"is {backend!r}: robustcheck needs Keras on TensorFlow, unset it"
-        lines.append(_Line("FAIL", "KERAS_BACKEND", detail))
+        detail = f"is {backend!r}: robustcheck runs Keras on TensorFlow all the same"
+        lines.append(_Line("WARN", "KERAS_BACKEND", detail))
     if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):
         detail = "is set: tf.keras is tf_keras then; .keras files are still read by Keras 3"
         lines.append(_Line("WARN", "TF_USE_LEGACY_KERAS", detail))

@@ -167,10 +167,12 @@ def _prepare(arguments: argparse.Namespace, pool: PoolOptions) -> Callable[[Prog
     layers = [cut.name for cut in find_cuts(model, _layers(arguments.layers), box)]
     data = intake.load_data(
         arguments.data,
-        input_shape=classifier.input_shape,
-        classes=classifier.classes,
-        x_key=arguments.x_key,
-        y_key=arguments.y_key,
+        intake.Wanted(
+            shapes=(classifier.input_shape,),
+            classes=classifier.classes,
+            x_key=arguments.x_key,
+            y_key=arguments.y_key,
+        ),
     )
     samples = as_samples(classifier, data.x, data.y, data_range=_range(arguments))
     whole = samples.take(samples.finite)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -18,8 +17,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, Box, Method, SearchOptions, Target
-from robustcheck.errors import ConfigError, one_line
+from robustcheck.config import (
+    AuditConfig,
+    Box,
+    BoxLike,
+    Draw,
+    HeadKind,
+    Method,
+    ModelOptions,
+    SearchOptions,
+    Target,
+)
+from robustcheck.errors import ConfigError
+from robustcheck.stored import read_toml
+from robustcheck.text import brief, option
 
 _FILE, _PYPROJECT = Path("robustcheck.toml"), Path("pyproject.toml")
 DEFAULT_OUT = "robustcheck-report"
@@ -41,10 +52,16 @@ class Settings:
     x_key: str | None = None
     y_key: str | None = None
     limit: int | None = None
+    sample: Draw = "stratified"
     class_names: str | None = None
     freeze: str | None = None
     labels: Literal["data", "model"] = "data"
     target: str | int | None = None
+    input_shape: list[int] | None = None
+    output: str | int | None = None
+    perturb: list[str] | None = None
+    head: HeadKind | Literal["auto"] = "auto"
+    imports: list[str] | None = None
     method: Method = SearchOptions().method
     budget: int | None = None
     seed: int = 0
@@ -66,7 +83,7 @@ class Settings:
             raise ConfigError(f"expected {missing}, on the command line or in {_FILE}")
         low_high = self.data_range
         if low_high is not None and len(low_high) != 2:
-            raise ConfigError(f"data_range: expected two numbers, got {low_high}")
+            raise ConfigError(f"{option('data_range')}: expected two numbers, got {low_high}")
         return AuditConfig(
             model=self.model,
             data=self.data,
@@ -82,6 +99,14 @@ class Settings:
             labels=self.labels,
             target=_target(self.target),
             limit=self.limit,
+            sample=self.sample,
+            model_options=ModelOptions(
+                input_shape=None if self.input_shape is None else tuple(self.input_shape),
+                output=_output(self.output),
+                perturb=None if self.perturb is None else tuple(self.perturb),
+                head=self.head,
+            ),
+            imports=tuple(self.imports or ()),
             batch_size=self.batch_size,
             transfer=self.transfer,
             transfer_rms=tuple(self.transfer_rms or ()),
@@ -97,15 +122,22 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def _box(given: list[float] | str) -> Box:
+def _box(given: list[float] | str) -> BoxLike:
     if isinstance(given, str) and given.endswith(".npz"):
-        lower, upper = intake.read_arrays(Path(given), "lower", "upper")
-        return Box.of((lower, upper))
+        found = intake.read_by_input(Path(given), "lower", "upper")
+        if isinstance(found, dict):
+            return {name: Box.of((lower, upper)) for name, (lower, upper) in found.items()}
+        return Box.of((found[0], found[1]))
     try:
         low, high = map(float, given.split(",") if isinstance(given, str) else given)
     except ValueError as error:
-        raise ConfigError(f"--box: expected two numbers or one .npz file, got {given!r}") from error
+        raise ConfigError(f"--box: expected two numbers or one .npz file, got {brief(given)}") from error
     return Box.of((low, high))
+
+
+def _output(given: str | int | None) -> str | int | None:
+    """A position, where it is a number."""
+    return int(given) if isinstance(given, str) and given.isdecimal() else given
 
 
 def _target(word: str | int | None) -> Target:
@@ -168,22 +200,15 @@ def read_settings(arguments: argparse.Namespace) -> Sourced:
 def _files() -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, Any]] = []
     if _PYPROJECT.is_file():
-        tool = _read(_PYPROJECT).get("tool", {})
+        tool = read_toml(_PYPROJECT, "settings")[0].get("tool", {})
         section = tool.get("robustcheck", {}) if isinstance(tool, dict) else tool
         found.append((f"{_PYPROJECT} [tool.robustcheck]", section))
     if _FILE.is_file():
-        found.append((str(_FILE), _read(_FILE)))
+        found.append((str(_FILE), read_toml(_FILE, "settings")[0]))
     for origin, given in found:
         if not isinstance(given, dict):
             raise ConfigError(f"{origin}: expected a table, got {given!r}")
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: expected TOML: {one_line(error)}") from error
 
 
 @cache
@@ -202,8 +227,6 @@ def _faults(origin: str, given: dict[str, Any]) -> list[str]:
     try:
         # as JSON, since in strict mode objects become dataclasses only from there
         _adapter().validate_json(json.dumps(given, default=str))
-    except RecursionError:
-        return [f"{origin}: expected settings, got tables in tables without end"]
     except ValidationError as error:
         faults = {}
         for one in error.errors():

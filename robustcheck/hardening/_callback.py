@@ -63,6 +63,7 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
             return
         if getattr(model, "optimizer", None) is None:
             raise ConfigError("harden: expected a compiled model, so that there are a loss and an optimiser")
+        self._y = labels_for(model, self._y)
         cuts = find_cuts(model, self._layers, self._box)
         self.pools = [Pool(cut, self.options) for cut in cuts]
         self._steps = [_make_step(model, pool, self._y) for pool in self.pools]
@@ -135,6 +136,22 @@ def class_numbers(y: NDArray[Any]) -> NDArray[np.int64]:
     if flat.shape[1] != 1 or not np.array_equal(flat, np.floor(flat)):
         raise DataRefused(f"harden: expected class numbers or one-hot labels, got shape {y.shape}")
     return np.asarray(flat[:, 0], np.int64)
+
+
+def labels_for(model: Any, y: NDArray[Any]) -> NDArray[Any]:
+    """Labels in the form that the loss of a compiled model takes: class numbers, or one-hot rows.
+
+    Losses that are called sparse take numbers, and so does every loss of one output; the others compare a
+    value for each class. Labels that have the form already, and soft labels, stay as they are.
+    """
+    loss, units = model.loss, model.output_shape[-1]
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    if units == 1 or "sparse" in str(name):
+        return class_numbers(y) if y.ndim == 2 and y.shape[1] > 1 else y
+    if y.ndim == 2 and y.shape[1] > 1:
+        return y
+    one_hot: NDArray[Any] = np.eye(units, dtype=np.float32)[class_numbers(y)]
+    return one_hot
 
 
 def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:

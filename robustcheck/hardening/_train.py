@@ -17,7 +17,7 @@ import numpy as np
 from robustcheck.config import BoxLike, PoolOptions
 from robustcheck.errors import ConfigError, RobustcheckWarning
 from robustcheck.hardening._batches import Augment, Batches
-from robustcheck.hardening._callback import PoolTraining
+from robustcheck.hardening._callback import PoolTraining, labels_for
 from robustcheck.hardening._checkpoint import Checkpoint
 from robustcheck.hardening._pool import PoolState
 from robustcheck.models import Classifier, wrap
@@ -67,7 +67,8 @@ def harden(
     Args:
         model: a built Sequential or functional Keras classifier with one input and one output. Compiled, it
             keeps its loss and optimiser; else it gets cross-entropy and Adam (rate 1e-3).
-        x, y: training samples ``[N, *shape]`` in the units of the model, and labels as its loss takes them.
+        x, y: training samples ``[N, *shape]`` in the units of the model, and labels: class numbers or one-hot
+            rows, whichever the loss takes.
         layers: where pools are kept: "all", the input and what goes into each layer with a kernel; "input";
             or names of layers.
         pool: size, renewal, mixing, search and cap of the pools, and the seed of everything drawn here.
@@ -99,6 +100,9 @@ def harden(
     options = pool or PoolOptions()
     if not getattr(model, "compiled", False):
         compile_for(model, wrap(model, box=box))
+    y = labels_for(model, y)
+    if validation is not None:
+        validation = validation[0], labels_for(model, np.asarray(validation[1]))
     pools = PoolTraining(x, y, layers=layers, pool=options, box=box)
     pools.set_model(model)
     pools.on_train_begin()
@@ -142,10 +146,18 @@ def _warn_of_nothing(pools: PoolTraining) -> None:
 
 def compile_for(model: Any, classifier: Classifier, rate: float = 1e-3) -> None:
     """Compile with cross-entropy for the head that the model has, and Adam; labels are class numbers."""
-    from_logits = classifier.head in ("logits", "one logit")
-    binary = model.output_shape[-1] == 1
-    loss = keras.losses.BinaryCrossentropy if binary else keras.losses.SparseCategoricalCrossentropy
-    model.compile(keras.optimizers.Adam(rate), loss(from_logits=from_logits), metrics=["accuracy"])
+    losses = {
+        "logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "softmax": keras.losses.SparseCategoricalCrossentropy(),
+        "sigmoid": keras.losses.BinaryCrossentropy(),
+        "binary_logit": keras.losses.BinaryCrossentropy(from_logits=True),
+        "tanh": keras.losses.Hinge(),
+    }
+    threshold = {"sigmoid": 0.5, "binary_logit": 0.0, "tanh": 0.0}.get(classifier.kind)
+    accuracy = (
+        "accuracy" if threshold is None else keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)
+    )
+    model.compile(keras.optimizers.Adam(rate), losses[classifier.kind], metrics=[accuracy])
 
 
 def _settings(

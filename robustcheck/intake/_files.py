@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robustcheck.errors import InputRefused, one_line
+from robustcheck.errors import InputRefused, RobustcheckError, one_line
 
 _MOST_UNPACKED = 32 * 2**30
 
@@ -22,12 +22,24 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
-    """The function that ``package.module:function`` names; the current folder is importable."""
-    module_name, _, name = spec.partition(":")
+def is_function(spec: str) -> bool:
+    """Whether a text is ``package.module:function``, and no path, address or drive."""
+    module, colon, name = spec.partition(":")
+    words = [*module.split("."), name]
+    return bool(colon) and len(module) > 1 and all(word.isidentifier() for word in words)
+
+
+def current_folder_importable() -> None:
+    """Let modules of the current folder be imported, as ``python -m`` does."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
+
+
+def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
+    """The function that ``package.module:function`` names; the current folder is importable."""
+    module_name, _, name = spec.partition(":")
+    current_folder_importable()
     try:
         function = getattr(importlib.import_module(module_name), name)
     except (Exception, SystemExit) as error:
@@ -38,7 +50,7 @@ def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
     return chosen
 
 
-def require_archive(path: Path, refuse: type[InputRefused], what: str) -> None:
+def require_archive(path: Path, refuse: type[RobustcheckError], what: str) -> None:
     """Refuse a file that is not a zip archive, or one that unpacks to more than 32 GiB."""
     if not zipfile.is_zipfile(path):
         raise refuse(f"{path}: expected {what}, got a file that is not one")

@@ -10,23 +10,19 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import DataRefused, InputRefused, one_line
 from robustcheck.intake._files import sha256
-from robustcheck.intake._loaded import LoadedData
+from robustcheck.intake._loaded import LoadedData, Shape, Wanted
+from robustcheck.intake._sampling import choose_rows
+from robustcheck.text import option
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 _MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "HSV")
 _MOST_PIXELS = 64_000_000
 
 
-def load_image_folder(
-    folder: Path,
-    input_shape: tuple[int, ...],
-    classes: int,
-    class_names: tuple[str, ...] | None,
-    limit: int | None,
-    seed: int,
-) -> LoadedData:
+def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
+    """The images of a folder with a sub-folder a class."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    order = _class_order(folder, names, classes, class_names)
+    order = _class_order(folder, names, wanted.class_names)
     files = [
         (path, order[name])
         for name in names
@@ -35,59 +31,63 @@ def load_image_folder(
     ]
     if not files:
         raise DataRefused(f"{folder}: expected images ({', '.join(_FORMATS)}), got none")
-    label = np.array([one for _, one in files], np.int64)
-    chosen = np.arange(len(files)) if limit is None else _stratified(label, limit, seed)
+    if wanted.class_names is None:
+        require_folders(str(folder), len(names), wanted.classes)
+    label = np.array([number for _, number in files], np.int64)
+    chosen, how = choose_rows(label, len(files), wanted.limit, wanted.sample, wanted.seed)
     digest = hashlib.sha256()
     for path, _ in files:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
-    images = [_image(files[i][0], input_shape) for i in chosen]
+    images = [_image(files[i][0], wanted.shape) for i in chosen]
     sizes = {image.shape for image in images}
     if len(sizes) > 1:
         raise DataRefused(f"{folder}: expected images of one size, got {sorted(sizes)[:4]}; none is resized")
-    by_class = {number: name for name, number in order.items()}
     return LoadedData(
         x=np.stack(images),
         y=label[chosen],
         index=chosen,
         path=str(folder),
         sha256=digest.hexdigest(),
-        class_names=class_names or tuple(by_class[i] for i in range(classes)),
+        class_names=wanted.class_names or tuple(names),
+        sample=how,
+        strata=label,
+        folders=None if wanted.class_names is not None else len(names),
     )
 
 
-def _class_order(
-    folder: Path, names: list[str], classes: int, class_names: tuple[str, ...] | None
-) -> dict[str, int]:
-    if class_names is not None:
-        unknown = [name for name in names if name not in class_names]
-        if unknown:
-            raise DataRefused(f"{folder}: expected folders named after the classes, got {unknown[:5]}")
-        return {name: class_names.index(name) for name in names}
-    if len(names) != classes:
+def require_folders(folder: str, folders: int, classes: int | None) -> None:
+    """Refuse a folder whose sub-folders cannot be matched with the classes by their order."""
+    if classes is not None and folders != classes:
         raise DataRefused(
-            f"{folder}: expected {classes} sub-folders, one a class of the model, got {len(names)}; "
-            "--class-names FILE tells which folder is which class"
+            f"{folder}: expected {classes} sub-folders, one a class of the model, got {folders}; "
+            f"{option('class_names')} tells which folder is which class"
         )
-    return {name: number for number, name in enumerate(names)}
 
 
-def _stratified(label: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
-    """Positions of a seeded draw with the classes in proportion, in source order."""
-    draw = np.random.default_rng(seed)
-    shuffled = draw.permutation(len(label))
-    # the k-th of a class's m samples gets the place (k + 1/2) / m: the smallest places are stratified
-    place = np.empty(len(label))
-    for one in np.unique(label):
-        members = shuffled[label[shuffled] == one]
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(np.argsort(place, kind="stable")[:limit])
+def _class_order(folder: Path, names: list[str], class_names: tuple[str, ...] | None) -> dict[str, int]:
+    if class_names is None:
+        return {name: number for number, name in enumerate(names)}
+    unknown = [name for name in names if name not in class_names]
+    if unknown:
+        raise DataRefused(f"{folder}: expected folders named after the classes, got {unknown[:5]}")
+    return {name: class_names.index(name) for name in names}
 
 
-def _image(path: Path, input_shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _image(path: Path, shape: Shape | None) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
-    first = len(input_shape) == 3 and input_shape[0] in (1, 3) and input_shape[2] not in (1, 3)
-    channels = 1 if len(input_shape) == 2 else input_shape[0] if first else input_shape[-1]
+    if shape is None or len(shape) not in (2, 3):
+        raise DataRefused(
+            f"{path}: expected a model that takes images, got one that takes "
+            f"{'what it does not tell' if shape is None else shape}; {option('input_shape')} says it"
+        )
+    first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
+    channels = 1 if len(shape) == 2 else shape[0] if first else shape[-1]
+    if channels not in (1, 3):
+        raise DataRefused(
+            f"{path}: expected a model that takes 1 or 3 channels, got {shape}; "
+            f"{option('input_shape')} says it"
+        )
     try:
         with Image.open(path, formats=sorted(set(_FORMATS.values()))) as image:
             if image.width * image.height > _MOST_PIXELS:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustcheck.errors import ModelRefused, one_line
-from robustcheck.intake._files import import_function, require_archive, sha256
+from robustcheck.errors import ConfigError, ModelRefused, one_line
+from robustcheck.intake._files import (
+    current_folder_importable,
+    import_function,
+    is_function,
+    require_archive,
+    sha256,
+)
+from robustcheck.intake._keras2 import is_keras2, write_cleaned
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -33,7 +45,7 @@ def model_specs(spec: Any) -> list[Any]:
         ModelRefused: a folder without model files.
     """
     folder = Path(spec) if isinstance(spec, str | Path) else None
-    if folder is None or not folder.is_dir():
+    if folder is None or not folder.is_dir() or _is_saved_model(folder):
         return [spec]
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MODEL_SUFFIXES)
     if not files:
@@ -43,10 +55,39 @@ def model_specs(spec: Any) -> list[Any]:
     return [str(path) for path in files]
 
 
-def load_model(spec: Any, name: str | None = None) -> LoadedModel:
+def import_layers(modules: Sequence[str]) -> dict[str, Any]:
+    """The classes and functions of a user's modules by name, for models that are saved with them.
+
+    Classes with a Keras decorator are registered by the import itself.
+
+    Raises:
+        ConfigError: a module that cannot be imported.
+    """
+    found: dict[str, Any] = {}
+    for name in modules:
+        if not all(word.isidentifier() for word in name.split(".")):
+            raise ConfigError(f"--import: expected package.module, got {name!r}")
+        current_folder_importable()
+        try:
+            module = importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            raise ConfigError(f"--import: {name} could not be imported: {one_line(error)}") from error
+        own = {key: one for key, one in vars(module).items() if getattr(one, "__module__", None) == name}
+        found |= {key: one for key, one in own.items() if callable(one)}
+    return found
+
+
+def load_model(
+    spec: Any, name: str | None = None, custom_objects: Mapping[str, Any] | None = None
+) -> LoadedModel:
     """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``; a live model is taken as it is.
 
     Files are loaded in Keras' safe mode: one that carries Python code (a Lambda layer) is refused.
+
+    Args:
+        spec: file, factory or model.
+        name: what reports call it.
+        custom_objects: the user's own classes and functions by name.
 
     Raises:
         ModelRefused: the file or function is missing or does not give a model.
@@ -55,8 +96,9 @@ def load_model(spec: Any, name: str | None = None) -> LoadedModel:
         return LoadedModel(model=spec, name=name, path=None, sha256=None)
     spec, path = str(spec), Path(spec)
     if path.suffix.lower() in MODEL_SUFFIXES or path.exists():
-        return LoadedModel(model=_model_file(path), name=name or path.stem, path=spec, sha256=sha256(path))
-    if ":" not in spec:
+        model = _model_file(path, dict(custom_objects or {}))
+        return LoadedModel(model=model, name=name or path.stem, path=spec, sha256=sha256(path))
+    if not is_function(spec):
         raise ModelRefused(
             f"{spec}: expected a .keras or .h5 file or package.module:factory, got a path that does not exist"
         )
@@ -71,22 +113,89 @@ def load_model(spec: Any, name: str | None = None) -> LoadedModel:
     return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
 
 
-def _model_file(path: Path) -> Any:
+def _is_saved_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
+
+
+def _model_file(path: Path, custom_objects: dict[str, Any]) -> Any:
     import keras
 
+    if path.is_dir() and _is_saved_model(path):
+        layer = f'keras.layers.TFSMLayer({json.dumps(str(path))}, call_endpoint="serving_default")'
+        raise ModelRefused(_way(f"{path}: a SavedModel folder, which holds code", "keras", layer))
     if not path.is_file():
         raise ModelRefused(f"{path}: expected a model file, got {'a folder' if path.is_dir() else 'nothing'}")
     if path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelRefused(f"{path}: expected a file ending in .keras or .h5")
     if path.suffix.lower() == ".keras":
         require_archive(path, ModelRefused, "a .keras archive")
+
+    def load(file: Path) -> Any:
+        return keras.saving.load_model(file, custom_objects=custom_objects, compile=False, safe_mode=True)
+
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return load(path)
     except Exception as error:
-        text = one_line(error)
-        hint = ""
-        if "ambda" in text:
-            hint = "; it holds Python code, which is never run from a file: give package.module:factory"
-        elif "locate class" in text or "custom" in text.lower():
-            hint = "; it holds custom classes: give package.module:factory, a function that returns the model"
-        raise ModelRefused(f"{path}: Keras could not load the model: {text}{hint}") from error
+        if not is_keras2(path):
+            raise ModelRefused(f"{path}: {_reason(error)}") from error
+        return _from_keras2(path, load, error)
+
+
+def _from_keras2(path: Path, load: Any, error: Exception) -> Any:
+    """The file without arguments that mean nothing any more; else the refusal that says how it can be had."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            cleaned = write_cleaned(path, Path(scratch))
+            if cleaned is not None:
+                return load(cleaned)
+        except Exception as second:
+            error = second
+    if "ambda" in str(error) or _missing_class(error) not in (None, "TFOpLambda", "SlicingOpLambda"):
+        raise ModelRefused(f"{path}: {_reason(error)}") from error
+    call = f"tf_keras.models.load_model({json.dumps(str(path))}, compile=False)"
+    raise ModelRefused(
+        _way(f"{path}: written by Keras 2, and Keras 3 cannot load it ({_essence(error)})", "tf_keras", call)
+    ) from error
+
+
+def _way(problem: str, module: str, expression: str) -> str:
+    """A refusal with three lines that load the model."""
+    return (
+        f"{problem}; {module}, which comes with robustcheck, can load it if you trust it: put these lines "
+        "into a file loader.py here, and give loader:build_model instead of the path\n"
+        f"    import {module}\n"
+        "    def build_model():\n"
+        f"        return {expression}"
+    )
+
+
+def _missing_class(error: Exception) -> str | None:
+    """The class or function that Keras does not know."""
+    text = str(error)
+    found = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
+        r"Unknown (?:layer|object|[a-z]+(?: function)?): '([^']+)'", text
+    )
+    return found.group(1) if found else None
+
+
+def _reason(error: Exception) -> str:
+    """Why Keras could not load a file, and what to do; told by its whole text, which is long."""
+    text, missing = str(error), _missing_class(error)
+    if "ambda" in text and missing is None:
+        return (
+            "it holds Python code (a Lambda layer), which is never run from a file: give "
+            "package.module:factory, a function that returns the model"
+        )
+    if missing is not None:
+        return (
+            f"it needs {missing!r}, which is not Keras' own: --import package.module names the module that "
+            "defines it (in Python: import that module first, its class registered with "
+            "keras.saving.register_keras_serializable), or give package.module:factory, a function that "
+            "returns the model"
+        )
+    return f"Keras could not load the model: {_essence(error)}"
+
+
+def _essence(error: Exception) -> str:
+    """The last of an error's causes: what stands before it is the configuration of a layer."""
+    return one_line(error, str(error).rpartition("Exception encountered: ")[2])

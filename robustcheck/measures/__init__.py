@@ -22,7 +22,7 @@ from robustcheck.measures._metric import (
     parse_metric,
     transfer_measures,
 )
-from robustcheck.measures._statistics import QUANTILES, known, mean, quantile, share
+from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, mean, quantile, share
 
 __all__ = [
     "GRAMMAR",
@@ -30,6 +30,7 @@ __all__ = [
     "Column",
     "Metric",
     "audit_measures",
+    "binomial_tail",
     "bootstrapped",
     "column",
     "count",

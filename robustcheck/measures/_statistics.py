@@ -64,6 +64,14 @@ def quantile(values: NDArray[np.float64], q: float, level: float = LEVEL) -> Mea
     return Measure(known(value), n, known(low), known(high))
 
 
+def binomial_tail(hits: int, n: int, p: float) -> float:
+    """Probability of ``hits`` or more among ``n`` draws that each hit with probability ``p``."""
+    k = np.arange(hits, n + 1)
+    factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    terms = factorial[n] - factorial[k] - factorial[n - k] + k * math.log(p) + (n - k) * math.log1p(-p)
+    return float(min(np.exp(terms).sum(), 1.0))
+
+
 def known(value: float) -> float | None:
     """A figure, or None where it is infinite."""
     return float(value) if math.isfinite(value) else None

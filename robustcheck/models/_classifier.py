@@ -10,10 +10,27 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck.config import Box
+from robustcheck.config import HeadKind, ModelOptions
 from robustcheck.models._layout import InputLayout
 
 Tensor = Any
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Preprocessing:
+    """The Rescaling or Normalization that a model begins with: ``x * scale + offset``, on the last axes."""
+
+    kind: str
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    @property
+    def text(self) -> str:
+        """The layer in words."""
+        if self.kind == "Normalization" or self.scale.size > 1:
+            return f"{self.kind} layer"
+        inverse = 1.0 / float(self.scale.reshape(-1)[0])
+        return f"{self.kind}(1/{inverse:g})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,14 +43,17 @@ class Classifier:
         label: ``[B, D] float32 -> [B] int32``, the decision of the model's own head.
         label_singly: the same, each row called as a batch of one.
         layout: how rows are made of the model's inputs.
-        box: the values inputs may take; distances are in its units.
+        box: the values inputs may take, as a text; distances are in its units.
         lower, upper: the box for each feature, ``[D]``; meaningless where not ``free``.
         free: which features may change, ``[D]``.
         features: how many features the perturbed inputs have: the ``n`` of the RMS.
         classes: ``K``.
-        head: what the model ends in and how its logits were had.
+        head: what the model ends in and how its logits were had, as a text.
+        kind: what the model ends in.
         rounding: lead that a decision needs because the head rounds, in logits.
         parameters: number of weights, or None where unknown.
+        options: how the model was read, as was said to :func:`robustcheck.wrap`.
+        preprocessing: the layer that scales its input, if it begins with one.
         traces: functions that searches have traced for this model, kept as long as it lives.
     """
 
@@ -42,15 +62,18 @@ class Classifier:
     label: Callable[[Tensor], Tensor]
     label_singly: Callable[[Tensor], Tensor]
     layout: InputLayout
-    box: Box
+    box: str
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
     free: NDArray[np.bool_]
     features: int
     classes: int
     head: str
+    kind: HeadKind
     rounding: float
     parameters: int | None
+    options: ModelOptions = field(default_factory=ModelOptions)
+    preprocessing: Preprocessing | None = None
     traces: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

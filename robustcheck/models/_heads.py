@@ -1,165 +1,211 @@
-"""Logits out of a model that may end in probabilities.
+"""Scores out of a model that may end in probabilities.
 
-A search on saturated probabilities finds nothing and calls the model robust. So the activation of the last
-layer is left out while the logits are traced; that this was the right layer is checked by applying the
-activation to what came out. Only where that cannot be done are logits made from the probabilities.
+A search on saturated probabilities finds nothing and calls the model robust. So the scores are taken before a
+final softmax, sigmoid or tanh, which the traced graph shows whatever layer, operation or library it came
+from. Only where it is out of reach are scores made from what the model gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck.errors import ConfigError, ModelRefused
+from robustcheck.config import HeadKind
+from robustcheck.errors import ModelRefused
+from robustcheck.models._calling import Function, Output
+from robustcheck.text import option
 
 Tensor = Any
-Raw = Callable[[Tensor], Tensor]
-HeadKind = Literal["logits", "softmax", "sigmoid", "binary_logit"]
 
-# probabilities are float32: a smaller lead than this can vanish in them
-_PROBABILITY_ROUNDING = 1e-6
+# what the last operation of a graph says of the output
+_ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "BiasAdd": "linear", "MatMul": "linear"}
+# operations that hand on what they are given; the second may change its shape
+_HANDING_ON = ("Identity", "Cast", "EnsureShape", "CheckNumerics")
+_SHAPING = ("Reshape", "Squeeze", "ExpandDims", "StridedSlice")
+# operations that a softmax or sigmoid written by hand, or one in a function of its own, may end in
+_HIDING = (
+    "PartitionedCall", "StatefulPartitionedCall", "RealDiv", "Reciprocal", "Exp", "Mul", "Pow", "Minimum",
+    "Maximum", "ClipByValue", "Relu6",
+)  # fmt: skip
+_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float64": 2.0**-52}
+# a smaller lead than this many roundings of the output's type can vanish in probabilities
+_ROUNDINGS = 8.0
+_ONE_OUTPUT = ("sigmoid", "tanh", "binary_logit")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Head:
-    """What a model ends in, and how to get ``[B, K]`` logits and labels from it."""
+    """What a model ends in, and the scores and labels it gives.
+
+    Attributes:
+        kind: logits, softmax; or of one output sigmoid, tanh, binary_logit.
+        recovered: whether the scores are those before the softmax, sigmoid or tanh; None without one.
+        logits: graph ``[B, D] -> [B, K]`` float32.
+        label: graph ``[B, D] -> [B]`` int32, the decision of the model's own output.
+        classes: ``K``.
+        rounding: lead that a decision needs because the output rounds, in logits.
+    """
 
     kind: HeadKind
-    how: str
-    logits: Raw
-    label: Raw
+    recovered: bool | None
+    logits: Function
+    label: Function
     classes: int
     rounding: float
 
+    @property
+    def how(self) -> str:
+        """For reports: what the model ends in and how its logits were had."""
+        if self.recovered is None:
+            return "one logit" if self.kind == "binary_logit" else "logits"
+        what = "logits" if self.kind == "softmax" else "logit"
+        return f"{self.kind}, {f'{what} recovered' if self.recovered else 'log of probabilities'}"
 
-def find_head(
-    output: Raw,
-    compiled: Callable[[Raw], Raw],
-    candidates: list[Any],
-    probe: Tensor,
-    asked: HeadKind | Literal["auto"],
-) -> Head:
-    """Find the head of a model.
 
-    Args:
-        output: rows ``[B, D]`` to the model's chosen output ``[B, units]``, float32.
-        compiled: how to make a graph of such a function.
-        candidates: layers that may hold the last activation, most likely first.
-        probe: rows ``[P, D]`` to look at the output with.
-        asked: the kind that the user says it is, or ``"auto"``.
+@dataclass(frozen=True)
+class _End:
+    """What the graph shows of the output.
+
+    ``kind``: what it ends in, "hidden" where that may be anything, None where it is something else;
+    ``epsilon``: relative rounding of its type.
+    """
+
+    kind: Literal["softmax", "sigmoid", "tanh", "linear", "hidden"] | None
+    epsilon: float
+
+
+def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
+    """Find the head of a model: what its graph shows, or what the user says it is; never by values alone.
 
     Raises:
-        ModelRefused: the output is of no kind known, or not the kind asked for.
+        ModelRefused: the output is of no kind known, or not of the kind asked for.
     """
-    raw = compiled(output)
-    out = raw(probe).numpy()
+    end = _end_of(output)
+    values = tf.cast(output.graph(output.call)(output.probe), tf.float32).numpy()
+    kind = _kind_of(end, values) if asked == "auto" else _checked(asked, output.units)
+    recovered = None if kind in ("logits", "binary_logit") else end.kind == kind
+    score = _before(output.call) if recovered else _as_float(output.call)
+    one = output.units == 1
+    label = _above(output.call, 0.5 if kind == "sigmoid" else 0.0) if one else _largest(output.call)
+    return Head(
+        kind=kind,
+        recovered=recovered,
+        logits=output.graph(_logits(score, kind, made=recovered is False)),
+        label=output.graph(label),
+        classes=2 if one else output.units,
+        rounding=0.0 if recovered is None else _ROUNDINGS * end.epsilon,
+    )
 
-    def without(kind: str) -> Raw | None:
-        return _before_activation(output, compiled, candidates, kind, out, probe)
 
-    kind = _kind_of(out, bool(candidates), without) if asked == "auto" else _checked(asked, out.shape[-1])
-    units = out.shape[-1]
-    if kind == "logits":
-        return Head(kind, "logits", raw, _argmax(raw), units, 0.0)
-    if kind == "binary_logit":
-        return Head(kind, "one logit", _two_logits(raw), _above(raw, 0.0), 2, 0.0)
-    before = without(kind)
-    if kind == "softmax":
-        how = "softmax, logits recovered" if before else "softmax, log of probabilities"
-        logits = before or (lambda rows: tf.math.log(tf.maximum(raw(rows), 1e-37)))
-        return Head(kind, how, logits, _argmax(raw), units, _PROBABILITY_ROUNDING)
-    how = "sigmoid, logit recovered" if before else "sigmoid, log of probabilities"
-    return Head(kind, how, _two_logits(before or _log_odds(raw)), _above(raw, 0.5), 2, _PROBABILITY_ROUNDING)
+def _end_of(output: Output) -> _End:
+    """What stands at the end of the graph; tracing shows it to the function that is traced."""
+    seen: list[_End] = []
+
+    def look(rows: Tensor) -> Tensor:
+        out = output.call(rows)
+        last = _last_operation(out).type
+        kind: Any = _ENDS.get(last, "hidden" if last in _HIDING else None)
+        seen.append(_End(kind, _EPSILON.get(out.dtype.name, 2.0**-23)))
+        return out
+
+    output.graph(look)(output.probe)
+    return seen[-1]
+
+
+def _last_operation(out: Tensor) -> Any:
+    """The operation that made a symbolic tensor ``[B, units]``, past those that hand it on."""
+    tensor = out
+    while tensor.op.type in (*_HANDING_ON, *_SHAPING):
+        given = tensor.op.inputs[0]
+        if not (given.dtype.is_floating and _is_the_same(tensor.op.type, given.shape, out.shape)):
+            break
+        tensor = given
+    return tensor.op
+
+
+def _is_the_same(operation: str, given: Any, out: Any) -> bool:
+    """Whether an operation is given the outputs ``[B, units]`` of each sample, none mixed or lost."""
+    if given.rank is None or operation in _HANDING_ON:
+        return given.rank is not None
+    if out[-1] == 1:
+        return all(size == 1 for size in given[1:])
+    return operation != "StridedSlice" and given.rank > 0 and given[-1] == out[-1]
+
+
+def _before(call: Function) -> Function:
+    """The output without the softmax, sigmoid or tanh that it ends in, float32."""
+
+    def score(rows: Tensor) -> Tensor:
+        out = call(rows)
+        before = tf.cast(_last_operation(out).inputs[0], tf.float32)
+        return tf.reshape(before, [-1, out.shape[-1]])
+
+    return score
+
+
+def _as_float(call: Function) -> Function:
+    return lambda rows: tf.cast(call(rows), tf.float32)
 
 
 def _checked(asked: HeadKind, units: int) -> HeadKind:
-    if asked not in get_args(HeadKind):
-        raise ConfigError(f"head: expected 'auto' or one of {list(get_args(HeadKind))}, got {asked!r}")
-    one = asked in ("sigmoid", "binary_logit")
+    one = asked in _ONE_OUTPUT
     if one != (units == 1):
         expected = "one output" if one else "one output a class"
-        raise ModelRefused(f"head={asked!r}: expected {expected}, got {units} outputs")
+        raise ModelRefused(f"{option('head', asked)}: expected {expected}, got {units} outputs")
     return asked
 
 
-def _kind_of(out: NDArray[np.float32], has_layers: bool, without: Callable[[str], Raw | None]) -> HeadKind:
-    inside = bool(np.all((out >= 0) & (out <= 1)))
-    units = out.shape[-1]
+def _kind_of(end: _End, values: NDArray[np.float32]) -> HeadKind:
+    units = values.shape[-1]
     if units == 1:
-        if inside:
-            return "sigmoid"
+        if end.kind in ("sigmoid", "tanh"):
+            return end.kind
         raise ModelRefused(
-            "the model has one output without a sigmoid: expected one logit or probability a class; if it "
-            'is the logit of a two-class model, pass head="binary_logit"'
+            "the model has one output, and its graph does not end in a sigmoid or a tanh, so it does not "
+            f"show where the decision is: pass {option('head', 'binary_logit')} if a positive output means "
+            f"class 1 (from_logits, hinge), or {option('head', 'sigmoid')} if it is a probability and "
+            "more than 0.5 means class 1"
         )
-    if inside and np.allclose(out.sum(axis=-1), 1.0, atol=2e-3):
+    if end.kind == "softmax":
         return "softmax"
-    if inside and (not has_layers or without("sigmoid") is not None):
+    inside = bool(np.all((values >= 0) & (values <= 1)))
+    # of the decision, the largest output, this changes nothing; it makes scores that are less saturated
+    whole = np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon
+    if inside and end.kind in (None, "hidden") and whole.all():
+        return "softmax"
+    if end.kind == "sigmoid" or (inside and end.kind == "hidden"):
         raise ModelRefused(
-            f"the model's {units} outputs look like independent sigmoids (values in [0, 1] that do not add "
-            "up to 1): expected one class a sample, got a multi-label head; if they are logits, pass "
-            'head="logits"'
+            f"the model's {units} outputs look like independent sigmoids, a multi-label head: expected one "
+            f"class a sample; if the largest output is the decision, pass {option('head', 'logits')}"
         )
     return "logits"
 
 
-def _before_activation(
-    output: Raw,
-    compiled: Callable[[Raw], Raw],
-    candidates: list[Any],
-    kind: str,
-    out: NDArray[np.float32],
-    probe: Tensor,
-) -> Raw | None:
-    """The output without its softmax or sigmoid, if a layer applies it, else None."""
-    activate = tf.nn.softmax if kind == "softmax" else tf.nn.sigmoid
-    for layer in candidates:
-        if not _applies(layer, kind):
-            continue
-
-        def linear(rows: Tensor, layer: Any = layer) -> Tensor:
-            with _without_activation(layer):
-                return output(rows)
-
-        bare = compiled(linear)
-        again = activate(bare(probe)).numpy()
-        if again.shape == out.shape and np.allclose(again, out, atol=2e-3):
-            return bare
-    return None
+def _logits(score: Function, kind: HeadKind, *, made: bool) -> Function:
+    """Scores of all classes; ``made``: of the output, since what is before its last step is out of reach."""
+    if kind == "logits":
+        return score
+    if kind == "softmax":
+        return (lambda rows: tf.math.log(tf.maximum(score(rows), 1e-37))) if made else score
+    if made and kind == "sigmoid":
+        return _two(lambda rows: _log_odds(score(rows)))
+    if made and kind == "tanh":
+        return _two(lambda rows: _log_odds(0.5 * (1.0 + score(rows))))
+    # tanh(z) = 2 sigmoid(2 z) - 1
+    return _two((lambda rows: 2.0 * score(rows)) if kind == "tanh" else score)
 
 
-def _applies(layer: Any, kind: str) -> bool:
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", "") == kind or type(layer).__name__.lower() == kind
+def _log_odds(p: Tensor) -> Tensor:
+    """Of a probability; beyond 0 and 1, where an output that is not one may lie, it goes on as a line."""
+    inside = tf.clip_by_value(p, 1e-37, 1.0 - 2.0**-24)
+    return tf.math.log(inside) - tf.math.log1p(-inside) + (p - tf.clip_by_value(p, 0.0, 1.0))
 
 
-@contextmanager
-def _without_activation(layer: Any) -> Iterator[None]:
-    """Leave out a layer's activation, or a whole activation layer, while the model is being traced."""
-    name = "activation" if getattr(layer, "activation", None) is not None else "call"
-    kept_on_instance = name in vars(layer)
-    kept = getattr(layer, name)
-    setattr(layer, name, _identity)
-    try:
-        yield
-    finally:
-        if kept_on_instance:
-            setattr(layer, name, kept)
-        else:
-            delattr(layer, name)
-
-
-def _identity(x: Tensor, *_: Any, **__: Any) -> Tensor:
-    return x
-
-
-def _two_logits(one: Raw) -> Raw:
+def _two(one: Function) -> Function:
     def logits(rows: Tensor) -> Tensor:
         z = one(rows)
         return tf.concat([tf.zeros_like(z), z], axis=-1)
@@ -167,17 +213,9 @@ def _two_logits(one: Raw) -> Raw:
     return logits
 
 
-def _log_odds(raw: Raw) -> Raw:
-    def logit(rows: Tensor) -> Tensor:
-        p = raw(rows)
-        return tf.math.log(tf.maximum(p, 1e-37)) - tf.math.log(tf.maximum(1.0 - p, 1e-37))
-
-    return logit
+def _largest(call: Function) -> Function:
+    return lambda rows: tf.argmax(call(rows), axis=-1, output_type=tf.int32)
 
 
-def _argmax(raw: Raw) -> Raw:
-    return lambda rows: tf.argmax(raw(rows), axis=-1, output_type=tf.int32)
-
-
-def _above(raw: Raw, threshold: float) -> Raw:
-    return lambda rows: tf.cast(raw(rows)[:, 0] > threshold, tf.int32)
+def _above(call: Function, threshold: float) -> Function:
+    return lambda rows: tf.cast(call(rows)[:, 0] > threshold, tf.int32)

@@ -21,7 +21,7 @@ class InputLayout:
     """Which inputs a model takes, and where each lies in a flat row of ``D`` features.
 
     Inputs that are not perturbed lie in the row too, so that every sample brings its own; their features
-    are not free to move.
+    are not free to move. ``batch`` is the only number of rows that the model takes, None = any.
     """
 
     kind: Kind
@@ -29,6 +29,7 @@ class InputLayout:
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[str, ...]
     perturbed: tuple[bool, ...]
+    batch: int | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

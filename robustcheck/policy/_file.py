@@ -5,18 +5,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from robustcheck.errors import ConfigError, one_line
+from robustcheck.errors import ConfigError
 from robustcheck.policy._rules import NO_BOUND, Limit, Policy, Rule
 from robustcheck.results import PolicyFacts
-
-# no policy that a person wrote is larger
-_MOST_BYTES = 1_000_000
+from robustcheck.stored import read_toml
 
 TEMPLATE = """\
 # What a model must show before it ships: robustcheck gate REPORT --policy THIS_FILE
@@ -69,17 +66,9 @@ def read_policy(path: Path) -> Policy:
     if not path.is_file():
         got = "a folder" if path.is_dir() else "nothing there"
         raise ConfigError(f"{path}: expected a policy file in TOML, got {got}")
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ConfigError(f"{path}: expected a policy of at most {_MOST_BYTES} bytes")
-        # as JSON, since in strict mode objects become dataclasses only from there
-        stored = json.loads(json.dumps(tomllib.loads(content.decode("utf-8")), default=str))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{path}: expected a policy in TOML: {one_line(error)}") from error
+    tables, content = read_toml(path, "a policy")
+    # as JSON, since in strict mode objects become dataclasses only from there
+    stored = json.loads(json.dumps(tables, default=str))
     file, faults = _checked(stored)
     if file is not None and not file.rule:
         faults = ["expected at least one [[rule]], got none"]

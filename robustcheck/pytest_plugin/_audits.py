@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from robustcheck import intake
 from robustcheck.config import AuditConfig
+from robustcheck.errors import RobustcheckWarning
 from robustcheck.report import read_report, store_report
 from robustcheck.results import AuditReport
 
@@ -48,8 +49,14 @@ class Audits:
 def _audit(config: AuditConfig) -> AuditReport:
     from rich.console import Console
 
-    from robustcheck.startup import import_tensorflow
+    from robustcheck.startup import import_tensorflow, keras_on_tensorflow
 
+    told = keras_on_tensorflow()
+    if told is not None:
+        # told in the summary, whatever becomes of warnings: it is no fault of the test
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn(told, RobustcheckWarning, stacklevel=2)
     import_tensorflow(Console(quiet=True))
     from robustcheck.auditing import audit_config
 

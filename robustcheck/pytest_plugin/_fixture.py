@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robustcheck.config import AuditConfig, SearchOptions
+from robustcheck.config import AuditConfig, ModelOptions, SearchOptions
 from robustcheck.errors import ConfigError, one_line
 from robustcheck.pytest_plugin._audited import TestedAudit
 from robustcheck.pytest_plugin._audits import Audits
@@ -35,8 +35,8 @@ class Robustness:
         Args:
             model: a model file, ``package.module:factory``, a Keras model or a classifier; the marker's when
                 None. Files are looked for beside the test, then in pytest's root folder.
-            data: a file, folder or ``package.module:function``, ``(x, y)`` or a ``tf.data.Dataset``; the
-                marker's when None.
+            data: a file, folder or ``package.module:function``, ``(x, y)``, a ``tf.data.Dataset`` and what
+                else :func:`robustcheck.audit` takes; the marker's when None.
             settings: ``limit``, ``references``, ``box``, ``budget``, ``seed``, ``options`` and what else
                 ``robustcheck audit`` takes; ``min_samples``, 30, that must be behind each figure. Those of
                 the marker hold where they are not given.
@@ -89,6 +89,7 @@ class Robustness:
             model=self._test.place(model),
             data=_whole(self._test.place(data)),
             references=self._references(settings.pop("references", ())),
+            model_options=_model_options(settings),
             limit=min((one for one in limits if one is not None), default=None),
             options=self._options(settings),
             **settings,
@@ -143,10 +144,21 @@ class Robustness:
         return [one.told() for one in self._made]
 
 
+def _model_options(settings: dict[str, Any]) -> ModelOptions:
+    """How the model is read, taken out of the settings."""
+    names = [one.name for one in dataclasses.fields(ModelOptions) if one.name in settings]
+    given: dict[str, Any] = {name: settings.pop(name) for name in names}
+    if isinstance(given.get("perturb"), str):
+        given["perturb"] = (given["perturb"],)
+    given = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+    return ModelOptions(**given)
+
+
 def _whole(data: Any) -> Any:
-    """A ``tf.data.Dataset`` as arrays, so that its content is known; anything else as it is."""
-    if not hasattr(data, "element_spec"):
-        return data
+    """A ``tf.data.Dataset``, generator or the like as arrays, so that its content is known."""
     from robustcheck import intake
 
-    return intake.as_pair(data, None)
+    if not intake.is_stream(data):
+        return data
+    loaded = intake.load_data(data, intake.Wanted(need_labels=False))
+    return loaded.x, loaded.y

@@ -17,7 +17,8 @@ Update = Literal["no", "new", "all"]
 AUDIT_ARGUMENTS = frozenset(
     {
         "references", "box", "data_range", "x_key", "y_key", "class_names", "freeze", "labels", "target",
-        "limit", "batch_size", "transfer", "transfer_rms", "options", "budget", "seed", "min_samples",
+        "limit", "sample", "batch_size", "input_shape", "output", "perturb", "head", "imports", "transfer",
+        "transfer_rms", "options", "budget", "seed", "min_samples",
     }
 )  # fmt: skip
 MARKER_ARGUMENTS = AUDIT_ARGUMENTS | {"model", "data", "policy", "baseline"}

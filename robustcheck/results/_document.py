@@ -18,7 +18,9 @@ from robustcheck.results._transfer import TransferMatrix
 SCHEMA = "robustcheck.report/1"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
 # what a report checks, in this order
-CHECKS = ("labels", "search", "budget", "verified", "gradient", "noise", "eight_bit")
+CHECKS = (
+    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "gradient", "noise", "eight_bit",
+)  # fmt: skip
 
 
 # a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
@@ -104,7 +106,7 @@ def _number(other: object) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """Which model was audited."""
+    """Which model was audited; ``options`` says how it was read, where it does not tell by itself."""
 
     name: str
     path: str | None
@@ -113,6 +115,7 @@ class ModelFacts:
     input_shape: list[int]
     classes: int
     head: str
+    options: dict[str, str | int | list[str] | list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +124,8 @@ class DataFacts:
 
     ``labels`` is "data", or "model" where the model's own predictions stand for them; ``target`` the class
     that examples had to reach, None = any other; ``frozen`` how many features could not change;
-    ``box_sha256`` the digest of the box and of the mask of these features.
+    ``box_sha256`` the digest of the box and of the mask of these features. ``sample`` says how the samples
+    were drawn of the source, None = all were taken.
     """
 
     path: str | None
@@ -136,6 +140,7 @@ class DataFacts:
     frozen: int
     class_names: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    sample: Literal["first", "random", "stratified"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

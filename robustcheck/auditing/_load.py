@@ -1,0 +1,130 @@
+"""Load the models and data that a configuration names, and wrap the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robustcheck import intake
+from robustcheck.config import AuditConfig, BoxLike, ModelOptions
+from robustcheck.errors import ConfigError
+from robustcheck.models import Classifier, declared_classes, input_shapes, wrap
+
+_AS_IT_TELLS = ModelOptions()
+# called with the stage, what is done of it and what there is
+OnProgress = Callable[[str, int, int], None]
+
+
+def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:
+    """The subject, then the references, each with its name if it was given one."""
+    references: list[tuple[Any, str | None]]
+    if isinstance(config.references, Mapping):
+        references = [(given, name) for name, given in config.references.items()]
+    else:
+        specs = [one for given in config.references for one in intake.model_specs(given)]
+        references = [_named(one) for one in specs]
+    sources = [_named(config.model), *references]
+    own = intake.import_layers(config.imports)
+    loaded = []
+    for done, (given, name) in enumerate(sources):
+        on_progress("load", done, len(sources))
+        loaded.append(intake.load_model(given, name, own))
+    on_progress("load", len(sources), len(sources))
+    return loaded
+
+
+def _wanted(config: AuditConfig, model: Any) -> intake.Wanted:
+    """How the data are to be read, as far as the subject tells before it is wrapped."""
+    names = config.class_names
+    given = config.model_options.input_shape
+    shapes = input_shapes(model) if given is None else (given,)
+    return intake.Wanted(
+        shapes=shapes,
+        classes=declared_classes(model, config.model_options.output),
+        x_key=config.x_key,
+        y_key=config.y_key,
+        class_names=intake.read_class_names(names) if isinstance(names, Path) else names,
+        limit=config.limit,
+        sample=config.sample,
+        seed=config.options.seed,
+        need_labels=config.labels == "data",
+    )
+
+
+def load_data(config: AuditConfig, model: Any) -> intake.LoadedData:
+    """The samples, read as the subject takes them."""
+    return intake.load_data(config.data, _wanted(config, model))
+
+
+def wrap_subject(
+    config: AuditConfig, loaded: intake.LoadedModel, data: intake.LoadedData | None
+) -> Classifier:
+    """The subject as a classifier; data tell the shape of a sample where nobody else does."""
+    options = config.model_options
+    if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
+        options = replace(options, input_shape=tuple(np.shape(data.x)[1:]))
+    freeze = _read_freeze(config.freeze)
+    return as_classifier(loaded.model, loaded.name, config.box, options, freeze=freeze)
+
+
+def _read_freeze(given: Any) -> Any:
+    """A mask, or one for each input, from the file where a file is named."""
+    if not isinstance(given, str | Path):
+        return given
+    found = intake.read_by_input(Path(given), "freeze")
+    return {name: one[0] for name, one in found.items()} if isinstance(found, dict) else found[0]
+
+
+def as_classifier(
+    model: Any,
+    name: str | None,
+    box: BoxLike,
+    options: ModelOptions = _AS_IT_TELLS,
+    *,
+    freeze: Any = None,
+) -> Classifier:
+    """Wrap a model; a classifier is taken as its maker wrapped it, under the name given."""
+    if isinstance(model, Classifier):
+        return model if name is None else replace(model, name=name)
+    return wrap(model, box=box, name=name, freeze=freeze, **vars(options))
+
+
+def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
+    """The subject's options without what a reference with one input or output has no choice of."""
+    output = options.output if len(getattr(model, "outputs", None) or [0, 0]) > 1 else None
+    perturb = options.perturb if len(input_shapes(model) or ()) > 1 else None
+    return replace(options, output=output, perturb=perturb)
+
+
+def _named(spec: Any) -> tuple[Any, str | None]:
+    """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
+    if not isinstance(spec, str):
+        return spec, None
+    name, equals, path = spec.partition("=")
+    return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
+
+
+def named_apart(classifiers: list[Classifier], *, named: bool) -> list[Classifier]:
+    """Classifiers whose names ``transfer.A->B`` can tell apart.
+
+    A suffix makes names different that were found; a clash of names that the caller chose is refused.
+    """
+    names: list[str] = []
+    for one in classifiers:
+        if "->" in one.name or not one.name:
+            raise ConfigError(
+                f"model: expected a name without '->', got {one.name!r}; name=MODEL gives another"
+            )
+        number, candidate = 2, one.name
+        while candidate in names:
+            candidate, number = f"{one.name}-{number}", number + 1
+        names.append(candidate)
+    if named and classifiers[0].name in [one.name for one in classifiers[1:]]:
+        raise ConfigError(
+            f"references: expected other names than the model's own, got {classifiers[0].name!r}"
+        )
+    return [replace(one, name=name) for one, name in zip(classifiers, names, strict=True)]

@@ -1,0 +1,118 @@
+"""Whether the data fit the model: labels, range of the values, classes of the samples drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.checks._shared import graded
+from robustcheck.measures import binomial_tail, count
+from robustcheck.models import Classifier
+from robustcheck.results import Check, SearchResult, Status
+from robustcheck.text import option, percent
+
+# an accuracy that chance would give this often is none
+_CHANCE = 0.05
+# shares of a range that the values fill: less is little, or next to nothing
+_FILL_WARN, _FILL_FAIL = 0.2, 0.05
+# values that a range must be told by
+_FEWEST_VALUES = 30
+# how far the classes of a sample may be from those of the whole, in total variation, beyond twice what a
+# random draw gives
+_SKEW = 0.1
+
+
+def labels(classifier: Classifier, result: SearchResult) -> Check:
+    """Whether the model is better than chance."""
+    counts = count(result)
+    return better_than_chance(counts.correct, counts.correct + counts.already_wrong, classifier.classes)
+
+
+def better_than_chance(correct: int, tried: int, classes: int) -> Check:
+    """The check of a number of samples."""
+    detail = f"{correct} of {tried} samples are classified right"
+    fits = "do the labels, the order of the classes and the range of the data fit the model?"
+    if classes >= 3 and correct <= 2 * tried / classes:
+        return Check(
+            id="labels", outcome="FAIL", detail=f"only {detail}, about what chance would give: {fits}"
+        )
+    chance = binomial_tail(correct, tried, 1.0 / classes)
+    if chance > _CHANCE:
+        detail += f", which guessing gives in {percent(chance)} of the cases: more samples would tell; {fits}"
+        return Check(id="labels", outcome="WARN", detail=detail)
+    return Check(id="labels", outcome="PASS", detail=detail)
+
+
+def inputs(classifier: Classifier, result: SearchResult) -> Check:
+    """Whether the samples fill the box."""
+    there = ~result.is_(Status.NON_FINITE)
+    return filling(classifier, result.input[there].reshape(int(there.sum()), -1))
+
+
+def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:
+    """Whether the values of rows ``[N, D]`` fill the box, and what the model's first layer is made for."""
+    fills = [_fill_of_box(classifier, rows), _fill_of_layer(classifier, rows)]
+    there = [one for one in fills if one is not None]
+    if not there:
+        return Check(
+            id="inputs", outcome="SKIP", detail="the box has infinite sides, or there are few values"
+        )
+    share, what = min(there, key=lambda one: one[0])
+    outcome = graded(-share, -_FILL_WARN, -_FILL_FAIL)
+    detail = f"the values of the samples fill {percent(share)} of {what}"
+    if outcome != "PASS":
+        detail += f": are {option('box')} and {option('data_range')} right?"
+    return Check(id="inputs", outcome=outcome, detail=detail)
+
+
+def _fill_of_box(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
+    width = classifier.upper - classifier.lower
+    told = classifier.free & np.isfinite(width)
+    if rows.shape[0] * int(told.sum()) < _FEWEST_VALUES:
+        return None
+    share = (rows[:, told] - classifier.lower[told]) / width[told]
+    return float(share.max() - share.min()), f"the box {classifier.box}"
+
+
+def _fill_of_layer(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
+    """The share of the range that a Rescaling or Normalization is made for, and that range in words."""
+    first = classifier.preprocessing
+    if first is None or rows.size < _FEWEST_VALUES:
+        return None
+    try:
+        after = rows.reshape(-1, *classifier.input_shape) * first.scale + first.offset
+    except ValueError:  # it does not stand where the input has this shape
+        return None
+    if first.kind == "Normalization":
+        # made so that the values it was adapted to have a standard deviation of 1
+        return float(np.sqrt(np.mean(np.var(after, axis=0)))), f"what the model's {first.text} was adapted to"
+    span = 1.0 if not np.any(first.offset) else 2.0
+    return float(after.max() - after.min()) / span, f"what the model's {first.text} is made for"
+
+
+def sample(result: SearchResult, strata: NDArray[Any] | None) -> Check:
+    """Whether the classes of the samples are those of the source that they were drawn from."""
+    if strata is None:
+        detail = "the classes of the whole source are not known"
+        return Check(id="sample", outcome="SKIP", detail=detail)
+    if len(strata) <= len(result):
+        return Check(
+            id="sample", outcome="PASS", detail=f"all {len(result)} samples of the source were taken"
+        )
+    classes, whole = np.unique(strata, return_counts=True)
+    expected = whole / whole.sum()
+    drawn = np.array([np.sum(result.label == one) for one in classes]) / len(result)
+    skew = 0.5 * float(np.abs(drawn - expected).sum())
+    by_chance = 0.5 * float(np.sqrt(2 / np.pi * expected * (1 - expected) / len(result)).sum())
+    missing = int(np.sum(drawn == 0))
+    detail = f"{len(result)} of {len(strata)} samples were taken"
+    if skew <= 2 * by_chance + _SKEW:
+        return Check(id="sample", outcome="PASS", detail=f"{detail}; their classes are those of the whole")
+    lacking = f", and {missing} of {len(classes)} classes are missing" if missing else ""
+    detail += (
+        f"; the shares of their classes differ from those of the whole by {percent(skew)}{lacking}: "
+        f"{option('sample', 'stratified')} draws them in proportion"
+    )
+    return Check(id="sample", outcome="WARN", detail=detail)

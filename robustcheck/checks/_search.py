@@ -1,0 +1,103 @@
+"""Whether the search found what there is to find."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from robustcheck import numerics
+from robustcheck.checks._shared import graded, moved, noisy_blocks
+from robustcheck.measures import count, last_doubling
+from robustcheck.models import Classifier, own_labels
+from robustcheck.results import Check, SearchResult
+from robustcheck.text import percent
+
+# samples whose gradient is looked at
+_GRADIENTS = 128
+
+# limits, each between "nothing to see" and "this figure says little"
+_FOUND_FAIL, _FOUND_WARN = 0.95, 1.0
+_DOUBLING_WARN, _DOUBLING_FAIL = 0.01, 0.1
+_NOISE_WARN, _NOISE_FAIL = 0.1, 0.5
+_FLAT_WARN, _FLAT_FAIL = 0.0, 0.1
+_EIGHT_BIT_WARN = 0.25
+
+
+def search(result: SearchResult, *, stable: bool) -> Check:
+    """Whether every sample has an example; ``stable``: whether the model gives the same answer twice."""
+    counts = count(result)
+    share = counts.found / counts.correct
+    detail = f"an example was found for {counts.found} of {counts.correct} samples"
+    if share < _FOUND_WARN:
+        why = "the budget may be too small, or gradients masked"
+        why = (
+            why if stable else "the model's answers change (see the check stable), so none can be held on to"
+        )
+        detail += f", while the whole box was allowed: {why}"
+    return Check(id="search", outcome=graded(-share, -_FOUND_WARN, -_FOUND_FAIL), detail=detail)
+
+
+def budget(result: SearchResult) -> Check:
+    """Whether a larger budget would find shorter distances."""
+    fell = last_doubling(result).value
+    if fell is None:
+        return Check(id="budget", outcome="SKIP", detail="the method does not tell what half the budget gave")
+    detail = f"the last doubling of the budget shortened the median L2 by {percent(fell)}"
+    return Check(id="budget", outcome=graded(fell, _DOUBLING_WARN, _DOUBLING_FAIL), detail=detail)
+
+
+def verified(classifier: Classifier, result: SearchResult) -> Check:
+    """Every stored example once more, as a reader of ``samples.npz`` would classify it."""
+    found = result.found
+    if not found.any():
+        return Check(id="verified", outcome="SKIP", detail="there is no example to classify")
+    now = result.label.copy()
+    now[found] = own_labels(classifier, result.adversarial[found].reshape(int(found.sum()), -1))
+    wrong = result.reached(now)[found]
+    detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
+    return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
+
+
+def gradient(classifier: Classifier, result: SearchResult) -> Check:
+    """Gradients of the margin at the samples; where they vanish a search cannot see (masked gradients)."""
+    where = np.flatnonzero(result.correct)[:_GRADIENTS]
+    rows = tf.constant(result.input[where].reshape(len(where), -1))
+    label = tf.constant(result.label[where].astype(np.int32))
+    untargeted = tf.fill([len(where)], -1)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        margin = numerics.adversarial_margin(classifier.logits(rows), label, untargeted)
+    zero = tf.UnconnectedGradients.ZERO
+    slope = tape.gradient(margin, rows, unconnected_gradients=zero).numpy()[:, classifier.free]
+    flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
+    detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
+    return Check(id="gradient", outcome=graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)
+
+
+def noise(classifier: Classifier, result: SearchResult, seed: int) -> Check:
+    """Whether noise as long as each example fools the model as well: then the search found nothing."""
+    if not result.found.any():
+        return Check(id="noise", outcome="SKIP", detail="there is no example to compare with")
+    lengths = result.l2[result.found].astype(np.float32)
+    hits = done = 0
+    for rows, direction, label in noisy_blocks(classifier, result, result.found, seed):
+        perturbation = lengths[done : done + len(rows), None] * direction
+        hits += int(np.sum(own_labels(classifier, moved(classifier, rows, perturbation)) != label))
+        done += len(rows)
+    share = hits / done
+    detail = f"random noise as long as each example fools the model for {percent(share)} of the samples"
+    return Check(id="noise", outcome=graded(share, _NOISE_WARN, _NOISE_FAIL), detail=detail)
+
+
+def eight_bit(classifier: Classifier, result: SearchResult) -> Check:
+    """How many examples survive being stored as 8 bit integers over the box."""
+    lower, upper, free = classifier.lower, classifier.upper, classifier.free
+    if not result.found.any() or not (np.isfinite(lower[free]).all() and np.isfinite(upper[free]).all()):
+        reason = "there is no example" if not result.found.any() else "the box has infinite sides"
+        return Check(id="eight_bit", outcome="SKIP", detail=reason)
+    points = result.adversarial[result.found].reshape(int(result.found.sum()), -1).copy()
+    step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
+    points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
+    share = float(np.mean(own_labels(classifier, points) != result.label[result.found]))
+    detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
+    return Check(id="eight_bit", outcome="PASS" if share >= _EIGHT_BIT_WARN else "WARN", detail=detail)

@@ -1,0 +1,95 @@
+"""Whether an answer is a sample's own: the same again, alone, in another order and in other company."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.models import Classifier, logits_of, own_labels
+from robustcheck.results import Check, SearchResult, Status
+
+Rows = NDArray[np.float32]
+# scores [N, K] and decisions [N]
+Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+# samples that are asked about again
+_SAMPLES = 128
+# scores that differ by more, in shares of the largest, are others: of the same batch, and of another, where
+# half precision rounds
+_AGAIN, _ROUNDING = 1e-3, 0.05
+
+
+def stable(classifier: Classifier, result: SearchResult) -> Check:
+    """Ask the same of the model in other ways; random layers and batch statistics give other answers."""
+    there = np.flatnonzero(~result.is_(Status.NON_FINITE))[:_SAMPLES]
+    rows = result.input[there].reshape(len(there), -1)
+    return stability(classifier, rows)
+
+
+def stability(classifier: Classifier, rows: Rows) -> Check:
+    """The check on rows ``[N, D]``."""
+    first = _answers(classifier, rows)
+    if _differ(first, _answers(classifier, rows), _AGAIN).any():
+        # what is random is so in every company: asked some more, so that few changes are seen too
+        changed = np.zeros(len(rows), bool)
+        for _ in range(3):
+            changed |= _labels_differ(first, _answers(classifier, rows))
+        detail = (
+            f"other answers for the same input: {int(changed.sum())} of {len(rows)}; the model is random: is "
+            "dropout, noise or random resizing left on inside a layer?"
+        )
+        return Check(id="stable", outcome="FAIL", detail=detail)
+    order = np.random.default_rng(0).permutation(len(rows))
+    back, turned = np.argsort(order), _answers(classifier, rows[order])
+    ways = {
+        "alone": _answers(classifier, rows, batch_size=1),
+        "in another order": (turned[0][back], turned[1][back]),
+        "in other company": _in_other_company(classifier, rows),
+    }
+    apart = {way: _differ(first, again, _ROUNDING) for way, again in ways.items()}
+    worst = max(apart, key=lambda way: int(apart[way].sum()))
+    count = int(apart[worst].sum())
+    if count:
+        detail = (
+            f"other answers for the same input when it is asked about {worst}: {count} of {len(rows)}; rows "
+            "of a batch influence one another: are batch statistics used in inference?"
+        )
+        return Check(id="stable", outcome="FAIL", detail=detail)
+    detail = f"the answers for {len(rows)} samples are the same again, alone, in another order and company"
+    return Check(id="stable", outcome="PASS", detail=detail)
+
+
+def _answers(classifier: Classifier, rows: Rows, batch_size: int = 256) -> Answers:
+    return (
+        logits_of(classifier, rows, batch_size=batch_size),
+        own_labels(classifier, rows, batch_size=batch_size),
+    )
+
+
+def _in_other_company(classifier: Classifier, rows: Rows) -> Answers:
+    """Each half of the rows together with copies of one row instead of the other half."""
+    halves = np.array_split(np.arange(len(rows)), 2)
+    parts = []
+    for half in halves:
+        if not len(half):
+            continue
+        filled = np.concatenate(
+            [rows[half], np.repeat(rows[half[:1]], max(len(rows) - len(half), 1), axis=0)]
+        )
+        parts.append([one[: len(half)] for one in _answers(classifier, filled)])
+    scores, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    return scores, labels
+
+
+def _labels_differ(first: Answers, again: Answers) -> NDArray[np.bool_]:
+    differ: NDArray[np.bool_] = first[1] != again[1]
+    return differ
+
+
+def _differ(first: Answers, again: Answers, limit: float) -> NDArray[np.bool_]:
+    """Where scores differ by more than rounding, ``[N]``."""
+    size = np.maximum(np.abs(first[0]).max(axis=1), np.finfo(np.float32).tiny)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(first[0] - again[0]).max(axis=1) / size
+    differ: NDArray[np.bool_] = apart > limit
+    return differ

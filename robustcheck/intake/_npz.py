@@ -1,0 +1,126 @@
+"""Arrays in files: samples in an ``.npz``, boxes and masks; and class names in a text file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.errors import ConfigError, DataRefused, InputRefused, one_line
+from robustcheck.intake._arrays import pick
+from robustcheck.intake._files import require_archive, sha256
+from robustcheck.intake._loaded import LoadedData, Wanted
+from robustcheck.text import option
+
+# what NumPy raises on an archive that is not what it seems
+_UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def load_npz(path: Path, wanted: Wanted) -> LoadedData:
+    """The samples and labels of an archive."""
+    if not path.is_file():
+        raise DataRefused(
+            f"{path}: expected an .npz file, a folder of images or package.module:function, got nothing there"
+        )
+    require_archive(path, DataRefused, "an .npz archive")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            names = list(stored)
+            x_name = _key(path, names, wanted.x_key, ("x", "x_test"))
+            y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
+            x = _array(path, x_name, stored[x_name])
+            y = _array(path, y_name, stored[y_name]) if y_name is not None else None
+    except _UNREADABLE as error:
+        if isinstance(error, InputRefused):
+            raise
+        raise DataRefused(
+            f"{path}: expected arrays of numbers, could not be read: {one_line(error)}"
+        ) from error
+    return pick(x, y, wanted, path=str(path), sha256=sha256(path))
+
+
+def _array(path: Path, name: str | None, member: Any) -> NDArray[Any]:
+    """A member of an archive, which may be any file, as an array of rows."""
+    if not isinstance(member, np.ndarray) or member.ndim == 0:
+        got = "a single value" if isinstance(member, np.ndarray) else "another kind of file"
+        raise DataRefused(f"{path}: expected an array with a row a sample under {name!r}, got {got}")
+    return member
+
+
+def _key(
+    path: Path, keys: list[str], asked: str | None, usual: Sequence[str], *, optional: bool = False
+) -> str | None:
+    for name in [asked] if asked is not None else usual:
+        if name in keys:
+            return name
+    if optional and asked is None:
+        return None
+    expected = repr(asked) if asked is not None else " or ".join(map(repr, usual))
+    chosen = option("x_key" if usual[0] == "x" else "y_key")
+    raise DataRefused(f"{path}: expected an array {expected}, got {keys}; choose one with {chosen}")
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Names of the classes, one a line, in the order of the model's outputs."""
+    try:
+        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataRefused(f"{path}: expected a text file of class names: {one_line(error)}") from error
+    if not names or len(set(names)) != len(names):
+        raise DataRefused(
+            f"{path}: expected different names, one a line, got {len(names)} ({len(set(names))} different)"
+        )
+    return names
+
+
+def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
+    """Named arrays of an ``.npz``, such as the two sides of a box; an ``.npy`` where one is wanted."""
+    stored = _read_all(path, list(names))
+    if isinstance(stored, np.ndarray):
+        if len(names) == 1:
+            return [stored]
+        raise ConfigError(f"{path}: expected an .npz with {list(names)}, got a single array")
+    missing = [name for name in names if name not in stored]
+    if missing:
+        raise ConfigError(f"{path}: expected arrays {list(names)}, got {list(stored)}")
+    return [stored[name] for name in names]
+
+
+def read_by_input(path: Path, *names: str) -> Any:
+    """Named arrays, or of each input of a model: ``{input: [arrays]}`` of members ``input.name``.
+
+    A file for a model with one input holds just the names, and gives a list of arrays.
+    """
+    stored = _read_all(path, list(names))
+    if isinstance(stored, np.ndarray) or any(name in stored for name in names):
+        return read_arrays(path, *names)
+    inputs = dict.fromkeys(key.rpartition(".")[0] for key in stored if key.rpartition(".")[2] in names)
+    try:
+        found = {one: [stored[f"{one}.{name}"] for name in names] for one in inputs if one}
+    except KeyError as error:
+        raise ConfigError(f"{path}: expected an array {error} beside {list(stored)}") from error
+    if not found:
+        by_input = [f"INPUT.{name}" for name in names]
+        raise ConfigError(f"{path}: expected arrays {list(names)} or {by_input}, got {list(stored)}")
+    return found
+
+
+def _read_all(path: Path, names: list[str]) -> Any:
+    """An array, or all arrays of an archive by name."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: expected an .npz with {names}, got nothing there")
+    if zipfile.is_zipfile(path):
+        require_archive(path, ConfigError, "an .npz archive")
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            return stored
+        with stored:
+            return {name: stored[name] for name in stored}
+    except _UNREADABLE as error:
+        raise ConfigError(f"{path}: expected arrays {names}: {one_line(error)}") from error
