@@ -243,3 +243,19 @@ def test_ctrl_c_of_a_live_audit_brings_what_is_done(
     n = partial.counts.total
     np.testing.assert_array_equal(partial.samples.l2, whole.samples.l2[:n])
     assert read_report(tmp_path / "out").counts == partial.counts
+
+
+def test_an_audit_that_finds_nothing_has_a_page(tmp_path: Path) -> None:
+    """A model that gives one class everywhere: no example, no feature that changed, a page all the same."""
+    import keras
+
+    for shape in ((4,), (6, 6, 1)):
+        model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)])
+        kernel, bias = model.get_weights()
+        model.set_weights([0.01 * kernel, bias + np.array([9.0, 0.0, 0.0], np.float32)])
+        x = np.random.default_rng(0).random((5, *shape), np.float32)
+        out = tmp_path / str(len(shape))
+        report = rc.audit(model, x, np.zeros(5, int), out=out, options=rc.SearchOptions(budget=20))
+        assert report.counts.found == 0
+        assert "report.html" in {path.name for path in out.iterdir()}
+        assert {check.id: check.outcome for check in report.checks}["search"] == "FAIL"

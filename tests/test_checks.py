@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 import robustcheck as rc
-from robustcheck.checks import noise_curve, run_checks, skipped
+from robustcheck.checks import better_than_chance, filling, noise_curve, run_checks, skipped, stability
+from robustcheck.measures import binomial_tail
 from robustcheck.results import CurvePoint, SearchResult, Status
 
 QUICK = rc.SearchOptions(budget=60)
@@ -133,3 +138,99 @@ def test_frozen_features_get_no_noise(digit_models: list[Any], pixels: np.ndarra
     noise_curve(replace(classifier, label=label), result, [CurvePoint(1.0, 0.0)], seed=0)
     flat = result.input.reshape(10, -1)
     assert all((rows[:, frozen.reshape(-1)] == flat[:, frozen.reshape(-1)]).all() for rows in seen)
+
+
+def test_few_samples_do_not_tell_an_accuracy_from_chance() -> None:
+    """Three right of twelve, of ten classes: guessing gives that once in nine times."""
+    told = {
+        (3, 12, 10): "WARN",
+        (4, 12, 10): "PASS",
+        (2, 12, 10): "FAIL",
+        (6, 6, 2): "PASS",
+        (4, 6, 2): "WARN",
+    }
+    for (correct, tried, classes), outcome in told.items():
+        assert better_than_chance(correct, tried, classes).outcome == outcome
+    # the binomial distribution, from a reference
+    for hits, n, p in ((3, 12, 0.1), (0, 5, 0.5), (900, 1000, 0.87)):
+        assert binomial_tail(hits, n, p) == pytest.approx(scipy.stats.binom.sf(hits - 1, n, p), rel=1e-9)
+
+
+def scaled(*first: Any) -> Any:
+    parts = [keras.Input((8, 8)), *first, keras.layers.Flatten(), keras.layers.Dense(10)]
+    return keras.Sequential(parts)
+
+
+def test_values_that_fill_little_of_the_box(pixels: np.ndarray) -> None:
+    rows = pixels.reshape(len(pixels), -1)
+    normal = keras.layers.Normalization(axis=None, mean=100.0, variance=70.0**2)
+    cases: list[tuple[Any, Any, np.ndarray, str, str]] = [
+        (scaled(), (0, 1), rows, "PASS", "100.0 % of the box [0, 1]"),
+        (scaled(), (0, 255), rows, "FAIL", "0.4 % of the box [0, 255]"),
+        (
+            scaled(keras.layers.Rescaling(1 / 255)),
+            (0, 1),
+            rows,
+            "FAIL",
+            "0.4 % of what the model's Rescaling(1/255)",
+        ),
+        (scaled(keras.layers.Rescaling(1 / 127.5, -1)), (0, 1), rows, "FAIL", "0.4 % of what"),
+        (scaled(keras.layers.Rescaling(1 / 255)), (0, 255), 255 * rows, "PASS", "100.0 % of"),
+        (scaled(normal), (0, 1), rows, "FAIL", "Normalization layer was adapted to"),
+        (scaled(), (-np.inf, np.inf), rows, "SKIP", "infinite sides"),
+        (scaled(), (0, 1), 0.1 * rows, "WARN", "10.0 % of the box"),
+    ]
+    for model, box, values, outcome, text in cases:
+        check = filling(rc.wrap(model, box=box), values.astype(np.float32))
+        assert (check.outcome, text in check.detail) == (outcome, True), check.detail
+
+
+class Random(keras.layers.Layer):
+    """Noise that is on in inference too."""
+
+    def call(self, x: Any) -> Any:
+        return x + 0.5 * tf.random.normal(tf.shape(x))
+
+
+class OfTheBatch(keras.layers.Layer):
+    """Batch statistics in inference."""
+
+    def call(self, x: Any) -> Any:
+        return (x - tf.reduce_mean(x, axis=0)) / (tf.math.reduce_std(x, axis=0) + 0.1)
+
+
+def test_answers_that_are_not_a_samples_own(digit_models: list[Any], pixels: np.ndarray) -> None:
+    rows = pixels.reshape(len(pixels), -1)
+    for first, outcome, text in (
+        (None, "PASS", "the answers for 60 samples are the same again"),
+        (Random, "FAIL", r"other answers for the same input: \d+ of 60; the model is random"),
+        (OfTheBatch, "FAIL", r"asked about .*: \d+ of 60; rows of a batch influence one another"),
+    ):
+        inside = [] if first is None else [first()]
+        model = keras.Sequential([keras.Input((8, 8)), *inside, digit_models[0]])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", rc.errors.RobustcheckWarning)  # no word of a softmax that is fine
+            check = stability(rc.wrap(model), rows)
+        assert check.outcome == outcome
+        assert re.search(text, check.detail), check.detail
+
+
+def test_a_random_model_is_called_random(digit_models: list[Any], pixels: np.ndarray, digits: Any) -> None:
+    model = keras.Sequential([keras.Input((8, 8)), Random(), digit_models[0]])
+    report = rc.audit(model, pixels, digits[1], options=rc.SearchOptions(budget=30))
+    told = {check.id: check for check in report.checks}
+    assert told["stable"].outcome == "FAIL"
+    assert "gradients masked" not in told["search"].detail
+    assert "see the check stable" in told["search"].detail or told["search"].outcome == "PASS"
+
+
+def test_classes_of_what_was_drawn(dense: Any, digits: Any, pixels: np.ndarray) -> None:
+    order = np.argsort(digits[1], kind="stable")
+    x, y = pixels[order], digits[1][order]
+    for sample, outcome in (("first", "WARN"), ("stratified", "PASS"), ("random", "PASS")):
+        report = rc.audit(dense, x, y, limit=20, sample=sample, options=rc.SearchOptions(budget=20))
+        check = next(one for one in report.checks if one.id == "sample")
+        assert (check.outcome, report.data.sample) == (outcome, sample)
+        if sample == "first":
+            assert "classes are missing" in check.detail
+    assert len(rc.audit(dense, x, y, options=rc.SearchOptions(budget=20)).samples) == 60

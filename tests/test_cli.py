@@ -98,7 +98,7 @@ def test_flags_reach_the_audit(data: str) -> None:
     assert report["provenance"]["batch_size"] == 5
     assert report["provenance"]["options"]["seed"] == 3
     samples = SearchResult.load(Path("deep/er/r/samples.npz"))
-    np.testing.assert_allclose(samples.input, x[:12], atol=1e-6)
+    np.testing.assert_allclose(samples.input, x[samples.index], atol=1e-6)
     assert (samples.target != samples.label).all()
     np.testing.assert_array_equal(
         samples.adversarial[samples.found][:, 0], samples.input[samples.found][:, 0]
@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "box order": (
         [*ON_DIGITS, "--box", "1", "0"],
         2,
-        "box: expected lower < upper",
+        "(--box): expected lower < upper",
     ),
     "box file": (
         [*ON_DIGITS, "--box", "n.npz"],
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
         2,
         "budget: expected a whole number",
     ),
-    "limit": ([*ON_DIGITS, "--limit", "0"], 2, "limit: expected a whole number"),
+    "limit": ([*ON_DIGITS, "--limit", "0"], 2, "(--limit): expected a whole number"),
     "outside": (["audit", MODEL, "--data", "wide.npz"], 3, "expected values in the box [0, 1], got 0 to 255"),
     "one pixel": (
         ["audit", MODEL, "--data", "thin.npz"],
@@ -159,10 +159,67 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
         3,
         "reference 'nine': expected classes 10 as 'digits_dense_64' has, got 9",
     ),
+    "a path is no module": ([*ON_DIGITS[:2], "--data", "C:\\data\\none.npz"], 3, "got nothing there"),
+    "head": (["audit", "one_output:linear", "--data", "digits.npz"], 3, "--head binary_logit"),
+    "open size": (["audit", "one_output:open_size", "--data", "one_output:lists"], 2, "--input-shape"),
+    "output": (["audit", "one_output:two", "--data", "digits.npz"], 2, "--output"),
+    "perturb": (["audit", "one_output:mixed", "--data", "digits.npz"], 2, "--perturb"),
+    "own layer": (["audit", "own.keras", "--data", "digits.npz"], 3, "--import package.module"),
+    "import": (
+        [*ON_DIGITS, "--import", "no_such_module"],
+        2,
+        "--import: no_such_module could not be imported",
+    ),
+    "label": ([*ON_DIGITS[:2], "--data", "one_output:labelled"], 3, "--y-key kind"),
     "my folder": ([*ON_DIGITS, "--out", "."], 2, "files that are not a report's"),
 }
 
 
+ODD_MODELS = """
+import keras, numpy as np
+from keras import layers
+
+def linear():
+    return keras.Sequential([keras.Input((8, 8)), layers.Flatten(), layers.Dense(1)])
+
+def open_size():
+    x, code = keras.Input((None,), name="x"), keras.Input((2,), name="code")
+    return keras.Model([x, code], layers.Dense(10)(code))
+
+def lists():
+    return [np.zeros((4, 3)), np.zeros((4, 2))], np.zeros(4)
+
+def two():
+    x = keras.Input((8, 8))
+    flat = layers.Flatten()(x)
+    return keras.Model(x, [layers.Dense(10, name="kind")(flat), layers.Dense(5, name="size")(flat)])
+
+def mixed():
+    x, code = keras.Input((8, 8), name="x"), keras.Input((2,), dtype="int32", name="code")
+    return keras.Model([x, code], layers.Dense(10)(layers.Flatten()(x)))
+
+def labelled():
+    with np.load("digits.npz") as stored:
+        return stored["x"], {"kind": stored["y"], "size": stored["y"]}
+"""
+
+
+def _save_own_layer() -> None:
+    import keras
+
+    class Own(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x
+
+    parts = [keras.Input((8, 8)), keras.layers.Flatten(), Own(), keras.layers.Dense(10)]
+    keras.Sequential(parts).save("own.keras")
+
+
+# what Keras' writer of weights warns of
+quiet_writer = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@quiet_writer
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals_are_one_line_with_an_exit_code(
     data: str, capsys: pytest.CaptureFixture[str], case: str
@@ -177,6 +234,9 @@ def test_refusals_are_one_line_with_an_exit_code(
         "def nine():\n"
         "    return keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(9)])\n"
     )
+    Path("one_output.py").write_text(ODD_MODELS)
+    if case == "own layer":
+        _save_own_layer()
     arguments, code, text = REFUSED[case]
     assert main([*arguments, *([] if "--budget" in arguments else QUICK)]) == code
     out, err = capsys.readouterr()
@@ -227,6 +287,8 @@ def test_ctrl_c_writes_what_is_done(data: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a job in the background ignores the signal, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert running.stderr is not None
     for line in running.stderr:
@@ -254,14 +316,15 @@ def test_warnings_are_told_in_one_line(data: str, capsys: pytest.CaptureFixture[
         "        super().__init__()\n"
         "        self.dense = keras.layers.Dense(10)\n"
         "    def call(self, x, training=False):\n"
-        "        return tf.nn.softmax(self.dense(tf.reshape(x, (-1, 64))))\n"
+        "        e = tf.exp(self.dense(tf.reshape(x, (-1, 64))))\n"
+        "        return e / tf.reduce_sum(e, axis=1, keepdims=True)\n"
         "def hidden():\n"
         "    model = Hidden()\n"
         "    model(tf.zeros((1, 8, 8)))\n"
         "    return model\n"
     )
     assert main(["audit", "opaque:hidden", "--data", data, "--limit", "5", *QUICK]) in (0, 4)
-    assert "warning: hidden: the layer before the softmax could not be told" in capsys.readouterr().err
+    assert "warning: hidden: the scores before the softmax are out of reach" in capsys.readouterr().err
 
 
 def test_a_path_may_hold_an_equals_sign(data: str) -> None:
@@ -317,3 +380,156 @@ def test_a_long_stage_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None
         "search a: about 6 min left for 380 of 400",
         "search a: 10 % (40 of 400)",
     ]
+
+
+OWN = """
+import keras
+from keras import layers
+
+@keras.saving.register_keras_serializable("own")
+class Own(layers.Layer):
+    def call(self, x):
+        return x
+
+def build(head):
+    x, code = keras.Input((None, None, 3), name="x"), keras.Input((2,), dtype="int32", name="code")
+    pooled = layers.GlobalAveragePooling2D()(Own()(layers.Conv2D(4, 3, activation="relu")(x)))
+    outs = [layers.Dense(5, name="size")(pooled), layers.Dense(1, name="kind")(pooled)]
+    return keras.Model([x, code] if head else x, outs)
+"""
+
+
+@quiet_writer
+def test_what_a_model_does_not_tell_can_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Open sizes, several inputs and outputs, one output without a sigmoid, own layers: all by flags."""
+    import keras
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("own_parts.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import own_parts
+
+    keras.utils.set_random_seed(0)
+    own_parts.build(False).save("open.keras")
+    draw = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Path("photos", name).mkdir(parents=True)
+        for i in range(6):
+            Image.fromarray(draw.integers(0, 255, (7, 7, 3), np.uint8)).save(f"photos/{name}/{i}.png")
+    flags = ["--output", "kind", "--head", "binary_logit", "--import", "own_parts"]
+    audit = ["audit", "open.keras", "--data", "photos", *flags, "--json", "--budget", "30", "--quiet"]
+    assert main([*audit, "--limit", "8"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"]["options"] == {"output": "kind", "head": "binary_logit"}
+    assert report["model"]["input_shape"] == [7, 7, 3]
+    assert report["model"]["head"] == "one logit"
+    assert report["data"]["sample"] == "stratified"
+    index = report["counts"]["total"]
+    assert index == 8
+    import shutil
+
+    with np.load("robustcheck-report/samples.npz") as stored:
+        first = int(stored["index"][0])
+    assert main(["replay", "robustcheck-report", "--index", str(first), "--import", "own_parts"]) == 0
+    capsys.readouterr()
+    shutil.rmtree("robustcheck-report")
+    # the same by robustcheck.toml
+    Path("robustcheck.toml").write_text(
+        'output = "kind"\nhead = "binary_logit"\nimports = ["own_parts"]\nsample = "first"\nlimit = 8\n'
+    )
+    assert main(["audit", "open.keras", "--data", "photos", "--json", "--budget", "30", "--quiet"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["data"]["sample"] == "first"
+    assert report["counts"]["total"] == 8
+
+
+def test_several_inputs_by_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("two_inputs.py").write_text(
+        "import keras, numpy as np\n"
+        "from keras import layers\n"
+        "def build():\n"
+        "    keras.utils.set_random_seed(0)\n"
+        "    a, b = keras.Input((2,), name='a'), keras.Input((3,), name='b')\n"
+        "    return keras.Model([a, b], layers.Dense(3, 'softmax')(layers.Concatenate()([a, b])))\n"
+        "def data():\n"
+        "    draw = np.random.default_rng(0)\n"
+        "    return [draw.random((30, 2)), 6 * draw.random((30, 3)) - 3], np.arange(30) % 3\n"
+    )
+    sides = {"a.lower": 0.0, "a.upper": 1.0, "b.lower": -3.0, "b.upper": 3.0}
+    np.savez("box.npz", **{name: np.array([one]) for name, one in sides.items()})
+    np.savez("mask.npz", **{"b.freeze": np.array([True, False, False])})
+    audit = ["audit", "two_inputs:build", "--data", "two_inputs:data", "--json", "--budget", "30", "--quiet"]
+    code = main([*audit, "--box", "box.npz", "--freeze", "mask.npz", "--labels", "model"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert report["data"]["box"] == "a [0, 1], b [-3, 3]"
+    assert report["data"]["frozen"] == 1
+    assert main(["replay", "robustcheck-report", "--index", "2", "--model", "two_inputs:build"]) == 0
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_another_backend_of_keras_is_set_aside(data: str, where: str) -> None:
+    environment = {name: one for name, one in os.environ.items() if name != "KERAS_BACKEND"}
+    if where == "environment":
+        environment["KERAS_BACKEND"] = "torch"
+    else:
+        Path("keras_home").mkdir()
+        Path("keras_home/keras.json").write_text('{"backend": "jax"}')
+        environment["KERAS_HOME"] = str(Path("keras_home").resolve())
+    words = ["audit", MODEL, "--data", data, "--limit", "4", "--budget", "30"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "robustcheck", *words],
+        env=environment, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "robustcheck needs Keras on TensorFlow, and runs it so here" in ended.stderr
+    code = "import robustcheck as rc; rc.wrap"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "RobustcheckWarning" in ended.stderr
+
+
+def test_doctor_of_a_model(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", MODEL, "--data", data, "--json"]) == 0
+    lines = {line["what"]: line for line in json.loads(capsys.readouterr().out)["lines"]}
+    assert list(lines) == [
+        "model", "inputs", "box", "head", "precision", "gradient", "data", "labels", "accuracy",
+        "range of the values", "stability", "cost",
+    ]  # fmt: skip
+    assert {line["outcome"] for line in lines.values()} == {"PASS"}
+    assert "softmax, logits recovered, 10 classes" in lines["head"]["detail"]
+    assert "ms" in lines["cost"]["detail"]
+    Path("doctored.py").write_text(
+        "import keras, tensorflow as tf\n"
+        "from keras import layers\n"
+        "class Leaky(layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return tf.nn.dropout(tf.round(255 * x) / 255 + x, 0.5)\n"
+        "def build():\n"
+        "    keras.utils.set_random_seed(0)\n"
+        "    parts = [layers.Flatten(), Leaky(name='leaky'), layers.Dense(10, dtype='mixed_bfloat16')]\n"
+        "    return keras.Sequential([keras.Input((8, 8)), layers.Rescaling(1 / 255), *parts])\n"
+    )
+    assert main(["doctor", "doctored:build", "--data", data, "--json"]) == 1
+    lines = {line["what"]: line for line in json.loads(capsys.readouterr().out)["lines"]}
+    assert "Round in" in lines["gradient"]["detail"]
+    assert "leaky" in lines["gradient"]["detail"]
+    assert lines["precision"]["outcome"] == "WARN"
+    assert "other answers for the same input" in lines["stability"]["detail"]
+    assert "fill 0.4 % of what the model's Rescaling(1/255)" in lines["range of the values"]["detail"]
+    assert main(["doctor", "one_output:none"]) == 1
+    assert "refused" in capsys.readouterr().out
+    assert main(["doctor", "--data", data]) == 2

@@ -223,7 +223,6 @@ def test_a_step_trains_the_layers_above_alone(train: Data) -> None:
     model = trained(dense(), train)
     callback = PoolTraining(*train, layers="one", pool=dataclasses.replace(QUICK, warmup=0))
     callback.set_model(model)
-    callback.on_train_begin()
     # Keras numbers the models of a process, and the layers of a path are in them
     names = {id(one): "/".join(one.path.split("/")[-2:]) for one in model.trainable_variables}
     before = {id(one): one.numpy() for one in model.trainable_variables}
@@ -249,7 +248,6 @@ def test_batch_normalisation_keeps_the_statistics_of_the_training_set(train: Dat
     model = trained(convolutional(), train, epochs=3)
     callback = PoolTraining(*train, layers="input", pool=dataclasses.replace(QUICK, warmup=0))
     callback.set_model(model)
-    callback.on_train_begin()
     before = [one.numpy() for one in model.non_trainable_weights]
     kernel = model.get_layer("conv").kernel.numpy()
     callback.on_train_batch_end(0)

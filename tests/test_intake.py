@@ -257,3 +257,262 @@ def test_functions_that_do_odd_things(tmp_path: Path, monkeypatch: pytest.Monkey
             load(f"odd_data:{name}")
     for name, limit in (("weighted", None), ("listed", None), ("endless", 6)):
         assert len(load(f"odd_data:{name}", limit=limit).x) == 6
+
+
+def test_a_limit_draws_of_the_whole_source(tmp_path: Path) -> None:
+    """A file sorted by class gives every class, unless the first rows are asked for."""
+    x, y = np.arange(400.0).reshape(200, 2), np.repeat(np.arange(10), 20)
+    sources = [
+        saved(tmp_path, x=x, y=y),
+        saved(tmp_path, x=x, y=np.eye(10)[y]),
+        (x, y),
+        (x.tolist(), y.tolist()),
+    ]
+    for source in sources:
+        drawn = load(source, shapes=((2,),), classes=10, limit=20, seed=3)
+        assert drawn.y is not None
+        np.testing.assert_array_equal(drawn.x, x[drawn.index])
+        assert sorted(y[drawn.index].tolist()) == np.repeat(np.arange(10), 2).tolist()
+        assert drawn.sample == "stratified"
+        first = load(source, shapes=((2,),), classes=10, limit=20, sample="first")
+        np.testing.assert_array_equal(first.index, np.arange(20))
+        assert first.strata is not None
+        assert len(first.strata) == 200
+        random = load(source, shapes=((2,),), classes=10, limit=20, sample="random")
+        assert len(set(random.index.tolist())) == 20
+    # a larger limit keeps what a smaller one took, so that samples can be paired
+    small, large = (set(load(sources[0], shapes=((2,),), limit=n).index.tolist()) for n in (10, 50))
+    assert small <= large
+    assert load(sources[0], shapes=((2,),), limit=500).sample is None
+    unlabelled = load((x, None), shapes=((2,),), limit=20, need_labels=False)
+    assert unlabelled.sample == "random"
+
+
+def streams() -> dict[str, Any]:
+    """The same 12 samples 4 x 4 of 3 classes, in every way that they can come."""
+    import keras
+    import tensorflow as tf
+
+    draw = np.random.default_rng(0)
+    x, y = draw.random((12, 4, 4), np.float32), np.arange(12) % 3
+    one_hot = np.eye(3, dtype=np.float32)[y]
+    slices = tf.data.Dataset.from_tensor_slices
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> Any:
+            rows = slice(4 * index, 4 * index + 4)
+            return x[rows], y[rows]
+
+    given = {
+        "arrays": (x, y),
+        "a list of images": (list(x), list(y)),
+        "a list of batches": ([x[:5], x[5:10], x[10:]], [y[:5], y[5:10], y[10:]]),
+        "a list of pairs of batches": [(x[:5], y[:5]), (x[5:], y[5:])],
+        "a list of pairs of samples": list(zip(x, y, strict=True)),
+        "an axis more": (x[..., None], y[:, None]),
+        "samples": slices((x, y)),
+        "batches": slices((x, y)).batch(5),
+        "batches of one size": slices((x, y)).batch(4, drop_remainder=True),
+        "samples, one-hot": slices((x, one_hot)),
+        "batches, one-hot": slices((x, one_hot)).batch(5),
+        "batches of as many as classes, one-hot": slices((x, one_hot)).batch(3, drop_remainder=True),
+        "with weights": slices((x, y, np.ones(12))).batch(5),
+        "labels as a mapping": slices((x, {"kind": y, "size": y + 1})).batch(5),
+        "one label as a mapping": slices((x, {"kind": y})).batch(5),
+        "samples as a mapping": slices(({"image": x}, y)).batch(5),
+        "all in a mapping": slices({"image": x, "kind": y}),
+        "PyDataset": Batches(),
+        "a generator of batches": ((x[i : i + 4], y[i : i + 4]) for i in (0, 4, 8)),
+        "a generator of samples": ((x[i], y[i]) for i in range(12)),
+        "from a generator": tf.data.Dataset.from_generator(
+            lambda: iter(zip(x, y, strict=True)),
+            output_signature=(tf.TensorSpec((4, 4), tf.float32), tf.TensorSpec((), tf.int64)),
+        ),
+    }
+    return {name: (one, x, y) for name, one in given.items()}
+
+
+@pytest.mark.parametrize("shapes", [((4, 4),), ((4, 4, 1),), None], ids=["told", "an axis", "untold"])
+def test_data_as_they_come(shapes: Any) -> None:
+    for name, (given, x, y) in streams().items():
+        if shapes is None and name in ("a list of batches", "all in a mapping", "samples as a mapping"):
+            continue  # these need the model's word
+        found = load(given, shapes=shapes, classes=3, y_key="kind")
+        got = next(iter(found.x.values())) if isinstance(found.x, dict) else found.x
+        np.testing.assert_array_equal(got.reshape(x.shape), x, err_msg=name)
+        assert found.y is not None, name
+        label = found.y.argmax(axis=1) if found.y.ndim == 2 and found.y.shape[1] > 1 else found.y.reshape(-1)
+        np.testing.assert_array_equal(label, y, err_msg=name)
+        assert found.strata is not None, name
+        np.testing.assert_array_equal(found.strata, y, err_msg=name)
+
+
+def test_streams_with_a_limit() -> None:
+    for name, (given, x, y) in streams().items():
+        found = load(given, shapes=((4, 4),), classes=3, y_key="kind", limit=6)
+        assert len(found.index) == len(found.x) == 6, name
+        label = y[found.index]
+        # what does not tell its length is taken from its beginning, and that is said
+        first = "generator" in name
+        assert found.sample == ("first" if first else "stratified"), name
+        assert bool(found.notes) == first, name
+        assert first or sorted(label.tolist()) == [0, 0, 1, 1, 2, 2], name
+        np.testing.assert_array_equal(np.asarray(found.x).reshape(6, 4, 4), x[found.index], err_msg=name)
+
+
+def test_streams_refused() -> None:
+    import tensorflow as tf
+
+    given = streams()
+    cases = [
+        (
+            given["labels as a mapping"][0],
+            {},
+            r"mapping of \['kind', 'size'\]; choose one with y_key=\"kind\"",
+        ),
+        (iter([]), {}, "expected at least one sample, got none"),
+        ((np.zeros((3, 4, 4)), np.zeros(2)), {}, "a label for each of 3 samples, got 2"),
+        (
+            ([np.zeros((4, 4)), np.zeros((5, 4))], [0, 1]),
+            {},
+            r"of one shape in a list, got \(4, 4\), \(5, 4\)",
+        ),
+        (({"a": np.zeros((2, 4, 4)), "b": np.zeros(2)}, [0, 1]), {}, r"\['a', 'b'\]; choose one with x_key"),
+        (tf.data.Dataset.from_tensors(np.zeros((4, 4))), {}, 'got no labels; labels="model"'),
+        (tf.data.Dataset.from_tensors((np.zeros((4, 4)), 1)).repeat(), {}, "set limit= \\(--limit\\)"),
+        ([(np.zeros((2, 4, 4)), [0, 1]), (np.zeros((2, 5, 4)), [0, 1])], {}, "of one shape"),
+    ]
+    for source, settings, text in cases:
+        with pytest.raises(DataRefused, match=text):
+            load(source, **({"shapes": ((4, 4),), "classes": 3} | settings))
+
+
+def test_a_path_is_never_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in ("C", "hf", "models", "file"):
+        (tmp_path / f"{module}.py").write_text(
+            "import pathlib\npathlib.Path('ran').touch()\ndef f(): return 1\n"
+        )
+    for spec in (r"C:\data\none.npz", "C:data", "hf://user/model", "./models:f", "models/x:f", "models.py:f",
+                 "file:///x", "models:f.x", "models :f"):  # fmt: skip
+        with pytest.raises(DataRefused, match="got nothing there"):
+            load(spec)
+        with pytest.raises(ModelRefused, match=r"a path that does not exist|expected a model file"):
+            intake.load_model(spec)
+    assert not (tmp_path / "ran").exists()
+
+
+def keras2_models() -> dict[str, Any]:
+    """Models of tf_keras: those whose files Keras 3 cannot load as they are."""
+    import tf_keras
+
+    part = tf_keras.layers
+
+    def sequence(*layers: Any, shape: tuple[int, ...]) -> Any:
+        return tf_keras.Sequential([part.Input(shape), *layers, part.Dense(3, "softmax")])
+
+    return {
+        "lstm": sequence(part.LSTM(4), shape=(5, 2)),
+        "bidirectional": sequence(part.Bidirectional(part.GRU(4)), shape=(5, 2)),
+        "simple": sequence(part.SimpleRNN(4, return_sequences=True), part.Flatten(), shape=(5, 2)),
+        "depthwise": sequence(part.DepthwiseConv2D(3), part.Flatten(), shape=(6, 6, 2)),
+        "separable": sequence(part.SeparableConv2D(4, 3), part.Flatten(), shape=(6, 6, 2)),
+        "transposed": sequence(part.Conv2DTranspose(2, 3), part.GlobalMaxPooling2D(), shape=(6, 6, 2)),
+        "normalised": sequence(part.Conv2D(2, 3), part.BatchNormalization(), part.Flatten(), shape=(6, 6, 2)),
+        "dropout": sequence(part.SpatialDropout1D(0.1), part.Flatten(), shape=(5, 2)),
+        "cell": sequence(part.RNN(part.LSTMCell(4)), shape=(5, 2)),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_files_of_keras_2(tmp_path: Path) -> None:
+    """Arguments that mean nothing are left out; the model that comes gives the same."""
+    for name, model in keras2_models().items():
+        path = tmp_path / f"{name}.h5"
+        model.save(path)
+        loaded = intake.load_model(str(path)).model
+        x = np.random.default_rng(0).random((4, *model.input_shape[1:]), np.float32)
+        again = np.asarray(loaded(x, training=False))
+        np.testing.assert_allclose(again, np.asarray(model(x, training=False)), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_what_keras_3_cannot_load_is_refused_with_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    import tensorflow as tf
+    import tf_keras
+
+    monkeypatch.chdir(tmp_path)
+    x_in = tf_keras.layers.Input((4,))
+    model = tf_keras.Model(x_in, tf_keras.layers.Dense(3)(x_in * 2.0 + tf.nn.relu(x_in)))
+    model.save("old.keras")
+    model.save("old.h5")
+    new = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    new.export(tmp_path / "saved", verbose=False)
+    x = np.random.default_rng(0).random((5, 4), np.float32)
+    for spec, source in (("old.keras", model), ("old.h5", model), ("saved", new)):
+        with pytest.raises(ModelRefused, match="loader:build_model") as refused:
+            intake.load_model(spec)
+        problem, *lines = str(refused.value).splitlines()
+        assert len(problem) < 600
+        # the three lines, as they would be pasted
+        Path("loader.py").write_text("\n".join(line.removeprefix("    ") for line in lines))
+        monkeypatch.delitem(__import__("sys").modules, "loader", raising=False)
+        way = intake.load_model("loader:build_model").model
+        given = way(x, training=False)
+        given = next(iter(given.values())) if isinstance(given, dict) else given
+        np.testing.assert_allclose(np.asarray(given), np.asarray(source(x)), atol=1e-5)
+
+
+CUSTOM = """
+import keras
+
+class Doubling(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def shrink(x):
+    return 0.5 * x
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_users_own_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_layers.py").write_text(CUSTOM)
+    own = intake.import_layers(["own_layers"])
+    assert set(own) == {"Doubling", "shrink"}
+    x_in = keras.Input((4,))
+    big = keras.layers.Dense(300, name="n" * 200)(own["Doubling"]()(x_in))
+    model = keras.Model(x_in, keras.layers.Dense(3, activation=own["shrink"])(big))
+    model.save("own.keras")
+    with pytest.raises(ModelRefused, match=r"it needs 'Doubling'.*--import package.module.*factory"):
+        intake.load_model("own.keras")
+    loaded = intake.load_model("own.keras", custom_objects=own).model
+    np.testing.assert_allclose(loaded(np.ones((2, 4))), model(np.ones((2, 4))), atol=1e-6)
+    for name, text in (("no_such", "could not be imported"), ("a/b", "expected package.module")):
+        with pytest.raises(ConfigError, match=f"--import: .*{text}"):
+            intake.import_layers([name])
+
+
+def test_boxes_and_masks_by_input(tmp_path: Path) -> None:
+    path = tmp_path / "box.npz"
+    np.savez(path, **{"a.lower": [0.0], "a.upper": [1.0], "b.lower": [-3.0], "b.upper": [3.0]})
+    found = intake.read_by_input(path, "lower", "upper")
+    assert {name: [float(side[0]) for side in sides] for name, sides in found.items()} == {
+        "a": [0.0, 1.0],
+        "b": [-3.0, 3.0],
+    }
+    np.savez(path, **{"a.lower": [0.0]})
+    with pytest.raises(ConfigError, match=r"expected an array 'a\.upper'"):
+        intake.read_by_input(path, "lower", "upper")
+    np.savez(path, low=[0.0])
+    with pytest.raises(ConfigError, match=r"or \['INPUT\.lower', 'INPUT\.upper'\], got \['low'\]"):
+        intake.read_by_input(path, "lower", "upper")

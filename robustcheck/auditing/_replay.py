@@ -48,17 +48,26 @@ class Replay:
     reproduces: bool
 
 
-def replay(report: AuditReport, row: int, model: str | None, on_progress: OnProgress) -> Replay:
+def replay(
+    report: AuditReport,
+    row: int,
+    model: str | None,
+    on_progress: OnProgress,
+    *,
+    imports: tuple[str, ...] = (),
+) -> Replay:
     """Search one sample of a report again, under the same conditions.
 
     Without ``model`` the report's own file is loaded, and only if it is a model file whose digest is the
-    report's: a report may come from anywhere, and must not say which code to run.
+    report's: a report may come from anywhere, and must not say which code to run. ``imports``: modules with
+    the user's own layers.
 
     Raises:
         ModelRefused: the model is not there, is another one, or cannot be told without ``model``.
         ReportRefused: the report's settings make no sense.
     """
-    loaded = intake.load_model(model if model is not None else _own_file(report))
+    own = intake.import_layers(imports)
+    loaded = intake.load_model(model if model is not None else _own_file(report), custom_objects=own)
     same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
     classifier = classifier_like(report, loaded.model)
     stored = report.samples

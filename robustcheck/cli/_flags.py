@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import get_args
+from typing import Any, get_args
 
 from robustcheck.config import Draw, HeadKind
 
@@ -80,7 +80,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *get_args(HeadKind)),
         help="what the output is, where the model's graph does not show it",
     )
-    group.add_argument(
+    add_import_flag(group)
+
+
+def add_import_flag(parser: Any) -> None:
+    """The user's own layers."""
+    parser.add_argument(
         "--import",
         dest="imports",
         action="append",

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
+from robustcheck.cli._flags import add_import_flag
 from robustcheck.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--model", metavar="MODEL", help="the model to search; default: the report's own file"
     )
+    add_import_flag(parser)
     parser.add_argument("--png", type=Path, metavar="FILE", help="write original, perturbation and example")
     add_json_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     with working(log_console(quiet=arguments.quiet)) as display:
         from robustcheck.auditing import replay
 
-        found = replay(report, row, arguments.model, display)
+        found = replay(report, row, arguments.model, display, imports=tuple(arguments.imports or ()))
     if arguments.json:
         print_json("replay", dataclasses.asdict(found))
     else:

@@ -64,12 +64,13 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
         if getattr(model, "optimizer", None) is None:
             raise ConfigError("harden: expected a compiled model, so that there are a loss and an optimiser")
         self._y = labels_for(model, self._y)
+        self._build_optimizer()
         cuts = find_cuts(model, self._layers, self._box)
         self.pools = [Pool(cut, self.options) for cut in cuts]
         self._steps = [_make_step(model, pool, self._y) for pool in self.pools]
 
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras names it
-        """Make the optimiser's variables, so that a part of them can be stepped."""
+    def _build_optimizer(self) -> None:
+        """Make the optimiser's variables for the whole model, so that a part of them can be stepped."""
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
 

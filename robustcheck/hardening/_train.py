@@ -105,7 +105,6 @@ def harden(
         validation = validation[0], labels_for(model, np.asarray(validation[1]))
     pools = PoolTraining(x, y, layers=layers, pool=options, box=box)
     pools.set_model(model)
-    pools.on_train_begin()
     settings = _settings(model, x, y, options, pools, batch_size)
     kept = None if checkpoint is None else Checkpoint(Path(checkpoint), pools, settings)
     done = 0 if kept is None else kept.restore(model)

@@ -26,7 +26,9 @@ def is_function(spec: str) -> bool:
     """Whether a text is ``package.module:function``, and no path, address or drive."""
     module, colon, name = spec.partition(":")
     words = [*module.split("."), name]
-    return bool(colon) and len(module) > 1 and all(word.isidentifier() for word in words)
+    # one letter is a drive, and a file's name ends in .py
+    looks = len(module) > 1 and not module.endswith(".py")
+    return bool(colon) and looks and all(word.isidentifier() for word in words)
 
 
 def current_folder_importable() -> None:

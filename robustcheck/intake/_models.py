@@ -22,6 +22,8 @@ from robustcheck.intake._files import (
 from robustcheck.intake._keras2 import is_keras2, write_cleaned
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+# classes that Keras 2 had and Keras 3 has no more, or under another name
+_OF_KERAS2 = ("Functional", "TFOpLambda", "SlicingOpLambda", "ThresholdedReLU")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,7 +152,9 @@ def _from_keras2(path: Path, load: Any, error: Exception) -> Any:
                 return load(cleaned)
         except Exception as second:
             error = second
-    if "ambda" in str(error) or _missing_class(error) not in (None, "TFOpLambda", "SlicingOpLambda"):
+    missing = _missing_class(error)
+    own = missing is not None and missing not in _OF_KERAS2
+    if own or (missing is None and "ambda" in str(error)):
         raise ModelRefused(f"{path}: {_reason(error)}") from error
     call = f"tf_keras.models.load_model({json.dumps(str(path))}, compile=False)"
     raise ModelRefused(

@@ -294,7 +294,8 @@ def _free(layout: InputLayout, freeze: Any) -> NDArray[np.bool_]:
         )
     if (mask | ~free).all():
         raise ConfigError(f"{option('freeze')}: expected at least one feature that may change, got none")
-    return free & ~mask
+    rest: NDArray[np.bool_] = free & ~mask
+    return rest
 
 
 def _mask(given: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -303,7 +304,7 @@ def _mask(given: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if mask.shape == (int(np.prod(shape)),):
         return mask
     try:
-        return np.array(np.broadcast_to(mask, shape)).reshape(-1)
+        return np.broadcast_to(mask, shape).reshape(-1).astype(bool)
     except ValueError as error:
         raise ConfigError(
             f"{option('freeze')}: expected a mask that broadcasts to {shape}, got shape {np.shape(given)}"

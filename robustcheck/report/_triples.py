@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -144,7 +145,7 @@ def _perturbations(result: SearchResult) -> NDArray[np.float64]:
     """Of the samples with an example, ``[n, D]``."""
     rows = result.found
     moved = result.adversarial[rows].astype(np.float64) - result.input[rows]
-    return moved.reshape(len(moved), -1)
+    return moved.reshape(len(moved), math.prod(moved.shape[1:]))
 
 
 def most_changed(report: AuditReport) -> list[FeatureChange]:
