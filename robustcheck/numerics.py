@@ -7,6 +7,7 @@ files; every function can be traced.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -15,15 +16,20 @@ Tensor = Any  # TensorFlow ships no type information
 
 
 class Traced:
-    """A graph of a function, with what the function refers to: a graph alone does not keep its variables."""
+    """A function as a graph, traced when it is first used, with what the function refers to.
+
+    It stays a graph while ``tf.config.run_functions_eagerly(True)`` is in force.
+    """
 
     def __init__(self, function: Callable[..., Any], signature: tuple[Any, ...], **settings: Any) -> None:
-        graph = tf.function(function, input_signature=signature, autograph=False, **settings)
+        # a concrete function alone does not keep its variables, so this one is kept beside it
+        self._function = tf.function(function, input_signature=signature, autograph=False, **settings)
         # one graph a model is what is meant, so that TensorFlow need not warn of many from one place
-        graph._omit_frequent_tracing_warning = True
-        self._kept = graph
-        # a concrete one stays a graph while tf.config.run_functions_eagerly(True) is in force
-        self._graph = graph.get_concrete_function()
+        self._function._omit_frequent_tracing_warning = True
+
+    @cached_property
+    def _graph(self) -> Any:
+        return self._function.get_concrete_function()
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function gives."""
@@ -41,7 +47,7 @@ class Traced:
 
 
 def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
-    """Decorator: trace a function now and once, for every number of rows that the signature leaves open."""
+    """Decorator: trace a function once, for every number of rows that the signature leaves open."""
     return lambda function: Traced(function, signature)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,28 @@ def _reports_follow_their_schema() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AuditReport, "to_json", checked)
         yield
+
+
+@pytest.fixture
+def modules_stay(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pytest runs within a test keep the modules that they import, but for the project's own.
+
+    At their end pytester throws out what came during them, and TensorFlow does not bear being imported twice.
+    """
+    from _pytest import pytester
+
+    base = tmp_path_factory.getbasetemp().resolve()
+
+    def stays(name: str) -> bool:
+        # by its dictionary: an attribute of a lazy module is what imports it
+        file = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
+        return file is None or not Path(file).resolve().is_relative_to(base)
+
+    class Keeping(pytester.SysModulesSnapshot):
+        def __init__(self, preserve: Any = None) -> None:  # noqa: ARG002
+            super().__init__(stays)
+
+    monkeypatch.setattr(pytester, "SysModulesSnapshot", Keeping)
 
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -171,8 +171,8 @@ def test_samples_that_are_not_finite_are_no_errors(
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"class_names": ("a", "b")}, "class_names: expected 10 names, got 2"),
-        ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
+        ({"class_names": ("a", "b")}, "--class-names.: expected 10 names, got 2"),
+        ({"batch_size": 0}, "--batch-size.: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_settings_are_checked_before_the_search(

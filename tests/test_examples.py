@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +19,23 @@ import pytest
 import yaml
 
 from robustcheck import assets
+from robustcheck.cli import main
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def script(path: Path, *words: str, cwd: Path | None = None) -> str:
+    """What a script prints. In this process, as ``python path words`` would run it, to share TensorFlow."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("default")
+        patch.setattr(sys, "argv", [str(path), *words])
+        patch.syspath_prepend(str(path.parent))
+        if cwd is not None:
+            patch.chdir(cwd)
+        with contextlib.redirect_stdout(printed):
+            runpy.run_path(str(path), run_name="__main__")
+    return printed.getvalue()
 
 
 def scripts(file: str) -> list[list[str]]:
@@ -31,26 +51,25 @@ def scripts(file: str) -> list[list[str]]:
 
 
 def pipeline(file: str, folder: Path) -> list[int]:
-    """Exit codes of all commands of a pipeline, run as its runner would, but on after a failure."""
+    """Exit codes of all commands of a pipeline, run as its runner would, but on after a failure.
+
+    Plain commands of ours run in this process.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {
-        **os.environ,
-        "PATH": path,
-        "CI": "true",
-        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
-    }
-    return [
-        subprocess.run(
-            ["bash", "-e", "-c", line],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        ).returncode
-        for job in scripts(file)
-        for line in job
-    ]
+    variables = {"PATH": path, "CI": "true", "GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+
+    def run(line: str) -> int:
+        words = shlex.split(line)
+        if words[0] == "robustcheck" and not set("|>$&;") & set(line):
+            return main(words[1:])
+        ended = subprocess.run(["bash", "-e", "-c", line], capture_output=True, timeout=120, check=False)
+        return ended.returncode
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return [run(line) for job in scripts(file) for line in job]
 
 
 @pytest.mark.parametrize("file", ["github-actions.yml", "gitlab-ci.yml"])
@@ -65,8 +84,9 @@ def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
         for line in (EXAMPLES / "ci" / "README.md").read_text().splitlines()
         if line.startswith("robustcheck audit model.keras")
     ]
-    words = [sys.executable, "-m", *audit.split()]
-    subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=120, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main(audit.split()[1:]) == 0
     assert set(pipeline(file, tmp_path)) == {0}
     assert not file.startswith("github") or "PASS" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "report" / "junit.xml").is_file()
@@ -81,17 +101,8 @@ def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
 
 def test_train_demo_models(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    command = [
-        sys.executable,
-        str(EXAMPLES / "train_demo_models.py"),
-        "--out",
-        str(tmp_path),
-        "--epochs",
-        "1",
-    ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("test accuracy") == 3
+    printed = script(EXAMPLES / "train_demo_models.py", "--out", str(tmp_path), "--epochs", "1")
+    assert printed.count("test accuracy") == 3
     assert {path.name for path in tmp_path.iterdir()} == {
         "digits.npz", "digits_conv.keras", "digits_dense_64.keras", "digits_dense_96.keras"
     }  # fmt: skip
@@ -109,17 +120,22 @@ def test_benchmark(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "reference" / "mnist_like.npz", **{"index": np.arange(12), "peer.far": np.full(12, 9.0)}
     )
-    command = [sys.executable, str(EXAMPLES / "benchmark" / "run.py"), "--budgets", "30", "60", "--peers"]
-    command += ["--limit", "40", "--only", "mnist_like", "softmax_regression_1"]
+    words = [
+        "--budgets",
+        "30",
+        "60",
+        "--peers",
+        "--limit",
+        "40",
+        "--only",
+        "mnist_like",
+        "softmax_regression_1",
+    ]
     for flag in ("models", "reference", "out"):
-        command += [f"--{flag}", str(tmp_path / flag)]
+        words += [f"--{flag}", str(tmp_path / flag)]
     for flag in ("mnist", "cifar10"):
-        command += [f"--{flag}", str(tmp_path / "mnist.npz")]
-    tables = []
-    for _ in range(2):
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-        assert ended.returncode == 0, ended.stderr
-        tables.append(ended.stdout)
+        words += [f"--{flag}", str(tmp_path / "mnist.npz")]
+    tables = [script(EXAMPLES / "benchmark" / "run.py", *words) for _ in range(2)]
     assert tables[0] == tables[1]
     for text in ("robustcheck 60", "peer.far, stored", "| exact "):
         assert text in tables[0]
@@ -130,34 +146,19 @@ def test_benchmark(tmp_path: Path) -> None:
 
 def test_scale() -> None:
     """AlexNet, one image and few gradients."""
-    command = [
-        sys.executable,
-        str(EXAMPLES / "scale" / "run.py"),
-        "alexnet",
-        "--count",
-        "1",
-        "--budget",
-        "40",
-    ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "alexnet: 60,965,224 parameters" in ended.stdout
-    assert "found 1 of 1" in ended.stdout
+    printed = script(EXAMPLES / "scale" / "run.py", "alexnet", "--count", "1", "--budget", "40")
+    assert "alexnet: 60,965,224 parameters" in printed
+    assert "found 1 of 1" in printed
 
 
 @pytest.mark.slow
 def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains and searches anew, and prints the same tables."""
-    np.savez(tmp_path / "mnist.npz", **{name: one[:2400] for name, one in mnist.items()})
-    command = [sys.executable, str(EXAMPLES / "szegedy2013" / "run.py"), "--quick"]
-    command += ["--mnist", str(tmp_path / "mnist.npz"), "--out"]
-    printed = []
-    for run in ("out", "again"):
-        ended = subprocess.run(
-            [*command, str(tmp_path / run)], capture_output=True, text=True, timeout=300, check=False
-        )
-        assert ended.returncode == 0, ended.stderr
-        printed.append(ended.stdout.rpartition("\n\n")[0])
+    np.savez(tmp_path / "mnist.npz", **{name: one[:1200] for name, one in mnist.items()})
+    words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--images", "24"]
+    run = EXAMPLES / "szegedy2013" / "run.py"
+    printed = [script(run, *words, "--out", str(tmp_path / out)) for out in ("out", "again")]
+    printed = [one.rpartition("\n\n")[0] for one in printed]
     assert printed[0] == printed[1]
     for title in ("Table 1", "Table 2", "Table 3", "Table 4, amplified to RMS 0.1", "Table 4, noise rows"):
         assert title in printed[0]
@@ -182,11 +183,11 @@ def test_pytest_project(tmp_path: Path) -> None:
     assert as_stored.returncode == 0, as_stored.stdout
     assert "distances 1 (1 to 1) of the baseline's" in as_stored.stdout
     for words, code in ((["--seed", "1"], 0), (["--epochs", "300"], 1)):
-        assert in_project(folder, "train.py", *words).returncode == 0
+        script(folder / "train.py", *words, cwd=folder)
         result = in_project(folder, "-m", "pytest", "-k", "regression")
         assert result.returncode == code, result.stdout
         assert ("worse than the baseline" in result.stdout) == bool(code)
-    told = in_project(folder, "measure_tolerance.py", "--seeds", "3", "--epochs", "5").stdout
+    told = script(folder / "measure_tolerance.py", "--seeds", "3", "--epochs", "5", cwd=folder)
     assert told.splitlines()[-1].startswith("check_baseline(rel=0.")
 
 
@@ -194,13 +195,9 @@ def test_pytest_project(tmp_path: Path) -> None:
 def test_hardening(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains nothing and prints the same."""
     np.savez(tmp_path / "mnist.npz", **{name: one[:2000] for name, one in mnist.items()})
-    command = [sys.executable, str(EXAMPLES / "hardening" / "run.py"), "--quick"]
-    command += ["--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
-    printed = []
-    for _ in range(2):
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert ended.returncode == 0, ended.stderr
-        printed.append(ended.stdout[ended.stdout.index("| method") :])
+    words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    printed = [script(EXAMPLES / "hardening" / "run.py", *words) for _ in range(2)]
+    printed = [one[one.index("| method") :] for one in printed]
     assert printed[0] == printed[1]
     for name in ("decay", "dropout", "input pool", "pools at all layers", "noise pools", "clean steps"):
         assert printed[0].count(f"| {name} |") == 2

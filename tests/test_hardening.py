@@ -363,11 +363,21 @@ def jitter(x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return np.clip(x + 0.05 * draw.standard_normal(x.shape), 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("stop", [5, 26, 33])
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(train: Data, tmp_path: Path, stop: int) -> None:
-    settings: dict[str, Any] = {"epochs": 4, "batch_size": 32, "pool": QUICK, "augment": jitter}
+RUN: dict[str, Any] = {"epochs": 4, "batch_size": 32, "pool": QUICK, "augment": jitter}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(train: Data, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run from beginning to end: its model, and what it came to."""
     whole = dense(rate=0.2)
-    expected = rc.harden(whole, *train, checkpoint=tmp_path / "whole", **settings)
+    return whole, rc.harden(whole, *train, checkpoint=tmp_path_factory.mktemp("whole"), **RUN)
+
+
+@pytest.mark.parametrize("stop", [5, 33])
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(
+    train: Data, tmp_path: Path, stop: int, undisturbed: Any
+) -> None:
+    settings, (whole, expected) = RUN, undisturbed
     with pytest.raises(KeyboardInterrupt):
         rc.harden(dense(rate=0.2), *train, checkpoint=tmp_path / "cut", callbacks=[Stop(stop)], **settings)
     again = dense(rate=0.2)
@@ -401,7 +411,7 @@ sys.path.insert(0, {tests!r})
 from test_hardening import QUICK, dense
 data = np.load({data!r})
 model = dense()
-rc.harden(model, data["x"], data["y"], epochs=10, batch_size=16, pool=QUICK, checkpoint={folder!r})
+rc.harden(model, data["x"], data["y"], epochs=6, batch_size=16, pool=QUICK, checkpoint={folder!r})
 np.savez({folder!r} + "/end.npz", *model.get_weights())
 """
 

@@ -1,7 +1,7 @@
 """Whole pytest runs of small projects that use the plugin, or have it and do not.
 
-Each in a process of its own: at the end of a test pytester throws out the modules that came during it, and
-TensorFlow does not bear being imported twice.
+In this process, so that they share TensorFlow; those that are about the start, workers or ``python -O`` have
+a process of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from robustcheck import assets
-from robustcheck.config import AuditConfig
+from robustcheck.config import AuditConfig, ModelOptions
 from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS
 from robustcheck.testing import baseline_file
 
@@ -42,7 +42,11 @@ severity = "warning"
 
 @pytest.fixture
 def project(
-    pytester: pytest.Pytester, pixels: np.ndarray, digits: Any, monkeypatch: pytest.MonkeyPatch
+    modules_stay: None,  # noqa: ARG001 - before pytester, which it changes
+    pytester: pytest.Pytester,
+    pixels: np.ndarray,
+    digits: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> pytest.Pytester:
     """A folder with two models, 40 digits and a policy; searches there have a budget of 30 by default."""
     for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):
@@ -55,9 +59,10 @@ def project(
     return pytester
 
 
-def run(project: pytest.Pytester, *words: str, errors: bool = True) -> pytest.RunResult:
-    """A run in a process of its own; with ``errors`` no warning may come of it."""
-    return project.runpytest_subprocess(*(("-W", "error") if errors else ()), *words)
+def run(project: pytest.Pytester, *words: str, own_process: bool = False) -> pytest.RunResult:
+    """A run; no warning may come of it."""
+    start = project.runpytest_subprocess if own_process else project.runpytest_inprocess
+    return start("-W", "error", "-p", "no:randomly", *words)
 
 
 def test_pass_fail_and_what_is_said_of_it(project: pytest.Pytester) -> None:
@@ -322,7 +327,7 @@ def test_xdist_audits_once(project: pytest.Pytester) -> None:
             with open(f"{worker_id}.txt", "w"): pass
         """,
     )
-    result = run(project, "-n", "2", "--robustness-update", "--robustness-report=failed")
+    result = run(project, "-n", "2", "--robustness-update", "--robustness-report=failed", own_process=True)
     result.assert_outcomes(passed=5, failed=1)
     assert (project.path / "made.txt").read_text() == "made\n"
     assert len(list(project.path.glob("gw*.txt"))) == 2, "both workers had tests"
@@ -403,7 +408,7 @@ def test_usage_errors(project: pytest.Pytester, words: list[str], said: str) -> 
 def test_markers_refused(project: pytest.Pytester, marker: str, said: str, workers: list[str]) -> None:
     takes = "" if "policy='p'" in marker else "robustness"
     project.makepyfile(test_m=f"import pytest\n{marker}\ndef test_x({takes}): pass\n")
-    result = run(project, *workers)
+    result = run(project, *workers, own_process=bool(workers))
     assert result.ret != 0
     said = said.replace("[", "[[]")
     lines = result.stderr if not workers else result.stdout
@@ -442,14 +447,14 @@ def test_a_project_that_does_not_use_it(project: pytest.Pytester) -> None:
             assert {"a": 1} != {"a": 2}
         """
     )
-    run(project).assert_outcomes(passed=1)
-    run(project, "-p", "no:robustcheck").assert_outcomes(passed=1)
+    run(project, own_process=True).assert_outcomes(passed=1)
+    run(project, "-p", "no:robustcheck", own_process=True).assert_outcomes(passed=1)
     # processor time, and the least of several runs: whatever else the machine does, it only adds
     least = {"with": 99.0, "without": 99.0}
     for round_ in range(20):
         for name, words in (("with", []), ("without", ["-p", "no:robustcheck"])):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            run(project, *words)
+            run(project, *words, own_process=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             least[name] = min(least[name], spent)
@@ -476,8 +481,19 @@ def test_help_and_markers_are_told(project: pytest.Pytester) -> None:
 
 def test_arguments_of_an_audit_are_those_of_its_configuration() -> None:
     own = {one.name for one in dataclasses.fields(AuditConfig)}
-    apart = {"model", "data", "out", "force", "policy", "baseline", "report_assets", "command"}
-    assert own - apart | {"budget", "seed", "min_samples"} == AUDIT_ARGUMENTS
+    apart = {
+        "model",
+        "data",
+        "out",
+        "force",
+        "policy",
+        "baseline",
+        "report_assets",
+        "command",
+        "model_options",
+    }
+    read = {one.name for one in dataclasses.fields(ModelOptions)}
+    assert own - apart | read | {"budget", "seed", "min_samples"} == AUDIT_ARGUMENTS
 
 
 MASKED = """

@@ -89,16 +89,18 @@ def test_the_output_shown_is_the_demos() -> None:
     assert all(name.removesuffix(".keras") in shown for name in assets.MODELS)
 
 
-def test_the_tests_shown(pytester: pytest.Pytester, pixels: np.ndarray, digits: Any) -> None:
+def test_the_tests_shown(
+    modules_stay: None, pytester: pytest.Pytester, pixels: np.ndarray, digits: Any
+) -> None:
     """The snippet for the plugin, run by pytest; and what a failure says, but for the figures."""
     fill(pytester.path, pixels, digits)
     (pytester.path / "policy.toml").write_text("schema = 1\n[[rule]]\nmetric = 'accuracy.clean'\nmin = 0.9\n")
     (code,) = ON_PLUGIN
     pytester.makepyfile(test_model=code)
-    result = pytester.runpytest_subprocess("--robustness-update-new-only")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "--robustness-update-new-only")
     result.assert_outcomes(passed=3)
     pytester.makepyfile(test_model=code.replace(">= 0.4", ">= 0.6"))
-    result = pytester.runpytest_subprocess("-k", "floor")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-k", "floor")
     result.assert_outcomes(failed=1)
     shown = blocks("text")[1].splitlines()
     figures = re.compile(r"\d+(\.\d+)?")

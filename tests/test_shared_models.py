@@ -19,10 +19,21 @@ def test_audit_of_lenet5(mnist: dict[str, np.ndarray], shared_models: Path, tmp_
         shared_models / f"{name}.keras" for name in ("mnist_advertorch_lenet5_std", "mnist_vnncomp_fc_256x2")
     )
     data, out = shared_models.parent / "data" / "mnist.npz", tmp_path / "out"
-    arguments = ["audit", str(subject), "--data", str(data), "--limit", "100", "--reference", str(reference)]
+    arguments = [
+        "audit",
+        str(subject),
+        "--data",
+        str(data),
+        "--limit",
+        "60",
+        "--budget",
+        "100",
+        "--reference",
+        str(reference),
+    ]
     assert main([*arguments, "--out", str(out), "--quiet"]) == 0
     report = json.loads((out / "report.json").read_text())
-    assert report["counts"]["found"] == report["counts"]["correct"] >= 98
+    assert report["counts"]["found"] == report["counts"]["correct"] >= 58
     assert [row["error"][i] for i, row in enumerate(report["transfer"]["rows"])] == [1.0, 1.0]
 
     samples = SearchResult.load(out / "samples.npz")
@@ -31,7 +42,7 @@ def test_audit_of_lenet5(mnist: dict[str, np.ndarray], shared_models: Path, tmp_
     assert ((examples >= 0) & (examples <= 1)).all()
     model = keras.models.load_model(subject)
     assert (model.predict(examples, verbose=0).argmax(axis=1) != samples.label[found]).all()
-    np.testing.assert_array_equal(samples.label, mnist["y_test"][:100])
+    np.testing.assert_array_equal(samples.label, mnist["y_test"][samples.index])
     r = (examples.astype(np.float64) - samples.input[found]).reshape(found.sum(), -1)
     np.testing.assert_allclose(samples.l2[found], np.linalg.norm(r, axis=1), atol=1e-6)
 
@@ -55,7 +66,7 @@ def test_never_under_what_is_proved(
         with np.load(data / "cifar10_exact_test_images.npz") as stored:
             x, y = stored["sdp200_x"], stored["sdp200_y"]
     model = keras.models.load_model(shared_models / f"{name}.keras", compile=False)
-    result = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=250))
+    result = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(budget=100))
     robust = np.mean(result.correct & (result.l2 > radius))
     print(f"\n{name}: robust accuracy {robust:.3f} at {radius:.3f}, proved {proved}")
     assert robust >= proved

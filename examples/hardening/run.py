@@ -100,7 +100,8 @@ def audited(method: Method, seed: int, test: Arrays, asked: argparse.Namespace) 
         other = asked.out / REFERENCE / f"seed{seed + 1 if seed + 1 < asked.seeds else 0}" / "model.keras"
         references = {"other": keras.saving.load_model(other, compile=False)}
         x, y = (one[: asked.audit] for one in test)
-        rc.audit(model, x, y, references=references, out=folder / "report")
+        options = rc.SearchOptions(budget=60 if asked.quick else None)
+        rc.audit(model, x, y, references=references, options=options, out=folder / "report")
     return folder / "report"
 
 

@@ -208,7 +208,7 @@ def _trained(net: Net, data: Arrays, asked: argparse.Namespace) -> Any:
 def _options(options: rc.SearchOptions, asked: argparse.Namespace) -> rc.SearchOptions:
     if not asked.quick:
         return options
-    return rc.SearchOptions(method=options.method, loss_scale=options.loss_scale, budget=100)
+    return rc.SearchOptions(method=options.method, loss_scale=options.loss_scale, budget=60)
 
 
 def main() -> None:
@@ -224,7 +224,7 @@ def main() -> None:
     asked = parser.parse_args()
     train, test = load_mnist(asked.mnist)
     if asked.quick:
-        train, asked.images, asked.epochs = (train[0][:2000], train[1][:2000]), 24, 1
+        train, asked.images, asked.epochs = (train[0][:2000], train[1][:2000]), min(asked.images, 24), 1
     asked.out.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     cross_model(train, test, asked)

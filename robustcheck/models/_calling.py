@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robustcheck.config import ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
+from robustcheck.models._ends import End, end_of
 from robustcheck.models._inputs import name_of
 from robustcheck.models._layout import InputLayout
 from robustcheck.numerics import Traced, traced
@@ -33,13 +34,20 @@ class Output:
         call: ``[B, D] -> [B, units]``, in the model's own type; to be traced, never called as it is.
         graph: makes a graph ``[B, D] -> [B, ...]`` of a function built on ``call``, for any number of rows.
         probe: rows ``[P, D]`` that the model gives finite outputs for.
-        units: outputs of a sample.
+        end: what its graph ends in.
+        values: outputs for ``probe``, ``[P, units]`` float32.
     """
 
     call: Function
     graph: Callable[[Function], Function]
     probe: Tensor
-    units: int
+    end: End
+    values: Rows
+
+    @property
+    def units(self) -> int:
+        """Outputs of a sample."""
+        return int(self.values.shape[-1])
 
 
 def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: list[Rows]) -> Output:
@@ -56,20 +64,29 @@ def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: li
         ConfigError: an output that is not there.
     """
     call = _call(model, layout, options.output)
+    ends: list[End] = []
+
+    def look(rows: Tensor) -> Tensor:
+        # tracing shows the operations of a function to the function that is traced
+        out = call(rows)
+        ends.append(end_of(out))
+        return out
+
     failures: list[Exception] = []
     for graph in _graphs(layout):
         for rows in probes:
             probe = tf.constant(rows)
             try:
-                out = graph(call)(probe)
+                out = graph(look)(probe)
             except (ConfigError, ModelRefused):
                 raise
             except Exception as error:
                 failures.append(error)
                 continue
             _require_scores(model, out)
-            if np.isfinite(tf.cast(out, tf.float32).numpy()).any(axis=1).any() or rows is probes[-1]:
-                found = Output(call=call, graph=graph, probe=probe, units=int(out.shape[-1]))
+            values = tf.cast(out, tf.float32).numpy()
+            if np.isfinite(values).all(axis=1).any() or rows is probes[-1]:
+                found = Output(call=call, graph=graph, probe=probe, end=ends[-1], values=values)
                 _require_own_rows(model, layout, found)
                 return found
         if not isinstance(failures[0], tf.errors.UnimplementedError):

@@ -17,21 +17,11 @@ from numpy.typing import NDArray
 from robustcheck.config import HeadKind
 from robustcheck.errors import ModelRefused
 from robustcheck.models._calling import Function, Output
+from robustcheck.models._ends import End, last_operation
 from robustcheck.text import option
 
 Tensor = Any
 
-# what the last operation of a graph says of the output
-_ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "BiasAdd": "linear", "MatMul": "linear"}
-# operations that hand on what they are given; the second may change its shape
-_HANDING_ON = ("Identity", "Cast", "EnsureShape", "CheckNumerics")
-_SHAPING = ("Reshape", "Squeeze", "ExpandDims", "StridedSlice")
-# operations that a softmax or sigmoid written by hand, or one in a function of its own, may end in
-_HIDING = (
-    "PartitionedCall", "StatefulPartitionedCall", "RealDiv", "Reciprocal", "Exp", "Mul", "Pow", "Minimum",
-    "Maximum", "ClipByValue", "Relu6",
-)  # fmt: skip
-_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float64": 2.0**-52}
 # a smaller lead than this many roundings of the output's type can vanish in probabilities
 _ROUNDINGS = 8.0
 _ONE_OUTPUT = ("sigmoid", "tanh", "binary_logit")
@@ -66,27 +56,14 @@ class Head:
         return f"{self.kind}, {f'{what} recovered' if self.recovered else 'log of probabilities'}"
 
 
-@dataclass(frozen=True)
-class _End:
-    """What the graph shows of the output.
-
-    ``kind``: what it ends in, "hidden" where that may be anything, None where it is something else;
-    ``epsilon``: relative rounding of its type.
-    """
-
-    kind: Literal["softmax", "sigmoid", "tanh", "linear", "hidden"] | None
-    epsilon: float
-
-
 def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
     """Find the head of a model: what its graph shows, or what the user says it is; never by values alone.
 
     Raises:
         ModelRefused: the output is of no kind known, or not of the kind asked for.
     """
-    end = _end_of(output)
-    values = tf.cast(output.graph(output.call)(output.probe), tf.float32).numpy()
-    kind = _kind_of(end, values) if asked == "auto" else _checked(asked, output.units)
+    end = output.end
+    kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output.units)
     recovered = None if kind in ("logits", "binary_logit") else end.kind == kind
     score = _before(output.call) if recovered else _as_float(output.call)
     one = output.units == 1
@@ -101,47 +78,12 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
     )
 
 
-def _end_of(output: Output) -> _End:
-    """What stands at the end of the graph; tracing shows it to the function that is traced."""
-    seen: list[_End] = []
-
-    def look(rows: Tensor) -> Tensor:
-        out = output.call(rows)
-        last = _last_operation(out).type
-        kind: Any = _ENDS.get(last, "hidden" if last in _HIDING else None)
-        seen.append(_End(kind, _EPSILON.get(out.dtype.name, 2.0**-23)))
-        return out
-
-    output.graph(look)(output.probe)
-    return seen[-1]
-
-
-def _last_operation(out: Tensor) -> Any:
-    """The operation that made a symbolic tensor ``[B, units]``, past those that hand it on."""
-    tensor = out
-    while tensor.op.type in (*_HANDING_ON, *_SHAPING):
-        given = tensor.op.inputs[0]
-        if not (given.dtype.is_floating and _is_the_same(tensor.op.type, given.shape, out.shape)):
-            break
-        tensor = given
-    return tensor.op
-
-
-def _is_the_same(operation: str, given: Any, out: Any) -> bool:
-    """Whether an operation is given the outputs ``[B, units]`` of each sample, none mixed or lost."""
-    if given.rank is None or operation in _HANDING_ON:
-        return given.rank is not None
-    if out[-1] == 1:
-        return all(size == 1 for size in given[1:])
-    return operation != "StridedSlice" and given.rank > 0 and given[-1] == out[-1]
-
-
 def _before(call: Function) -> Function:
     """The output without the softmax, sigmoid or tanh that it ends in, float32."""
 
     def score(rows: Tensor) -> Tensor:
         out = call(rows)
-        before = tf.cast(_last_operation(out).inputs[0], tf.float32)
+        before = tf.cast(last_operation(out).inputs[0], tf.float32)
         return tf.reshape(before, [-1, out.shape[-1]])
 
     return score
@@ -159,7 +101,7 @@ def _checked(asked: HeadKind, units: int) -> HeadKind:
     return asked
 
 
-def _kind_of(end: _End, values: NDArray[np.float32]) -> HeadKind:
+def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
     units = values.shape[-1]
     if units == 1:
         if end.kind in ("sigmoid", "tanh"):
