@@ -62,14 +62,21 @@ class SearchOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.method in get_args(Method), "method", f"one of {list(get_args(Method))}", self.method)
+        _require(
+            self.method in get_args(Method), option("method"), f"one of {list(get_args(Method))}", self.method
+        )
         fewest = 20 if self.method == "boundary" else 60
         # the upper ends are far beyond any use, and keep a stored report from asking for a search without end
         for name, least, most in (("budget", fewest, 10**6), ("candidates", 1, 10**5), ("history", 1, 1000)):
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and bool(least <= value <= most)
             fits = whole or (name == "budget" and value is None)
-            _require(fits, name, f"a whole number from {least} to {most}", value)
+            _require(
+                fits,
+                option(name) if name == "budget" else name,
+                f"a whole number from {least} to {most}",
+                value,
+            )
         _require(
             isinstance(self.seed, int) and self.seed >= 0, "seed", "a whole number, 0 or more", self.seed
         )
@@ -314,5 +321,7 @@ class AuditConfig:
         # refused before models and data are loaded
         TransferOptions(rms=self.transfer_rms)
         alone = self.transfer_rms and not self.references
-        _require(not alone, "transfer_rms", "a reference to compare with", "none")
-        _require(self.baseline is None or self.policy is not None, "baseline", "a policy beside it", "none")
+        _require(not alone, option("transfer_rms"), "a reference to compare with", "none")
+        _require(
+            self.baseline is None or self.policy is not None, option("baseline"), "a policy beside it", "none"
+        )

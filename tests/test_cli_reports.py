@@ -6,10 +6,10 @@ import io
 import json
 import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 import warnings
 from pathlib import Path
@@ -212,6 +212,21 @@ def test_replay_opens_no_other_model_than_the_reports(here: Path, capsys: pytest
     assert main(["replay", "good", "--index", "3", "--model", MODEL]) == 0
 
 
+def test_a_report_that_was_moved_away_from_its_model_asks_for_it(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = json.loads((here / "good" / "report.json").read_text())
+    report["model"]["path"] = "models/model.keras"
+    shutil.move(here / "good", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "report.json").write_text(json.dumps(report))
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", "elsewhere", "--index", "3"]) == 3
+    told = capsys.readouterr().err
+    assert "models/model.keras: expected the model of the report, got nothing there" in told
+    assert "name it with model= (--model)" in told
+    assert main(["replay", "elsewhere", "--index", "3", "--model", MODEL]) == 0
+
+
 def test_settings_from_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "pyproject.toml").write_text(
         f"[tool.robustcheck]\nmodel = '{MODEL}'\ndata = 'digits.npz'\nbudget = 100\nlimit = 9\n"
@@ -373,12 +388,22 @@ def test_light_commands_are_quick_and_have_no_tensorflow(here: Path, words: list
         "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, cwd=here, timeout=60)
-    seconds = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        command(*words)
-        seconds.append(time.perf_counter() - begun)
-    assert min(seconds) < (1.0 if words[0] in ("gate", "compare") else 0.5)
+    # against what importing the libraries alone takes, in processor time: on an idle machine that is 0.2 s
+    libraries = "import numpy, pydantic, rich.console, rich.table, rich_argparse, jinja2"
+    assert _processor_seconds(code) < (5 if words[0] in ("gate", "compare") else 2.5) * _processor_seconds(
+        libraries
+    )
+
+
+def _processor_seconds(code: str) -> float:
+    """Of a new process, the least of several: whatever else the machine does, it only adds."""
+    spent = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(spent)
 
 
 @pytest.mark.usefixtures("here")

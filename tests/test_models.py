@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import robustcheck as rc
-from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
+from robustcheck.errors import ConfigError, DataRefused, ModelRefused, RobustcheckWarning
 from robustcheck.models import logits_of, own_labels, own_labels_singly
 
 layers = keras.layers
@@ -571,3 +571,62 @@ def test_a_constant_column_cannot_change() -> None:
     assert len(found)
     np.testing.assert_array_equal(found[:, 2], 0.5)
     assert ((found >= lower) & (found <= upper)).all()
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_a_softmax_by_hand_is_known_in_every_precision(dtype: str) -> None:
+    """Probabilities of half precision add up to one but for their own rounding."""
+    for seed in range(5):
+        x_in = keras.Input((4,))
+        logits = layers.Dense(5, dtype=keras.DTypePolicy(dtype))(x_in)
+        model = seeded(keras.Model(x_in, layers.Lambda(by_hand)(logits)), seed)
+        with pytest.warns(RobustcheckWarning, match="logarithm of the probabilities"):
+            assert rc.wrap(model).head == "softmax, log of probabilities"
+
+
+def test_another_backend_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(
+        ConfigError, match="got torch: set KERAS_BACKEND=tensorflow in the environment before"
+    ):
+        rc.wrap(dense_model())
+
+
+def test_a_data_range_by_input() -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    model = seeded(keras.Model({"a": a, "b": b}, layers.Dense(3)(layers.Concatenate()([a, b]))))
+    x = {"a": rows_of(6, 2), "b": rows_of(6, 3)}
+    stored = {"a": 100 * x["a"], "b": 40 * x["b"] - 20}
+    report = rc.audit(model, stored, data_range={"a": (0, 100), "b": (-20, 20)}, options=QUICK)
+    whole = np.concatenate([x["a"], x["b"]], axis=1)
+    np.testing.assert_allclose(report.samples.input, whole, atol=1e-6)
+
+
+def test_streams_reach_the_audit() -> None:
+    """From Python: without labels against the model's own predictions; a label of several is chosen."""
+    model, x = dense_model(), rows_of(20, 4)
+    centred(model, x)
+    y = model.predict(x, verbose=0).argmax(axis=1)
+    slices = tf.data.Dataset.from_tensor_slices
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return x[10 * index : 10 * index + 10], y[10 * index : 10 * index + 10]
+
+    for given, settings, labels in (
+        (slices(x).batch(8), {}, "model"),
+        (slices((x, y)), {}, "data"),
+        (slices((x, np.eye(3, dtype=np.float32)[y])), {}, "data"),
+        (slices((x, {"kind": y, "size": y})).batch(8), {"y_key": "kind"}, "data"),
+        (Batches(), {}, "data"),
+        (((x[i : i + 5], y[i : i + 5]) for i in range(0, 20, 5)), {}, "data"),
+        ([(x[:7], y[:7]), (x[7:], y[7:])], {}, "data"),
+        (list(x), {"labels": "model"}, "model"),
+    ):
+        report = rc.audit(model, given, options=rc.SearchOptions(budget=20), **settings)
+        assert (report.data.labels, report.counts.total, report.counts.already_wrong) == (labels, 20, 0)
+    with pytest.raises(DataRefused, match=r'choose one with y_key="kind" \(--y-key kind\)'):
+        rc.audit(model, slices((x, {"kind": y, "size": y})).batch(8))

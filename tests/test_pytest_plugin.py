@@ -198,8 +198,7 @@ def test_models_and_data_of_every_kind(project: pytest.Pytester) -> None:
             assert few.transfer_to("reference") <= 1.0
         """,
     )
-    # the head of a plain callable is guessed, which is told
-    result = run(project, "-q", "-W", "ignore::robustcheck.errors.RobustcheckWarning")
+    result = run(project, "-q")
     result.assert_outcomes(passed=11)
 
 
@@ -614,6 +613,23 @@ def test_files_of_the_same_name_and_other_folders(project: pytest.Pytester) -> N
     assert subprocess.run(again, cwd=project.path / "a", capture_output=True, check=False).returncode == 0
     (project.path / "file").touch()
     assert run(project, "--robustness-report=file").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_another_backend_of_keras_is_set_aside(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment says is no fault of the tests: they run, and the summary of warnings says so."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    project.makepyfile(
+        """
+        def test_floor(robustness):
+            report = robustness.audit("model.keras", "digits.npz", budget=30, limit=35)
+            assert report.clean_accuracy >= 0.5
+        """
+    )
+    result = run(project, own_process=True)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*KERAS_BACKEND says 'torch': robustcheck needs Keras on TensorFlow*"])
 
 
 def test_a_policy_that_is_not_there_is_told_at_once(project: pytest.Pytester) -> None:

@@ -46,8 +46,9 @@ def project(tmp_path: Path, pixels: np.ndarray, digits: Any, monkeypatch: pytest
 def test_ci_runs_the_two_commands() -> None:
     commands = [block.strip() for block in blocks("sh") if block.startswith("pip")]
     assert len(commands) == 2
-    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    ci = [line.strip() for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()]
     assert all(command in ci for command in commands)
+    assert "PYTEST_ADDOPTS" not in "".join(ci)
 
 
 @pytest.mark.usefixtures("project")
@@ -90,7 +91,10 @@ def test_the_output_shown_is_the_demos() -> None:
 
 
 def test_the_tests_shown(
-    modules_stay: None, pytester: pytest.Pytester, pixels: np.ndarray, digits: Any
+    modules_stay: None,  # noqa: ARG001 - before pytester, which it changes
+    pytester: pytest.Pytester,
+    pixels: np.ndarray,
+    digits: Any,
 ) -> None:
     """The snippet for the plugin, run by pytest; and what a failure says, but for the figures."""
     fill(pytester.path, pixels, digits)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -45,6 +47,21 @@ def test_audit_of_lenet5(mnist: dict[str, np.ndarray], shared_models: Path, tmp_
     np.testing.assert_array_equal(samples.label, mnist["y_test"][samples.index])
     r = (examples.astype(np.float64) - samples.input[found]).reshape(found.sum(), -1)
     np.testing.assert_allclose(samples.l2[found], np.linalg.norm(r, axis=1), atol=1e-6)
+
+
+def test_gradients_of_an_odd_number_of_rows(shared_models: Path) -> None:
+    """A tape over a finished graph makes TensorFlow's CPU kernels write where they must not: a crash."""
+    code = (
+        "import numpy as np, keras, robustcheck as rc\n"
+        f"model = keras.saving.load_model({str(shared_models / 'cifar10_vnncomp_resnet_2b.keras')!r})\n"
+        "x = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)\n"
+        "for _ in range(3): rc.audit(model, x, options=rc.SearchOptions(budget=20))\n"
+        "rc.wrap(model)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
 
 
 @pytest.mark.slow

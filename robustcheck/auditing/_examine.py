@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck import checks, intake
+from robustcheck import checks, intake, numerics
 from robustcheck.auditing._load import load_data, load_models, wrap_subject
 from robustcheck.config import AuditConfig
 from robustcheck.distortion import default_batch_size
@@ -158,11 +158,12 @@ def _cost(classifier: Classifier, rows: Rows, config: AuditConfig) -> Finding:
     batch = config.batch_size or default_batch_size(classifier)
     x = tf.constant(rows[np.arange(batch) % len(rows)])
 
+    graph = numerics.traced(tf.TensorSpec([None, classifier.layout.width]))(
+        lambda rows: numerics.with_gradient(lambda z: classifier.logits(z)[:, 0], rows)
+    )
+
     def gradient() -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            score = tf.reduce_sum(classifier.logits(x)[:, 0])
-        return tape.gradient(score, x).numpy()
+        return graph(x)[1].numpy()
 
     before = _peak()
     slope, forward = _seconds(gradient), _seconds(lambda: classifier.logits(x).numpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -64,14 +66,25 @@ def gradient(classifier: Classifier, result: SearchResult) -> Check:
     rows = tf.constant(result.input[where].reshape(len(where), -1))
     label = tf.constant(result.label[where].astype(np.int32))
     untargeted = tf.fill([len(where)], -1)
-    with tf.GradientTape() as tape:
-        tape.watch(rows)
-        margin = numerics.adversarial_margin(classifier.logits(rows), label, untargeted)
-    zero = tf.UnconnectedGradients.ZERO
-    slope = tape.gradient(margin, rows, unconnected_gradients=zero).numpy()[:, classifier.free]
+    graph = classifier.traced("margin_slope", lambda: _trace_slope(classifier))
+    slope = graph(rows, label, untargeted).numpy()[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
     detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
     return Check(id="gradient", outcome=graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)
+
+
+def _trace_slope(classifier: Classifier) -> Any:
+    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
+
+    @numerics.traced(floats, ints, ints)
+    def slope(rows: Any, label: Any, wanted: Any) -> Any:
+        def margin(z: Any) -> Any:
+            return numerics.adversarial_margin(classifier.logits(z), label, wanted)
+
+        gradient = numerics.with_gradient(margin, rows)[1]
+        return tf.zeros_like(rows) if gradient is None else gradient
+
+    return slope
 
 
 def noise(classifier: Classifier, result: SearchResult, seed: int) -> Check:

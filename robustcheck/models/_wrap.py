@@ -17,7 +17,7 @@ from robustcheck.models._calling import all_layers, output_of
 from robustcheck.models._classifier import Classifier, Preprocessing
 from robustcheck.models._heads import find_head
 from robustcheck.models._inputs import domain_of, layout_of, name_of
-from robustcheck.numerics import traced
+from robustcheck.numerics import traced, with_gradient
 from robustcheck.text import option
 
 Tensor = Any
@@ -133,11 +133,16 @@ def _one_by_one(label: Any) -> Any:
 
 def _require_gradient(model: Any, logits: Any, probe: Tensor, free: NDArray[np.bool_]) -> None:
     """Refuse a model without a gradient; a row may be odd, all rows are not."""
-    with tf.GradientTape() as tape:
-        tape.watch(probe)
-        score = tf.reduce_sum(logits(probe)[:, 0])
-    gradient = tape.gradient(score, probe)
-    if gradient is None:
+    reaches = True
+
+    def slope(rows: Tensor) -> Tensor:
+        nonlocal reaches
+        gradient = with_gradient(lambda z: logits(z)[:, 0], rows)[1]
+        reaches = gradient is not None
+        return gradient if reaches else tf.zeros_like(rows)
+
+    gradient = traced(tf.TensorSpec([None, probe.shape[1]]))(slope)(probe)
+    if not reaches:
         embeds = any(type(layer).__name__ == "Embedding" for layer in all_layers(model))
         why = "it looks its inputs up in an embedding" if embeds else "its output does not depend on them"
         raise ModelRefused(

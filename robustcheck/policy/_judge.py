@@ -9,7 +9,7 @@ from robustcheck import compare
 from robustcheck.measures import measure, parse_metric
 from robustcheck.policy._rules import Limit, Policy, Rule
 from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult, verdict_of
-from robustcheck.text import percent
+from robustcheck.text import option, percent
 
 Report = TypeVar("Report", bound=ReportDocument)
 
@@ -155,7 +155,7 @@ def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None
 def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> str | None:
     """Why a change cannot be told, if it cannot."""
     if baseline is None:
-        return "there is no baseline: name one with --baseline"
+        return f"there is no baseline: name one with {option('baseline')}"
     if _unlabelled(rule, evidence) or _unlabelled(rule, baseline):
         return "not measured: an audit had no labels"
     if not baseline.document.complete:

@@ -17,6 +17,7 @@ from robustcheck.report._html import html_page
 from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport
+from robustcheck.text import option
 
 # what a report folder may hold; anything else is somebody else's
 _OURS = re.compile(
@@ -45,7 +46,9 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
     if there and not _is_report(folder):
         raise ConfigError(f"{out}: expected a report, got files that are not a report's: {there[0]}")
     if there and not force:
-        raise ConfigError(f"{out}: holds a report already; --force replaces it, --out writes elsewhere")
+        raise ConfigError(
+            f"{out}: holds a report already; {option('force')} replaces it, {option('out')} writes elsewhere"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder):
