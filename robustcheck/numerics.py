@@ -51,10 +51,8 @@ def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
     return lambda function: Traced(function, signature)
 
 
-def with_gradient(
-    function: Callable[..., Tensor], rows: Tensor, *more: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """``function(rows, *more)`` ``[B]`` and its gradient for each row ``[B, D]``, None where none reaches them.
+def with_gradient(function: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """``function(rows)`` ``[B]`` and its gradient for each row ``[B, D]``, None where none reaches them.
 
     To be traced: a tape over a finished graph makes TensorFlow split it in two, which costs memory, and with
     some convolutions and odd numbers of rows its CPU kernels then corrupt it (TensorFlow 2.21).

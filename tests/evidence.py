@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from robustcheck import measures
 from robustcheck.results import (
     NORMS,
+    AuditReport,
+    Conditions,
     Cost,
     DataFacts,
     Evidence,
@@ -17,6 +20,8 @@ from robustcheck.results import (
     ReportDocument,
     SearchResult,
     Status,
+    TransferMatrix,
+    TransferRow,
 )
 
 
@@ -64,4 +69,26 @@ def evidence(samples: SearchResult, **changes: Any) -> Evidence:
             options={"method": "boundary", "budget": 300}, started="2026-01-01T00:00:00+00:00", command=None,
         ),
     }  # fmt: skip
-    return Evidence(document=ReportDocument(**(settings | changes)), samples=samples)
+    document = ReportDocument(**(settings | changes))
+    trusted = measures.believed(document.measures, measures.Grounds.of(document))
+    return Evidence(document=replace(document, measures=trusted), samples=samples)
+
+
+def report(samples: SearchResult, **changes: Any) -> AuditReport:
+    """The same as a finished audit."""
+    two = np.zeros(2, np.float32)
+    conditions = Conditions(lower=two, upper=two + 1, freeze=np.zeros(2, bool))
+    return AuditReport(**vars(evidence(samples, **changes).document), samples=samples, conditions=conditions)
+
+
+def fooled(samples: SearchResult, errors: int) -> TransferMatrix:
+    """A reference ``r`` that errs on so many of the examples, and on none of the samples."""
+    n = int(samples.found.sum())
+    low_high = (measures.share(errors, n), measures.share(n, n))
+    row = TransferRow(
+        made_for="m", n=n, rms=0.1, clean_error=[0.0, 0.0], errors=[n, errors], error=[1.0, errors / n],
+        low=[low_high[1].low, low_high[0].low], high=[1.0, low_high[0].high],
+        excess=[1.0, errors / n], right=[n, n], error_of_right=[1.0, errors / n], noise_rms=0.1,
+        noise_error=[0.0, 0.0],
+    )  # fmt: skip
+    return TransferMatrix(models=["m", "r"], clean_error=[0.0, 0.0], rows=[row])

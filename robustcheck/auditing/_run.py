@@ -83,7 +83,7 @@ def _report(
     seconds: float,
 ) -> AuditReport:
     subject, seed = results[plan.subject.name], plan.options.seed
-    bare = _bare(plan, subject, transfer, started, seconds)
+    bare = _bare(plan, subject, transfer, started, seconds, complete=True)
     return replace(
         bare,
         noise_curve=checks.noise_curve(plan.subject, subject, bare.curve, seed=seed),
@@ -101,7 +101,7 @@ def _report(
 def _partial(plan: Plan, done: SearchResult, started: datetime, seconds: float) -> AuditReport:
     """The report of an audit that was interrupted: the samples done of the subject, nothing else."""
     note = f"the audit was interrupted: {len(done)} of {len(plan.samples)} samples are in this report"
-    bare = _bare(plan, done, None, started, seconds)
+    bare = _bare(plan, done, None, started, seconds, complete=False)
     return replace(
         bare,
         complete=False,
@@ -117,14 +117,21 @@ def _bare(
     transfer: TransferMatrix | None,
     started: datetime,
     seconds: float,
+    *,
+    complete: bool,
 ) -> AuditReport:
     """The report without what asks the model once more."""
+    counts = measures.count(subject)
+    labelled = plan.data.labels != "model"
+    grounds = measures.Grounds(
+        complete=complete, labelled=labelled, correct=counts.correct, found=counts.found
+    )
     return AuditReport(
         model=plan.facts[plan.subject.name],
         references=[plan.facts[name] for name in plan.references],
         data=plan.data,
-        counts=measures.count(subject),
-        measures=measures.audit_measures(subject, transfer),
+        counts=counts,
+        measures=measures.believed(measures.audit_measures(subject, transfer), grounds),
         curve=measures.robust_accuracy_curve(subject),
         transfer=transfer,
         cost=_cost(subject, seconds),

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.checks._shared import graded, moved, noisy_blocks
-from robustcheck.measures import count, last_doubling
+from robustcheck.measures import MIN_FOUND, count, last_doubling
 from robustcheck.models import Classifier, own_labels
 from robustcheck.results import Check, SearchResult
 from robustcheck.text import percent
@@ -18,7 +18,7 @@ from robustcheck.text import percent
 _GRADIENTS = 128
 
 # limits, each between "nothing to see" and "this figure says little"
-_FOUND_FAIL, _FOUND_WARN = 0.95, 1.0
+_FOUND_FAIL, _FOUND_WARN = MIN_FOUND, 1.0
 _DOUBLING_WARN, _DOUBLING_FAIL = 0.01, 0.1
 _NOISE_WARN, _NOISE_FAIL = 0.1, 0.5
 _FLAT_WARN, _FLAT_FAIL = 0.0, 0.1

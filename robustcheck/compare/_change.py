@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.compare._conditions import differences
-from robustcheck.measures import Column, Metric, bootstrapped, column, known, measure, resamples
+from robustcheck.measures import MIN_SAMPLES, Column, Metric, bootstrapped, column, known, measure, resamples
 from robustcheck.results import Change, Direction, Evidence, Measure, SampleDistances
 
 Ints = NDArray[np.int64]
-
-_FEWEST_PAIRS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ def pair(old: SampleDistances, new: SampleDistances) -> Pairs:
 
 def enough_pairs(pairs: Pairs, old: SampleDistances, new: SampleDistances) -> bool:
     """Whether the shared samples speak for the reports: 30 of them, or all of the smaller report."""
-    return len(pairs.old) >= min(_FEWEST_PAIRS, len(old), len(new))
+    return len(pairs.old) >= min(MIN_SAMPLES, len(old), len(new))
 
 
 def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95) -> Change | None:

@@ -7,7 +7,16 @@ import numpy as np
 from robustcheck.compare._change import Pairs, change, enough_pairs, pair
 from robustcheck.compare._conditions import differences, facts
 from robustcheck.errors import ConfigError, Incomplete
-from robustcheck.measures import Column, bootstrapped, known, parse_metric, resamples
+from robustcheck.measures import (
+    Column,
+    Grounds,
+    Whose,
+    bootstrapped,
+    doubt,
+    known,
+    parse_metric,
+    resamples,
+)
 from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleDistances
 from robustcheck.text import percent
 
@@ -23,6 +32,9 @@ _METRICS = (
     "attack.found",
 )
 _FELL_MOST = 5
+_MEDIAN = parse_metric("distortion.l2.median")
+_OLD: Whose = " of the old report"
+_NEW: Whose = " of the new report"
 
 
 def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: float = 0.95) -> Comparison:
@@ -59,14 +71,15 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     elif differ.distances:
         ratio = next(one.ratio for one in changes if one.metric == "distortion.l2.median")
     reasons = _reasons(ratio, changes, tolerance, level)
+    doubts = _doubts(old, new)
     was, now = old.samples.correct[pairs.old], new.samples.correct[pairs.new]
     return Comparison(
         old=facts(old),
         new=facts(new),
         shared=len(pairs.old),
         paired=paired,
-        notes=differ.notes,
-        comparable=ratio.high is not None,
+        notes=[*differ.notes, *doubts],
+        comparable=ratio.high is not None and not doubts,
         median_ratio=ratio,
         newly_wrong=int(np.sum(was & ~now)),
         newly_right=int(np.sum(~was & now)),
@@ -75,6 +88,17 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
         regression=bool(reasons),
         reasons=reasons,
     )
+
+
+def _doubts(old: Evidence, new: Evidence) -> list[str]:
+    """Why distances of either report may not be believed, a sentence each; what is worse is so anyway."""
+    found = []
+    for one, whose in ((old, _OLD), (new, _NEW)):
+        grounds = Grounds.of(one.document)
+        why = doubt(_MEDIAN, grounds, grounds.correct, whose=whose)
+        if why is not None:
+            found.append(why.sentence)
+    return found
 
 
 def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level: float) -> Measure:

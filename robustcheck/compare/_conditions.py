@@ -71,11 +71,6 @@ def differences(old: Conditioned, new: Conditioned) -> Differences:
         for name in ("seed", "robustcheck")
         if (before := getattr(old.provenance, name)) != (after := getattr(new.provenance, name))
     ]
-    soft += [
-        f"the {which} audit was interrupted"
-        for which, one in (("old", old), ("new", new))
-        if not one.complete
-    ]
     references = [
         sorted(one.sha256 or one.path or one.name for one in side.references) for side in (old, new)
     ]

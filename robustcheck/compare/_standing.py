@@ -8,15 +8,21 @@ from robustcheck.compare._change import change_of_pairs, pair
 from robustcheck.compare._compare import fell_beyond, fell_most, median_ratio
 from robustcheck.compare._conditions import differences
 from robustcheck.errors import ConfigError
-from robustcheck.measures import measure, parse_metric
-from robustcheck.results import MIN_FOUND, MIN_SAMPLES, AuditReport, Baseline, Measure, Standing
+from robustcheck.measures import MIN_SAMPLES, Grounds, doubt, parse_metric
+from robustcheck.results import AuditReport, Baseline, Measure, Standing
 from robustcheck.text import percent
 
-_ACCURACY, _FOUND = parse_metric("accuracy.clean"), parse_metric("attack.found")
+_ACCURACY, _MEDIAN = parse_metric("accuracy.clean"), parse_metric("distortion.l2.median")
 
 
 def against_baseline(
-    old: Baseline, new: AuditReport, *, rel: float, accuracy: float, level: float = 0.95
+    old: Baseline,
+    new: AuditReport,
+    *,
+    rel: float,
+    accuracy: float,
+    min_samples: int = MIN_SAMPLES,
+    level: float = 0.95,
 ) -> Standing:
     """Hold a model against a baseline on the same samples.
 
@@ -29,6 +35,7 @@ def against_baseline(
         new: an audit of the same samples.
         rel: share by which distances may fall.
         accuracy: share of the samples by which the clean accuracy may fall.
+        min_samples: that both must have.
         level: of the intervals.
 
     Raises:
@@ -39,9 +46,8 @@ def against_baseline(
             raise ConfigError(f"{name}: expected a share from 0 to below 1, got {value:g}")
     was, now = old.distances, new.samples
     pairs = pair(was, now)
-    nothing = _incomparable(old, new) or (
-        [] if len(pairs.old) >= min(MIN_SAMPLES, len(now)) else [f"only {len(pairs.old)} samples are shared"]
-    )
+    few = [f"only {len(pairs.old)} samples are shared, fewer than {min_samples}"]
+    nothing = _incomparable(old, new) or (few if len(pairs.old) < min_samples else [])
     if nothing or not len(pairs.old):
         return Standing(
             shared=len(pairs.old),
@@ -71,22 +77,15 @@ def against_baseline(
 
 def _incomparable(old: Baseline, new: AuditReport) -> list[str]:
     """Why nothing can be said, a sentence each."""
-    found = measure(_FOUND, new.evidence)
     if old.data.sha256 != new.data.sha256:
         return ["the baseline is for other data"]
     differ = differences(old, new)
     reasons = [] if differ.distances else [f"the baseline is for other conditions: {'; '.join(differ.notes)}"]
-    if not (old.complete and new.complete):
-        reasons.append("an audit was interrupted")
-    rows = old.distances
-    shares = (None if found is None else found.value, float(rows.found.sum() / max(rows.correct.sum(), 1)))
-    for share, whose in zip(shares, ("", " of the baseline"), strict=True):
-        if share is None or share < MIN_FOUND:
-            reasons.append(
-                f"the search{whose} found an example for {percent(share)} of the samples, fewer than "
-                f"{percent(MIN_FOUND)}: a larger budget may find more"
-            )
-    return reasons
+    sides = (
+        doubt(_MEDIAN, Grounds.of(new), None),
+        doubt(_MEDIAN, Grounds.of(old), None, whose=" of the baseline"),
+    )
+    return reasons + [why.sentence for why in sides if why is not None]
 
 
 def _less_accurate(

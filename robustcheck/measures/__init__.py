@@ -2,7 +2,7 @@
 
 Nothing here sees a model, so a stored report can be measured again. ``_statistics`` has the figures of plain
 arrays, ``_metric`` the names that policies use, ``_bootstrap`` intervals by resampling,
-``_audit`` all figures of an audit.
+``_audit`` all figures of an audit, ``_belief`` why a figure may not be believed.
 """
 
 from robustcheck.measures._audit import (
@@ -12,6 +12,7 @@ from robustcheck.measures._audit import (
     last_doubling,
     robust_accuracy_curve,
 )
+from robustcheck.measures._belief import MIN_FOUND, MIN_SAMPLES, Doubt, Grounds, Whose, believed, doubt
 from robustcheck.measures._bootstrap import bootstrapped, resamples
 from robustcheck.measures._metric import (
     GRAMMAR,
@@ -26,15 +27,22 @@ from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, me
 
 __all__ = [
     "GRAMMAR",
+    "MIN_FOUND",
+    "MIN_SAMPLES",
     "QUANTILES",
     "Column",
+    "Doubt",
+    "Grounds",
     "Metric",
+    "Whose",
     "audit_measures",
+    "believed",
     "binomial_tail",
     "bootstrapped",
     "column",
     "count",
     "distortion_measures",
+    "doubt",
     "known",
     "last_doubling",
     "mean",

@@ -65,7 +65,7 @@ class Metric:
     @property
     def needs_found(self) -> bool:
         """Whether a search that fails makes the model look better."""
-        return self.family in ("distortion", "robust")
+        return self.family in ("distortion", "robust", "transfer")
 
 
 def parse_metric(name: str) -> Metric:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from robustcheck import compare
-from robustcheck.measures import measure, parse_metric
+from robustcheck.measures import Doubt, Grounds, Whose, doubt, measure
 from robustcheck.policy._rules import Limit, Policy, Rule
 from robustcheck.results import Change, Evidence, Measure, Outcome, ReportDocument, RuleResult, verdict_of
 from robustcheck.text import option, percent
 
 Report = TypeVar("Report", bound=ReportDocument)
-
-_FOUND = parse_metric("attack.found")
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ def judged(report: Report, policy: Policy, evidence: Evidence, baseline: Evidenc
 def judge(policy: Policy, evidence: Evidence, baseline: Evidence | None = None) -> list[RuleResult]:
     """How each bound of a policy is met, in the order of the policy.
 
-    A bound that cannot be measured is INCOMPLETE, never PASS; a distance or robust accuracy passes only where
-    the search found an example for enough samples.
+    A bound that cannot be measured is INCOMPLETE, never PASS, and so is one on a figure that may not be
+    believed (:func:`robustcheck.measures.doubt`).
     """
     return [
         RuleResult(
@@ -87,16 +85,14 @@ def _check(rule: Rule, evidence: Evidence) -> _Finding:
 
 
 def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
-    figure = None
-    if not _unlabelled(rule, evidence):
-        figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
+    figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
+    there = figure is not None and figure.value is not None
+    why = _doubt(rule, evidence, figure.n if there and figure is not None else None)
+    shown = (None, None, None, 0) if figure is None else (figure.value, figure.low, figure.high, figure.n)
+    if why is not None and not why.flatters:
+        return _Finding("INCOMPLETE", why.sentence, *shown)
     if figure is None or figure.value is None:
-        return _Finding(
-            "INCOMPLETE", _unmeasured(rule, figure, evidence), n=0 if figure is None else figure.n
-        )
-    shown = (figure.value, figure.low, figure.high, figure.n)
-    if figure.n < rule.min_samples and rule.parsed.family != "doubling":
-        return _Finding("INCOMPLETE", f"expected at least {rule.min_samples} samples, got {figure.n}", *shown)
+        return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence), n=shown[3])
     judged, told = figure.value, f"{figure.value:.4g}"
     if rule.confidence is not None:
         end = figure.low if side == "min" else figure.high
@@ -106,21 +102,22 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     kept = judged >= bound if side == "min" else judged <= bound
     if not kept:
         return _Finding("FAIL", f"{told}, {'below' if side == 'min' else 'above'} {bound:g}", *shown)
-    return _enough_found(rule, evidence, "") or _Finding(
-        "PASS", f"{told}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown
+    if why is not None:
+        return _Finding("INCOMPLETE", why.sentence, n=evidence.document.counts.correct)
+    return _Finding("PASS", f"{told}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown)
+
+
+def _doubt(rule: Rule, evidence: Evidence, n: int | None, whose: Whose = "") -> Doubt | None:
+    """Why the figure that the rule is on may not be believed."""
+    grounds = Grounds.of(evidence.document)
+    return doubt(
+        rule.parsed, grounds, n, min_found=rule.needed_found, min_samples=rule.min_samples, whose=whose
     )
-
-
-def _unlabelled(rule: Rule, evidence: Evidence) -> bool:
-    """Whether an accuracy would be that of the model by its own word."""
-    return rule.parsed.family in ("accuracy", "robust") and evidence.document.data.labels == "model"
 
 
 def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     """Why there is no figure, and what would give one."""
     family = rule.parsed.family
-    if _unlabelled(rule, evidence):
-        return "not measured: the audit had no labels"
     if family == "robust" and evidence.samples is None:
         return "not measured: a radius needs samples.npz beside report.json"
     if family == "transfer" and evidence.document.transfer is None:
@@ -135,31 +132,13 @@ def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     return "not measured: it is not in the report"
 
 
-def _enough_found(rule: Rule, evidence: Evidence, whose: str) -> _Finding | None:
-    """A finding where the search found too little for a figure to be believed."""
-    if rule.needed_found == 0.0:
-        return None
-    found = measure(_FOUND, evidence)
-    if found is None or found.value is None:
-        return _Finding("INCOMPLETE", f"no sample {whose}could be attacked")
-    if not found.value >= rule.needed_found:
-        return _Finding(
-            "INCOMPLETE",
-            f"the search {whose}found an example for {percent(found.value)} of the samples, fewer than "
-            f"{percent(rule.needed_found)}: a larger budget may find more",
-            n=found.n,
-        )
-    return None
-
-
 def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> str | None:
     """Why a change cannot be told, if it cannot."""
     if baseline is None:
         return f"there is no baseline: name one with {option('baseline')}"
-    if _unlabelled(rule, evidence) or _unlabelled(rule, baseline):
-        return "not measured: an audit had no labels"
-    if not baseline.document.complete:
-        return "the audit of the baseline was interrupted"
+    for why in _doubts(rule, evidence, baseline):
+        if not why.flatters:
+            return why.sentence
     differ = compare.differences(baseline.document, evidence.document)
     if not differ.allows(rule.parsed):
         return f"the baseline cannot be compared: {'; '.join(differ.notes)}"
@@ -193,8 +172,15 @@ def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Ev
     allowed = percent(bound) if relative else f"{bound:g}"
     if not worst <= bound:
         return _Finding("FAIL", f"{told}, more than {allowed}", *shown)
-    lacking = _enough_found(rule, evidence, "") or _enough_found(rule, baseline, "of the baseline ")
-    return lacking or _Finding("PASS", f"{told}, at most {allowed}", *shown)
+    for why in _doubts(rule, evidence, baseline):
+        return _Finding("INCOMPLETE", why.sentence, n=moved.n)
+    return _Finding("PASS", f"{told}, at most {allowed}", *shown)
+
+
+def _doubts(rule: Rule, evidence: Evidence, baseline: Evidence) -> list[Doubt]:
+    """Why the figures of either side may not be believed; how many samples a change is of is asked later."""
+    sides = _doubt(rule, evidence, None), _doubt(rule, baseline, None, " of the baseline")
+    return [why for why in sides if why is not None]
 
 
 def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:

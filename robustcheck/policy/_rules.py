@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from robustcheck.errors import ConfigError
-from robustcheck.measures import Metric, parse_metric
-from robustcheck.results import MIN_FOUND, MIN_SAMPLES, PolicyFacts
+from robustcheck.measures import MIN_FOUND, MIN_SAMPLES, Metric, parse_metric
+from robustcheck.results import PolicyFacts
 
 NO_BOUND = "expected min, max, max_drop or max_rise"
 
@@ -49,7 +49,7 @@ class Rule:
         min, max: bounds of its value.
         max_drop, max_rise: bounds of its change against a baseline.
         min_found: share of the attacked samples that the search must have found an example for; 0.95 for
-            distortions and robust accuracy, of no meaning elsewhere.
+            distortions, robust accuracy and transfer, of no meaning elsewhere.
         min_samples: samples that must be behind the figure.
         confidence: judge the bound of the interval at this level, not the figure.
         severity: "warning" is told but does not decide the verdict.

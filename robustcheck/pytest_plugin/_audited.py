@@ -82,7 +82,6 @@ class TestedAudit:
         other = getattr(reference, "name", type(reference).__name__)
         name = Path(str(reference)).stem if isinstance(reference, str | Path) else other
         metric = f"transfer.{subject}->{name}"
-        testing.require_found(self.given, metric)
         return self._figure(testing.figure_of(self.given, metric, rate, min_samples=self._min_samples))
 
     def measure(self, metric: str) -> Measure:
@@ -126,7 +125,7 @@ class TestedAudit:
         self._test.kept.add(name)
         known = file.exists() and name in testing.read_baselines(file)
         if settings.update == "all" or (settings.update == "new" and not known):
-            if testing.write_baseline(self.given, file, name=name):
+            if testing.write_baseline(self.given, file, name=name, min_samples=self._min_samples):
                 self._notes.append(f"baseline written: {self._test.shown(file)}")
             return
         if not known:
@@ -138,7 +137,13 @@ class TestedAudit:
         tolerance = settings.tolerance if rel is None else rel
         tolerance = testing.REL if tolerance is None else tolerance
         found = testing.assert_baseline(
-            self.given, file, rel=tolerance, accuracy=accuracy, name=name, place=self.place
+            self.given,
+            file,
+            rel=tolerance,
+            accuracy=accuracy,
+            name=name,
+            min_samples=self._min_samples,
+            place=self.place,
         )
         self._notes.append(testing.standing_line(found))
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from robustcheck.config import AuditConfig, ModelOptions, SearchOptions
 from robustcheck.errors import ConfigError, one_line
+from robustcheck.measures import MIN_SAMPLES
 from robustcheck.pytest_plugin._audited import TestedAudit
 from robustcheck.pytest_plugin._audits import Audits
 from robustcheck.pytest_plugin._context import AskingTest
 from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS, unknown_argument
 from robustcheck.report import write_report
-from robustcheck.results import MIN_SAMPLES
 
 _PROPERTIES = ("accuracy.clean", "attack.found", "distortion.l2.median", "distortion.linf.median")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from robustcheck.errors import ReportRefused, one_line
+from robustcheck.measures import Grounds, believed
 from robustcheck.report._files import file_names
 from robustcheck.report._validate import require_consistent, require_samples
 from robustcheck.results import (
@@ -69,7 +71,7 @@ def read_document(path: Path) -> ReportDocument:
     except (OSError, ValueError, RecursionError) as error:
         raise ReportRefused(f"{file}: expected a report in JSON: {one_line(error)}") from error
     require_consistent(document, file)
-    return document
+    return replace(document, measures=believed(document.measures, Grounds.of(document)))
 
 
 def _not_json(name: str) -> Any:

@@ -8,8 +8,6 @@ from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
 from robustcheck.results._comparison import Change, Comparison, Direction, Moved, Standing
 from robustcheck.results._document import (
     CHECKS,
-    MIN_FOUND,
-    MIN_SAMPLES,
     SCHEMA,
     AuditReport,
     BaselineFacts,
@@ -43,8 +41,6 @@ from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferM
 __all__ = [
     "BASELINE_SCHEMA",
     "CHECKS",
-    "MIN_FOUND",
-    "MIN_SAMPLES",
     "NORMS",
     "SCHEMA",
     "AuditReport",

@@ -23,18 +23,19 @@ CHECKS = (
 )  # fmt: skip
 
 
-# a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
-MIN_FOUND, MIN_SAMPLES = 0.95, 30
-
-
 @dataclass(frozen=True)
 class Measure:
     """A figure with the number of samples behind it and its 95 % interval; None where not measured.
 
     ``<``, ``<=``, ``>`` and ``>=`` compare the figure with a number or another measure, and raise where there
-    is no figure: a test on nothing must not pass. For the same reason a measure is neither true nor false,
-    and no number is equal to it.
+    is no figure, or one that may not be believed: a test on nothing must not pass. For the same reason a
+    measure is neither true nor false, and no number is equal to it.
+
+    Attributes:
+        doubt: why the figure may not be believed; None where it may. Not stored: it follows from the report.
     """
+
+    doubt: ClassVar[str | None] = None
 
     value: float | None
     n: int
@@ -67,33 +68,20 @@ class Measure:
     def __ge__(self, other: object) -> bool:
         return self._figure() >= _number(other)
 
+    def doubted(self, why: str) -> Measure:
+        """The same figure, which can be looked at and not compared."""
+        copy = Measure(self.value, self.n, self.low, self.high)
+        object.__setattr__(copy, "doubt", why)
+        return copy
+
     def _figure(self) -> float:
         __tracebackhide__ = True
+        if self.doubt is not None:
+            raise Incomplete(f"measure: {self.doubt}; its value is there to be looked at, not to be compared")
         if self.value is None or self.n == 0:
             why = "over no sample" if self.n == 0 else "that falls on samples without an example"
             raise Incomplete(f"measure: expected a figure to compare, got one {why}")
         return self.value
-
-
-class DoubtfulMeasure(Measure):
-    """A figure that says nothing of the model: its value can be looked at, not compared."""
-
-    why: ClassVar[str] = ""
-
-    def _figure(self) -> float:
-        __tracebackhide__ = True
-        raise Incomplete(f"measure: {self.why}; its value is there to be looked at, not to be compared")
-
-
-class _OfPoorSearch(DoubtfulMeasure):
-    why = (
-        f"the search found an example for fewer than {MIN_FOUND:.0%} of the samples, so distances say "
-        "nothing of the model: a larger budget may find more"
-    )
-
-
-class _WithoutLabels(DoubtfulMeasure):
-    why = "the audit had no labels, so accuracy is that of the model by its own word"
 
 
 def _number(other: object) -> float:
@@ -282,19 +270,6 @@ class ReportDocument:
     bounds: dict[str, float] | None = None
     cost: Cost
     provenance: Provenance
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "measures", {name: self._doubted(name) for name in self.measures})
-
-    def _doubted(self, name: str) -> Measure:
-        """A measure, of a kind that cannot be compared where it cannot be believed."""
-        one, counts = self.measures[name], self.counts
-        kind: type[Measure] = Measure
-        if name.startswith("distortion.") and counts.found < MIN_FOUND * counts.correct:
-            kind = _OfPoorSearch
-        elif name.startswith("accuracy.") and self.data.labels == "model":
-            kind = _WithoutLabels
-        return kind(one.value, one.n, one.low, one.high)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

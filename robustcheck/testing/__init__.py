@@ -24,7 +24,7 @@ from robustcheck.testing._baseline import (
     write_baseline,
 )
 from robustcheck.testing._explain import ReportPlace, figure_line, rule_line, rules_text
-from robustcheck.testing._figure import Figure, figure, figure_of, require_found
+from robustcheck.testing._figure import Figure, figure, figure_of
 from robustcheck.testing._spread import SeedSpread, seed_spread
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "figure_line",
     "figure_of",
     "read_baselines",
-    "require_found",
     "require_rules",
     "rule_line",
     "rules_text",

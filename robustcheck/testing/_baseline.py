@@ -15,7 +15,7 @@ import numpy as np
 
 from robustcheck.compare import against_baseline
 from robustcheck.errors import ReportRefused, one_line
-from robustcheck.measures import column, parse_metric
+from robustcheck.measures import MIN_SAMPLES, column, parse_metric
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
 from robustcheck.testing._explain import ANYWHERE, ReportPlace, fell_lines, replay_line, text
@@ -32,6 +32,7 @@ def assert_baseline(
     rel: float = REL,
     accuracy: float = ACCURACY,
     name: str = "audit",
+    min_samples: int = MIN_SAMPLES,
     place: ReportPlace = ANYWHERE,
 ) -> Standing:
     """Assert that a model is no worse than the one whose audit a file holds.
@@ -42,6 +43,7 @@ def assert_baseline(
         rel: share by which L2 distances may fall: the median ratio over the samples, by a paired bootstrap.
         accuracy: share of the samples by which the clean accuracy may fall, by a paired bootstrap.
         name: which audit, where the file holds several.
+        min_samples: that both must have.
         place: where the report is, for the message.
 
     Raises:
@@ -53,7 +55,7 @@ def assert_baseline(
     kept = read_baselines(file).get(name)
     if kept is None:
         raise AssertionError(f"no baseline: {file} holds none of {name!r}")
-    found = against_baseline(kept, report, rel=rel, accuracy=accuracy)
+    found = against_baseline(kept, report, rel=rel, accuracy=accuracy, min_samples=min_samples)
     if found.reasons:
         first = f"worse than the baseline: {kept.model.name}, audited {kept.provenance.started[:10]}"
         if found.median_ratio.value is None:
@@ -80,7 +82,9 @@ def standing_line(found: Standing) -> str:
     return f"{distances}, clean accuracy {moved:+.1f} points, {found.shared} samples"
 
 
-def write_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> bool:
+def write_baseline(
+    report: AuditReport, file: Path, *, name: str = "audit", min_samples: int = MIN_SAMPLES
+) -> bool:
     """Keep an audit in a file, beside what the file holds under other names.
 
     Returns:
@@ -93,7 +97,7 @@ def write_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> b
     __tracebackhide__ = True
     kept = read_baselines(file) if file.exists() else {}
     new, old = Baseline.of(report), kept.get(name)
-    itself = against_baseline(new, report, rel=0.0, accuracy=0.0)
+    itself = against_baseline(new, report, rel=0.0, accuracy=0.0, min_samples=min_samples)
     if itself.reasons:
         raise AssertionError(text(report, "cannot be kept as a baseline", itself.reasons))
     if old is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from robustcheck.errors import ConfigError, Incomplete
-from robustcheck.measures import measure, parse_metric
-from robustcheck.results import MIN_FOUND, MIN_SAMPLES, AuditReport, Measure
+from robustcheck.measures import MIN_SAMPLES, Grounds, doubt, measure, parse_metric
+from robustcheck.results import AuditReport, Measure
 from robustcheck.testing._explain import (
     ANYWHERE,
     ReportPlace,
@@ -15,7 +15,7 @@ from robustcheck.testing._explain import (
     indented,
     nearest_lines,
 )
-from robustcheck.text import percent, printable
+from robustcheck.text import printable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -56,43 +56,23 @@ def figure(report: AuditReport, metric: str, *, min_samples: int = MIN_SAMPLES) 
     name = parse_metric(metric)
     if name.family == "check":
         raise ConfigError(f"{metric}: expected a figure, got a check; a policy can ask for it")
-    if name.family in ("accuracy", "robust") and report.data.labels == "model":
-        raise Incomplete(f"{metric}: expected labels, the audit had none")
     found = measure(name, report.evidence)
     if found is None:
         raise Incomplete(
             f"{metric}: expected a measure of the report, got none: an audit without this reference?"
         )
-    if name.needs_found or name.family == "transfer":
-        require_found(report, metric)
-    return figure_of(report, metric, found, min_samples=1 if name.family == "doubling" else min_samples)
+    return figure_of(report, metric, found, min_samples=min_samples)
 
 
 def figure_of(report: AuditReport, metric: str, found: Measure, *, min_samples: int = MIN_SAMPLES) -> Figure:
     """A measure with its name and report.
 
     Raises:
-        Incomplete: of too few samples.
+        Incomplete: it cannot be believed.
     """
     __tracebackhide__ = True
-    if found.n < min_samples:
-        raise Incomplete(
-            f"{metric}: expected at least {min_samples} samples, got {found.n}; audit more, or ask for fewer "
-            "with min_samples="
-        )
+    why = doubt(parse_metric(metric), Grounds.of(report), found.n, min_samples=min_samples)
+    if why is not None:
+        fewer = "; audit more, or ask for fewer with min_samples=" if why.code == "few_samples" else ""
+        raise Incomplete(f"{metric}: {why.sentence}{fewer}")
     return Figure(value=found.value, n=found.n, low=found.low, high=found.high, metric=metric, report=report)
-
-
-def require_found(report: AuditReport, metric: str) -> None:
-    """Refuse what stands on a search that found too little.
-
-    Raises:
-        Incomplete: naming the share found.
-    """
-    __tracebackhide__ = True
-    share = report.measures["attack.found"].value
-    if share is None or share < MIN_FOUND:
-        raise Incomplete(
-            f"{metric}: the search found an example for {percent(share)} of the samples, fewer than "
-            f"{percent(MIN_FOUND)}, so it says nothing of the model; a larger budget may find more"
-        )
