@@ -7,12 +7,13 @@ files; every function can be traced.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar, cast
 
 import tensorflow as tf
 
 Tensor = Any  # TensorFlow ships no type information
+Projection = TypeVar("Projection", bound=Callable[..., Any])
 
 
 class Traced:
@@ -49,6 +50,22 @@ class Traced:
 def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
     """Decorator: trace a function once, for every number of rows that the signature leaves open."""
     return lambda function: Traced(function, signature)
+
+
+def shared(function: Projection) -> Projection:
+    """Decorator: a projection of rows ``x`` is traced once for all models, not into each model's graphs anew.
+
+    Its first result has the shape of ``x``, which the shared graph leaves open.
+    """
+    graph = tf.function(function, autograph=False, reduce_retracing=True)
+
+    @wraps(function)
+    def call(x: Tensor, *arguments: Any, **settings: Any) -> Any:
+        result = graph(x, *arguments, **settings)
+        (result[0] if isinstance(result, tuple) else result).set_shape(x.shape)
+        return result
+
+    return cast(Projection, call)
 
 
 def with_gradient(function: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -104,6 +121,7 @@ def needed_margin(logits: Tensor, relative: Tensor, absolute: Tensor) -> Tensor:
     return relative * tf.reduce_max(tf.abs(logits), axis=-1) + absolute
 
 
+@shared
 def nearest_in_half_space(
     x: Tensor, normal: Tensor, gap: Tensor, lower: Tensor, upper: Tensor, *, steps: int = 40
 ) -> tuple[Tensor, Tensor]:
@@ -144,6 +162,7 @@ def nearest_in_half_space(
     return z, value <= 1e-5 * scale
 
 
+@shared
 def nearest_in_polyhedron(
     x: Tensor, normals: Tensor, offsets: Tensor, lower: Tensor, upper: Tensor, *, steps: int = 14
 ) -> Tensor:
@@ -160,7 +179,7 @@ def nearest_in_polyhedron(
         lower, upper: ``[B, D]``, the box, infinite sides allowed.
         steps: of Newton's method.
     """
-    eye = tf.eye(normals.shape[1], dtype=tf.float64)
+    eye = tf.eye(tf.shape(normals)[1], dtype=tf.float64)
 
     def newton(count: Tensor, s: Tensor, dual: Tensor, trial: Tensor) -> tuple[Tensor, ...]:
         v = x - tf.einsum("bmd,bm->bd", normals, trial)

@@ -13,10 +13,13 @@ from robustcheck.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"method": "fgsm"}, r"method: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
-        ({"budget": 0}, "budget: expected a whole number from 20 to 1000000, got 0"),
-        ({"budget": 50, "method": "szegedy"}, "budget: expected a whole number from 60 to 1000000, got 50"),
-        ({"budget": 10**30}, "budget: expected a whole number from 20 to 1000000"),
+        ({"method": "fgsm"}, r"--method.: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
+        ({"budget": 0}, "--budget.: expected a whole number from 20 to 1000000, got 0"),
+        (
+            {"budget": 50, "method": "szegedy"},
+            "--budget.: expected a whole number from 60 to 1000000, got 50",
+        ),
+        ({"budget": 10**30}, "--budget.: expected a whole number from 20 to 1000000"),
         ({"candidates": 1.5}, "candidates: expected a whole number from 1 to 100000, got 1.5"),
         ({"history": -1}, "history: expected a whole number"),
         ({"tolerance": 0.0}, "tolerance: expected a number above 0"),

@@ -153,40 +153,36 @@ def test_scale() -> None:
 
 @pytest.mark.slow
 def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
-    """Quick mode, on real MNIST; a second run trains and searches anew, and prints the same tables."""
+    """Quick mode, on real MNIST; a second run trains and searches nothing, and prints the same tables."""
     np.savez(tmp_path / "mnist.npz", **{name: one[:1200] for name, one in mnist.items()})
-    words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--images", "24"]
-    run = EXAMPLES / "szegedy2013" / "run.py"
-    printed = [script(run, *words, "--out", str(tmp_path / out)) for out in ("out", "again")]
-    printed = [one.rpartition("\n\n")[0] for one in printed]
+    words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    printed = [script(EXAMPLES / "szegedy2013" / "run.py", *words).rpartition("\n\n")[0] for _ in range(2)]
     assert printed[0] == printed[1]
     for title in ("Table 1", "Table 2", "Table 3", "Table 4, amplified to RMS 0.1", "Table 4, noise rows"):
         assert title in printed[0]
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7
 
 
-def in_project(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command in the example project."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
-
-
 @pytest.mark.slow
-def test_pytest_project(tmp_path: Path) -> None:
+def test_pytest_project(
+    modules_stay: None,  # noqa: ARG001 - before pytester, which it changes
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The project passes as it is and retrained, and not when its model was made worse."""
-    folder = tmp_path / "project"
-    shutil.copytree(EXAMPLES / "pytest_project", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    as_stored = in_project(folder, "-m", "pytest")
-    assert as_stored.returncode == 0, as_stored.stdout
-    assert "distances 1 (1 to 1) of the baseline's" in as_stored.stdout
+    for name in ("PYTEST_ADDOPTS", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    folder = pytester.path
+    ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache")
+    shutil.copytree(EXAMPLES / "pytest_project", folder, ignore=ignored, dirs_exist_ok=True)
+    as_stored = pytester.runpytest_inprocess("-p", "no:randomly")
+    assert as_stored.ret == 0, as_stored.stdout
+    assert "distances 1 (1 to 1) of the baseline" in as_stored.stdout.str()
     for words, code in ((["--seed", "1"], 0), (["--epochs", "300"], 1)):
         script(folder / "train.py", *words, cwd=folder)
-        result = in_project(folder, "-m", "pytest", "-k", "regression")
-        assert result.returncode == code, result.stdout
-        assert ("worse than the baseline" in result.stdout) == bool(code)
+        result = pytester.runpytest_inprocess("-p", "no:randomly", "-k", "regression")
+        assert result.ret == code, result.stdout
+        assert ("worse than the baseline" in result.stdout.str()) == bool(code)
     told = script(folder / "measure_tolerance.py", "--seeds", "3", "--epochs", "5", cwd=folder)
     assert told.splitlines()[-1].startswith("check_baseline(rel=0.")
 

@@ -317,7 +317,7 @@ def test_both_forms_of_labels_work_with_either_loss(train: Data) -> None:
     for kind, (loss, labels) in BOTH_FORMS.items():
         model, y = dense(head="softmax"), labels(train[1])
         model.compile("sgd", loss)
-        rc.harden(model, train[0], y, epochs=1, pool=QUICK, validation=(train[0][:20], y[:20]))
+        rc.harden(model, train[0], y, layers="two", epochs=1, pool=QUICK, validation=(train[0][:20], y[:20]))
         weights[kind] = model.get_weights()[0]
     for kind in list(BOTH_FORMS)[1:5]:
         np.testing.assert_allclose(weights[kind], weights["numbers, categorical"], atol=1e-5)

@@ -98,7 +98,7 @@ def test_a_figure_that_is_not_finite_is_never_written(report: rc.AuditReport) ->
 def test_what_is_there_is_not_replaced_unasked(report: rc.AuditReport, tmp_path: Path) -> None:
     out = tmp_path / "out"
     reports.write_report(report, reports.prepare_folder(out, force=False))
-    with pytest.raises(ConfigError, match="holds a report already; force= .--force. replaces it"):
+    with pytest.raises(ConfigError, match=r"holds a report already; force= .--force. replaces it"):
         reports.prepare_folder(out, force=False)
     reports.write_report(report, reports.prepare_folder(out, force=True))
     (tmp_path / "mine").mkdir()

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._constraint import constraint
 from robustcheck.search._problem import Floats, Ints, Problem
 
 Tensor = Any
@@ -88,11 +89,8 @@ def _trace_linearise(classifier: Classifier) -> Any:
     def linearise(
         x: Tensor, label: Tensor, target: Tensor, lower: Tensor, upper: Tensor
     ) -> tuple[Tensor, Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            logits = classifier.logits(x)
-            gap = tf.gather(logits, label, batch_dims=1) - tf.gather(logits, target, batch_dims=1)
-        normal = tape.gradient(gap, x)
+        any_other = tf.fill(tf.shape(label), -1)
+        gap, normal = constraint(classifier, x, label, target, any_other)
         point, reached = numerics.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
         distance = numerics.l2_norm(point - x)
         # out of reach or no slope at all: last in line, at the distance of the box's far corner

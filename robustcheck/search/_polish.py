@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._constraint import beyond, constraint
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, beyond, run_steps
-from robustcheck.search._walk import constraint
+from robustcheck.search._rows import Rows, run_steps
 
 Tensor = Any
 

@@ -14,20 +14,16 @@ first step is about right. Then the point is brought back to the boundary on the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._constraint import constraint
 from robustcheck.search._lbfgs import minimize
 from robustcheck.search._problem import Floats
 from robustcheck.search._rows import Rows
-from robustcheck.search._walk import constraint
-
-Tensor = Any
 
 _LINE_SEARCH = 4
 # how strongly the constraint is enforced against the norm, both in units of 1
@@ -48,12 +44,13 @@ def refine(
     classifier: Classifier, rows: Rows, z: Floats, settings: Round, history: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """One round from points on the boundary ``[R, D]``: new points (not on it) and evaluations ``[R]``."""
-    graph = classifier.traced("constraint", lambda: _trace_constraint(classifier))
     distance = np.maximum(rows.distance(z), np.finfo(np.float32).tiny).astype(np.float32)[:, None]
-    normal = graph(z, rows.label, rows.target, rows.wanted)[1].numpy()
+    normal = constraint(classifier, z, rows.label, rows.target, rows.wanted)[1].numpy()
     start = (z - rows.x) / distance
     multiplier, frozen, length = _multiplier(rows, z, start, normal)
     scale = np.where(length > 0, 1.0 / np.maximum(length, np.finfo(np.float32).tiny), 0.0).astype(np.float32)
+
+    asked = partial(constraint, classifier)
 
     def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
         part = rows.take(which)
@@ -62,7 +59,7 @@ def refine(
         runs_off = np.isnan(inside).any(axis=1)
         inside[runs_off] = part.x[runs_off]
         at = np.clip(inside, part.lower, part.upper)
-        gap, normal = (one.numpy() for one in graph(at, part.label, part.target, part.wanted))
+        gap, normal = (one.numpy() for one in asked(at, part.label, part.target, part.wanted))
         g = gap * scale[which] / distance[which, 0] + _BEHIND
         force = np.maximum(multiplier[which] + _PENALTY * g, 0.0)
         r = (at - part.x) / distance[which]
@@ -98,13 +95,3 @@ def _multiplier(rows: Rows, z: Floats, u: Floats, normal: Floats) -> tuple[Float
         free = ~((on_lower & (pull > 0)) | (on_upper & (pull < 0)))
     length = np.sqrt(np.sum(np.where(free, normal * normal, 0.0), axis=1))
     return (mu * length).astype(np.float32), ~free, length.astype(np.float32)
-
-
-def _trace_constraint(classifier: Classifier) -> Any:
-    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
-
-    @numerics.traced(floats, ints, ints, ints)
-    def graph(z: Tensor, label: Tensor, target: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        return constraint(classifier, z, label, target, wanted)
-
-    return graph

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._constraint import beyond
 from robustcheck.search._problem import Floats, Ints, Problem
 
 Tensor = Any
 
-# lead asked for, in shares of the lead that is needed
-_SAFETY = 1.25
 # how far beyond a point the boundary is looked for, in shares of its distance
 _REACH = (1.0, 1.01, 1.05, 1.2)
 
@@ -72,22 +71,6 @@ class Rows:
         r = points.astype(np.float64) - self.x
         squares: NDArray[np.float64] = np.sum(r * r, axis=1)
         return np.where(np.isnan(squares), np.inf, np.sqrt(squares))
-
-
-def beyond(
-    classifier: Classifier, label: Tensor, wanted: Tensor, relative: Tensor, absolute: Tensor
-) -> Callable[[Tensor], Tensor]:
-    """By how much points ``[R, D]`` are misclassified for good, ``[R]``; positive = they are.
-
-    Asks for a little more than the check outside the search does, so that its rounding does not decide.
-    """
-
-    def margin(points: Tensor) -> Tensor:
-        logits = classifier.logits(points)
-        lead = _SAFETY * numerics.needed_margin(logits, relative, absolute)
-        return numerics.adversarial_margin(logits, label, wanted) - lead
-
-    return margin
 
 
 def run_steps(

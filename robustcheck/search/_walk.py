@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._constraint import beyond, constraint
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, beyond, run_steps
+from robustcheck.search._rows import Rows, run_steps
 
 Tensor = Any
 
@@ -29,25 +30,6 @@ def walk(classifier: Classifier, rows: Rows, start: Floats, steps: int) -> tuple
     """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
     nearest, ended = run_steps(classifier, "walk", _walk_steps, rows, start, steps)
     return nearest.numpy(), ended.numpy()
-
-
-def constraint(
-    classifier: Classifier, z: Tensor, label: Tensor, target: Tensor, wanted: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What must not be positive for ``z`` to be the target, ``[R]``, and its gradient ``[R, D]``.
-
-    ``Z_label - Z_target``; where the target itself is wanted it must lead all others.
-    """
-    with tf.GradientTape() as tape:
-        tape.watch(z)
-        logits = classifier.logits(z)
-        chosen = tf.gather(logits, target, batch_dims=1)
-        rivals = tf.where(
-            tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False), logits.dtype.min, logits
-        )
-        rival = tf.where(wanted < 0, tf.gather(logits, label, batch_dims=1), tf.reduce_max(rivals, axis=1))
-        gap = rival - chosen
-    return gap, tape.gradient(gap, z)
 
 
 def _walk_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
