@@ -70,7 +70,7 @@ def test_examples_that_are_none(dense: Any, dense_result: SearchResult) -> None:
 
 def test_gradients_that_vanish(dense: Any, dense_result: SearchResult) -> None:
     """The same decisions from rounded inputs: TensorFlow's gradient of rounding is zero everywhere."""
-    rounded = replace(dense, logits=lambda rows: dense.logits(tf.round(rows * 255.0) / 255.0))
+    rounded = replace(dense, logits=lambda rows: dense.logits(tf.round(rows * 255.0) / 255.0), traces={})
     assert outcomes(rounded, dense_result)["gradient"] == "FAIL"
 
 
