@@ -23,6 +23,7 @@ from robustcheck.cli import (
     _doctor,
     _gate,
     _harden,
+    _help,
     _policy,
     _replay,
     _report,
@@ -32,7 +33,7 @@ from robustcheck.cli._parser import Parser
 from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, one_line
 from robustcheck.text import printable
 
-_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _harden, _policy, _doctor, _completion)
+_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _harden, _policy, _doctor, _help, _completion)
 
 _DESCRIPTION = """\
 How small a change of an input makes a Keras classifier wrong, and do examples
@@ -44,6 +45,7 @@ examples:
   robustcheck audit model.keras --data digits.npz --policy policy.toml
   robustcheck gate robustcheck-report --policy policy.toml
   robustcheck compare old-report new-report
+  robustcheck help
 
 exit codes: 0 passed, or done without a policy; 1 a rule failed; 2 wrong usage
 or configuration; 3 an input was refused; 4 incomplete: something could not be
