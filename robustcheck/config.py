@@ -311,6 +311,10 @@ class AuditConfig:
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and bool(value >= 1)
             _require(value is None or whole, option(name), "a whole number of at least 1", value)
+        for name, known in (("labels", ("data", "model")), ("transfer", ("all", "one-way"))):
+            value = getattr(self, name)
+            _require(value in known, option(name), f"one of {list(known)}", value)
+        _require(isinstance(self.options, SearchOptions), "options", "SearchOptions", self.options)
         _require(
             self.sample in get_args(Draw), option("sample"), f"one of {list(get_args(Draw))}", self.sample
         )

@@ -323,6 +323,49 @@ def test_both_forms_of_labels_work_with_either_loss(train: Data) -> None:
         np.testing.assert_allclose(weights[kind], weights["numbers, categorical"], atol=1e-5)
 
 
+def test_labels_of_the_hinge_loss(train: Data) -> None:
+    """-1 and 1 are the two classes: pools are made of both, as of 0 and 1."""
+    y, held = train[1] % 2, {}
+    for name, labels in (("0 and 1", y), ("-1 and 1", 2 * y - 1)):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((8, 8)), layers.Flatten(), layers.Dense(1, "tanh")])
+        model.compile("sgd", "hinge")
+        held[name] = [state.made for state in rc.harden(model, train[0], labels, epochs=2, pool=QUICK).pools]
+    assert held["0 and 1"] == held["-1 and 1"]
+    assert min(held["0 and 1"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (lambda y: y - 1, "classes 0 to 9, got -1 to 8"),
+        (lambda y: y + 1, "classes 0 to 9, got 1 to 10"),
+        (lambda y: y.astype(str), "expected labels as numbers"),
+        (lambda y: y + 0.5, "expected class numbers or one-hot labels, got fractions"),
+        (lambda _: None, "two arrays, x and y"),
+    ],
+)
+def test_labels_that_are_none(train: Data, labels: Any, text: str) -> None:
+    for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
+        model = dense(head="softmax")
+        model.compile("sgd", loss)
+        with pytest.raises(DataRefused, match=text):
+            rc.harden(model, train[0], labels(train[1]), epochs=1, pool=QUICK)
+
+
+def test_a_head_that_is_said(train: Data) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8)), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    with pytest.raises(ModelRefused, match='head="binary_logit"'):
+        rc.harden(model, train[0], train[1] % 2, epochs=1, pool=QUICK)
+    done = rc.harden(model, train[0], train[1] % 2, epochs=1, pool=QUICK, head="binary_logit")
+    assert done.pools[0].tried > 0
+    fixed = keras.Sequential([keras.Input((8, 8), batch_size=4), layers.Flatten(), layers.Dense(10)])
+    with pytest.raises(ModelRefused, match="takes any number of samples, got one for batches of 4"):
+        rc.harden(fixed, *train, epochs=1, pool=QUICK)
+
+
 def test_both_forms_of_labels_work_with_one_output(train: Data) -> None:
     y = train[1] % 2
     for labels in (y, np.eye(2, dtype=np.float32)[y]):

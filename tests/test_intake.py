@@ -516,3 +516,20 @@ def test_boxes_and_masks_by_input(tmp_path: Path) -> None:
     np.savez(path, low=[0.0])
     with pytest.raises(ConfigError, match=r"or \['INPUT\.lower', 'INPUT\.upper'\], got \['low'\]"):
         intake.read_by_input(path, "lower", "upper")
+
+
+def test_no_sample_at_all(tmp_path: Path) -> None:
+    for given in (saved(tmp_path, x=X[:0], y=Y[:0]), (X[:0], Y[:0]), ([], [])):
+        with pytest.raises(DataRefused, match="expected at least one sample, got none"):
+            load(given)
+
+
+def test_an_npz_with_an_array_for_each_input(tmp_path: Path) -> None:
+    path = saved(tmp_path, num=X[:, 0], code=Y[:, None], y=Y)
+    wanted = {"shapes": ((2,), (1,)), "names": ("num", "code")}
+    found = load(path, **wanted, limit=4)
+    np.testing.assert_array_equal(found.x["code"][:, 0], Y[found.index])
+    with pytest.raises(
+        DataRefused, match=r"for each of the inputs \['num', 'mask'\], got \['num', 'code', 'y'\]"
+    ):
+        load(path, shapes=((2,), (1,)), names=("num", "mask"))

@@ -374,8 +374,7 @@ def test_several_inputs_only_some_perturbed() -> None:
     embedded = layers.Flatten()(layers.Embedding(7, 3)(code))
     out = layers.Dense(3)(layers.Concatenate()([layers.Flatten()(image), embedded]))
     model = seeded(keras.Model({"image": image, "code": code}, out))
-    with pytest.raises(ConfigError, match=r"expected one or more of the inputs \['image', 'code'\]"):
-        rc.wrap(model)
+    assert rc.wrap(model).layout.perturbed == (True, False)  # what has no gradient stays as it is
     with pytest.raises(ModelRefused, match="input 'code' takes integers"):
         rc.wrap(model, perturb="code")
     classifier = rc.wrap(model, perturb="image")
@@ -631,3 +630,36 @@ def test_streams_reach_the_audit() -> None:
         assert (report.data.labels, report.counts.total, report.counts.already_wrong) == (labels, 20, 0)
     with pytest.raises(DataRefused, match=r'choose one with y_key="kind" \(--y-key kind\)'):
         rc.audit(model, slices((x, {"kind": y, "size": y})).batch(8))
+
+
+def test_what_is_said_must_fit_the_model() -> None:
+    """A word that the graph, the values or the inputs contradict is refused, not left out."""
+    linear = tanh_net(0, None)
+    linear.set_weights([np.full((4, 1), 9.0, np.float32), np.full(1, -20.0, np.float32)])
+    for model, said, error, text in (
+        (tanh_net(0, "sigmoid"), {"head": "binary_logit"}, ModelRefused, "which ends in a sigmoid"),
+        (tanh_net(0, "tanh"), {"head": "sigmoid"}, ModelRefused, "which ends in a tanh"),
+        (linear, {"head": "sigmoid"}, ModelRefused, "expected probabilities, got outputs from"),
+        (dense_model(), {"head": "softmax"}, ModelRefused, "expected probabilities that add up to 1"),
+        (dense_model(), {"perturb": "foo"}, ConfigError, "the model has one input"),
+        (
+            dense_model(),
+            {"input_shape": (9,)},
+            ConfigError,
+            r"a shape that fits the model's \(4,\), got \(9,\)",
+        ),
+    ):
+        with pytest.raises(error, match=text):
+            rc.wrap(model, **said)
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    two = keras.Model([a, b], layers.Dense(3)(layers.Concatenate()([a, b])))
+    with pytest.raises(ConfigError, match=r"expected one or more of the inputs \['a', 'b'\]"):
+        rc.wrap(two, perturb=[])
+    x = rows_of(6, 4)
+    for settings, text in (({"labels": "mdoel"}, "--labels"), ({"options": {"budget": 30}}, "SearchOptions")):
+        with pytest.raises(ConfigError, match=text):
+            rc.audit(dense_model(), x, np.zeros(6, int), **settings)
+    with pytest.raises(ModelRefused, match=r"reference b, for a model that takes \(4,\): "):
+        rc.audit(dense_model(), x, references={"b": functional(embedded)})
+    with pytest.raises(ConfigError, match=r"reference b, for a model that takes \(4,\): "):
+        rc.audit(dense_model(), x, references={"b": dense_model(width=3)})

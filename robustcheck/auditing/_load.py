@@ -12,7 +12,7 @@ import numpy as np
 from robustcheck import intake
 from robustcheck.config import AuditConfig, BoxLike, ModelOptions
 from robustcheck.errors import ConfigError
-from robustcheck.models import Classifier, declared_classes, input_shapes, wrap
+from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
 
 _AS_IT_TELLS = ModelOptions()
 # called with the stage, what is done of it and what there is
@@ -44,6 +44,7 @@ def _wanted(config: AuditConfig, model: Any) -> intake.Wanted:
     shapes = input_shapes(model) if given is None else (given,)
     return intake.Wanted(
         shapes=shapes,
+        names=input_names(model),
         classes=declared_classes(model, config.model_options.output),
         x_key=config.x_key,
         y_key=config.y_key,
@@ -66,9 +67,24 @@ def wrap_subject(
     """The subject as a classifier; data tell the shape of a sample where nobody else does."""
     options = config.model_options
     if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
-        options = replace(options, input_shape=tuple(np.shape(data.x)[1:]))
+        options = replace(options, input_shape=_shape_of(loaded.model, tuple(np.shape(data.x)[1:])))
     freeze = _read_freeze(config.freeze)
     return as_classifier(loaded.model, loaded.name, config.box, options, freeze=freeze)
+
+
+def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of a sample where the model leaves it open; one axis of size 1 may be added or dropped."""
+    shapes = input_shapes(model)
+    if shapes is None:
+        return got
+    declared = shapes[0]
+    if len(shapes) > 1 or None not in declared:
+        return None
+    for shape in (got, (*got, 1), got[:-1] if got[-1:] == (1,) else got):
+        fits = zip(declared, shape, strict=False)
+        if len(shape) == len(declared) and all(want in (None, size) for want, size in fits):
+            return shape
+    return None
 
 
 def _read_freeze(given: Any) -> Any:
@@ -96,8 +112,11 @@ def as_classifier(
 def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
     """The subject's options without what a reference with one input or output has no choice of."""
     output = options.output if len(getattr(model, "outputs", None) or [0, 0]) > 1 else None
-    perturb = options.perturb if len(input_shapes(model) or ()) > 1 else None
-    return replace(options, output=output, perturb=perturb)
+    shapes = input_shapes(model)
+    perturb = options.perturb if len(shapes or ()) > 1 else None
+    told = shapes is not None and not any(None in shape for shape in shapes)
+    shape = None if told else options.input_shape
+    return replace(options, output=output, perturb=perturb, input_shape=shape)
 
 
 def _named(spec: Any) -> tuple[Any, str | None]:

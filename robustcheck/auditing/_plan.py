@@ -21,7 +21,7 @@ from robustcheck.auditing._load import (
 )
 from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import default_batch_size
-from robustcheck.errors import ConfigError, DataRefused
+from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
 from robustcheck.models import Classifier, logits_of
 from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
@@ -61,12 +61,21 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     box = subject.lower, subject.upper
     frozen = None if config.freeze is None else ~subject.free
-    others = [
-        as_classifier(one.model, one.name, box, for_reference(subject.options, one.model), freeze=frozen)
-        for one in loaded[1:]
-    ]
+    others = [_reference(one, subject, box, frozen) for one in loaded[1:]]
     classifiers = named_apart([subject, *others], named=isinstance(config.references, Mapping))
     return _plan(config, loaded, classifiers, data)
+
+
+def _reference(loaded: intake.LoadedModel, subject: Classifier, box: Any, frozen: Any) -> Classifier:
+    """A reference under the conditions of the subject; a refusal says that it is on the reference."""
+    try:
+        options = for_reference(subject.options, loaded.model)
+        return as_classifier(loaded.model, loaded.name, box, options, freeze=frozen)
+    except RobustcheckError as error:
+        name = loaded.name or "one without a name"
+        raise type(error)(
+            f"reference {name}, for a model that takes {subject.input_shape}: {error}"
+        ) from error
 
 
 def _plan(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.checks._shared import graded
-from robustcheck.measures import binomial_tail, count
+from robustcheck.measures import MIN_SAMPLES, binomial_tail, count
 from robustcheck.models import Classifier
 from robustcheck.results import Check, SearchResult, Status
 from robustcheck.text import option, percent
@@ -34,11 +34,13 @@ def better_than_chance(correct: int, tried: int, classes: int) -> Check:
     """The check of a number of samples."""
     detail = f"{correct} of {tried} samples are classified right"
     fits = "do the labels, the order of the classes and the range of the data fit the model?"
-    if classes >= 3 and correct <= 2 * tried / classes:
+    chance = binomial_tail(correct, tried, 1.0 / classes)
+    if chance > _CHANCE and tried >= MIN_SAMPLES:
         return Check(
             id="labels", outcome="FAIL", detail=f"only {detail}, about what chance would give: {fits}"
         )
-    chance = binomial_tail(correct, tried, 1.0 / classes)
+    if chance <= _CHANCE and classes >= 5 and correct <= 2 * tried / classes:
+        return Check(id="labels", outcome="WARN", detail=f"only {detail}, little more than chance: {fits}")
     if chance > _CHANCE:
         detail += f", which guessing gives in {percent(chance)} of the cases: more samples would tell; {fits}"
         return Check(id="labels", outcome="WARN", detail=detail)

@@ -81,14 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    console = ResultConsole()
+    copied: list[str] = []
     for one in lines:
-        table.add_row(Text(one.outcome, _STYLES[one.outcome]), one.what, Text(_printable_lines(one.detail)))
-    ResultConsole().print(table)
+        told, *code = one.detail.splitlines() or [""]
+        table.add_row(Text(one.outcome, _STYLES[one.outcome]), one.what, Text(printable(told)))
+        copied += code
+    console.print(table)
+    for line in copied:  # to be pasted, so as wide as it is
+        console.print(Text(printable(line)), soft_wrap=True)
     return EXIT_FAIL if failed else EXIT_OK
-
-
-def _printable_lines(text: str) -> str:
-    return "\n".join(map(printable, text.splitlines()))
 
 
 def _installation(arguments: argparse.Namespace) -> list[_Line]:

@@ -75,12 +75,17 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="input that may change, where there are several; any number of times",
     )
-    group.add_argument(
+    add_head_flag(group)
+    add_import_flag(group)
+
+
+def add_head_flag(parser: Any) -> None:
+    """What the model ends in."""
+    parser.add_argument(
         "--head",
         choices=("auto", *get_args(HeadKind)),
         help="what the output is, where the model's graph does not show it",
     )
-    add_import_flag(group)
 
 
 def add_import_flag(parser: Any) -> None:

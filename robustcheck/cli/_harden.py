@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from robustcheck.cli._common import ResultConsole, add_json_flag, log_console, print_json, working
-from robustcheck.config import AuditConfig, PoolOptions
+from robustcheck.cli._flags import add_head_flag, add_import_flag
+from robustcheck.config import AuditConfig, ModelOptions, PoolOptions
 from robustcheck.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--data-range", nargs=2, type=float, metavar=("LO", "HI"), help="stored values mapped to the box"
     )
     data.add_argument("--box", metavar="LO,HI", default="0,1", help="values the model takes; default: 0 1")
+    add_head_flag(data)
+    add_import_flag(data)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=int, default=10, metavar="N", help="default: 10")
     training.add_argument("--batch-size", type=int, default=128, metavar="N", help="default: 128")
@@ -145,6 +148,8 @@ def _audit(arguments: argparse.Namespace, model: str, out: Path, display: Progre
             box=_box(arguments),
             data_range=_range(arguments),
             limit=arguments.limit,
+            model_options=ModelOptions(head=arguments.head or "auto"),
+            imports=tuple(arguments.imports or ()),
             out=out,
             # what an interrupted run left is its own
             force=True,
@@ -162,8 +167,10 @@ def _prepare(arguments: argparse.Namespace, pool: PoolOptions) -> Callable[[Prog
     from robustcheck.models import wrap
     from robustcheck.samples import as_samples
 
-    model, box = intake.load_model(arguments.model).model, _box(arguments)
-    classifier = wrap(model, box=box)
+    own = intake.import_layers(arguments.imports or ())
+    model, box = intake.load_model(arguments.model, custom_objects=own).model, _box(arguments)
+    head = ModelOptions(head=arguments.head or "auto").head
+    classifier = wrap(model, box=box, head=head)
     layers = [cut.name for cut in find_cuts(model, _layers(arguments.layers), box)]
     data = intake.load_data(
         arguments.data,
@@ -189,6 +196,7 @@ def _prepare(arguments: argparse.Namespace, pool: PoolOptions) -> Callable[[Prog
             layers=layers,
             pool=pool,
             box=box,
+            head=head,
             epochs=total,
             batch_size=arguments.batch_size,
             checkpoint=arguments.out / "run",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck.config import BoxLike, PoolOptions
+from robustcheck.config import BoxLike, HeadKind, PoolOptions
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.hardening._cuts import find_cuts
 from robustcheck.hardening._pool import Pool, PoolState
 from robustcheck.numerics import traced
+from robustcheck.text import brief
 
 
 class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -33,6 +34,7 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
         layers: as :func:`find_cuts` takes them.
         pool: how the pools are kept.
         box: the values of the model's input.
+        head: what the model ends in, as :func:`robustcheck.wrap` takes it.
     """
 
     def __init__(
@@ -43,13 +45,14 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
         layers: str | Sequence[str] = "all",
         pool: PoolOptions | None = None,
         box: BoxLike = (0.0, 1.0),
+        head: HeadKind | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         self._x, self._y = np.asarray(x), np.asarray(y)
         if len(self._x) != len(self._y) or not len(self._x):
             raise DataRefused(f"harden: expected a label a sample, got {len(self._x)} and {len(self._y)}")
-        self._label = class_numbers(self._y)
-        self._layers, self._box = layers, box
+        whole_numbers(self._y)
+        self._layers, self._box, self._head = layers, box, head
         self.options = pool or PoolOptions()
         self.pools: list[Pool] = []
         self.step = 0
@@ -63,10 +66,11 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
             return
         if getattr(model, "optimizer", None) is None:
             raise ConfigError("harden: expected a compiled model, so that there are a loss and an optimiser")
+        self._label = class_numbers(self._y, max(int(model.output_shape[-1]), 2))
         self._y = labels_for(model, self._y)
         self._build_optimizer()
         cuts = find_cuts(model, self._layers, self._box)
-        self.pools = [Pool(cut, self.options) for cut in cuts]
+        self.pools = [Pool(cut, self.options, self._head) for cut in cuts]
         self._steps = [_make_step(model, pool, self._y) for pool in self.pools]
 
     def _build_optimizer(self) -> None:
@@ -129,14 +133,36 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
             )
 
 
-def class_numbers(y: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels as ``fit`` takes them as class numbers ``[N]``."""
+def whole_numbers(y: NDArray[Any]) -> NDArray[Any]:
+    """Labels as ``fit`` takes them as a whole number each, ``[N]``.
+
+    Raises:
+        DataRefused: they are neither whole numbers nor one-hot rows.
+    """
+    if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
+        raise DataRefused(f"harden: expected labels as numbers, got {brief(y)}")
     if y.ndim == 2 and y.shape[1] > 1:
         return np.asarray(y.argmax(axis=1), np.int64)
-    flat = y.reshape(len(y), -1)
-    if flat.shape[1] != 1 or not np.array_equal(flat, np.floor(flat)):
-        raise DataRefused(f"harden: expected class numbers or one-hot labels, got shape {y.shape}")
-    return np.asarray(flat[:, 0], np.int64)
+    flat = y.reshape(-1)
+    if not np.array_equal(flat, np.floor(flat)):
+        raise DataRefused(f"harden: expected class numbers or one-hot labels, got fractions in {brief(y)}")
+    return flat
+
+
+def class_numbers(y: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """The same as class numbers ``[N]``; -1 and 1 of two classes are 0 and 1.
+
+    Raises:
+        DataRefused: they are none of so many classes.
+    """
+    flat = whole_numbers(y)
+    if classes == 2 and -1 in flat and np.isin(flat, (-1, 1)).all():
+        flat = flat > 0
+    if len(flat) and (flat.min() < 0 or flat.max() >= classes):
+        raise DataRefused(
+            f"harden: expected labels of classes 0 to {classes - 1}, got {flat.min():g} to {flat.max():g}"
+        )
+    return np.asarray(flat, np.int64)
 
 
 def labels_for(model: Any, y: NDArray[Any]) -> NDArray[Any]:
@@ -147,11 +173,12 @@ def labels_for(model: Any, y: NDArray[Any]) -> NDArray[Any]:
     """
     loss, units = model.loss, model.output_shape[-1]
     name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    numbers = class_numbers(y, max(int(units), 2))
     if units == 1 or "sparse" in str(name):
-        return class_numbers(y) if y.ndim == 2 and y.shape[1] > 1 else y
+        return numbers if y.ndim == 2 and y.shape[1] > 1 else y
     if y.ndim == 2 and y.shape[1] > 1:
         return y
-    one_hot: NDArray[Any] = np.eye(units, dtype=np.float32)[class_numbers(y)]
+    one_hot: NDArray[Any] = np.eye(units, dtype=np.float32)[numbers]
     return one_hot
 
 

@@ -72,6 +72,11 @@ def find_cuts(model: Any, layers: str | Sequence[str] = "all", box: BoxLike = (0
         ModelRefused: a model without a graph of layers, or with several inputs or outputs.
         ConfigError: names of layers that do not cut the graph; with the list of those that do.
     """
+    batch = (getattr(model, "input_shape", None) or (None,))[0]
+    if isinstance(batch, int):
+        raise ModelRefused(
+            f"harden: expected a model that takes any number of samples, got one for batches of {batch}"
+        )
     graph = _Graph(model)
     if layers == "all":
         names = graph.between_kernels()

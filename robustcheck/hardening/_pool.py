@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.config import PoolOptions, SearchOptions
+from robustcheck.config import HeadKind, PoolOptions, SearchOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.hardening._cuts import Cut
 from robustcheck.models import Classifier, wrap
@@ -54,10 +54,10 @@ class PoolState:
 class Pool:
     """Examples at one cut with the training samples they were made of; random ones give way to new ones."""
 
-    def __init__(self, cut: Cut, options: PoolOptions) -> None:
+    def __init__(self, cut: Cut, options: PoolOptions, head: HeadKind | Literal["auto"] = "auto") -> None:
         self.cut = cut
         self.options = options
-        self.classifier: Classifier = wrap(cut.above, box=cut.box, name=cut.name)
+        self.classifier: Classifier = wrap(cut.above, box=cut.box, name=cut.name, head=head)
         width = self.classifier.layout.width
         self.size = max(1, min(options.size, _MOST_BYTES // (4 * width)))
         self.examples = np.zeros((self.size, width), np.float32)

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from robustcheck.config import BoxLike, PoolOptions
-from robustcheck.errors import ConfigError, RobustcheckWarning
+from robustcheck.config import BoxLike, HeadKind, PoolOptions
+from robustcheck.errors import ConfigError, DataRefused, RobustcheckWarning
 from robustcheck.hardening._batches import Augment, Batches
 from robustcheck.hardening._callback import PoolTraining, labels_for
 from robustcheck.hardening._checkpoint import Checkpoint
@@ -54,6 +54,7 @@ def harden(
     layers: str | Sequence[str] = "all",
     pool: PoolOptions | None = None,
     box: BoxLike = (0.0, 1.0),
+    head: HeadKind | Literal["auto"] = "auto",
     epochs: int = 10,
     batch_size: int = 128,
     validation: tuple[Any, Any] | None = None,
@@ -73,6 +74,7 @@ def harden(
             or names of layers.
         pool: size, renewal, mixing, search and cap of the pools, and the seed of everything drawn here.
         box: the values of the model's input.
+        head: what the model ends in, as :func:`robustcheck.wrap` takes it.
         epochs: passes over the training samples, in all; a run that goes on does what is left.
         batch_size: of the training samples.
         validation: samples and labels that ``fit`` reports on.
@@ -92,6 +94,8 @@ def harden(
         ConfigError: layers that do not cut the graph, or a checkpoint of another run.
         DataRefused: labels that are none.
     """
+    if y is None or hasattr(x, "element_spec"):
+        raise DataRefused("harden: expected samples and labels as two arrays, x and y")
     x, y = np.asarray(x), np.asarray(y)
     if epochs < 1 or batch_size < 1:
         raise ConfigError(
@@ -99,11 +103,11 @@ def harden(
         )
     options = pool or PoolOptions()
     if not getattr(model, "compiled", False):
-        compile_for(model, wrap(model, box=box))
+        compile_for(model, wrap(model, box=box, head=head))
     y = labels_for(model, y)
     if validation is not None:
         validation = validation[0], labels_for(model, np.asarray(validation[1]))
-    pools = PoolTraining(x, y, layers=layers, pool=options, box=box)
+    pools = PoolTraining(x, y, layers=layers, pool=options, box=box, head=head)
     pools.set_model(model)
     settings = _settings(model, x, y, options, pools, batch_size)
     kept = None if checkpoint is None else Checkpoint(Path(checkpoint), pools, settings)

@@ -65,6 +65,8 @@ def pick(
     lengths = [len(part) for part in parts]
     if len(set(lengths)) != 1:
         raise DataRefused(f"{source}: expected as many samples in every input, got {lengths}")
+    if not lengths[0]:
+        raise DataRefused(f"{source}: expected at least one sample, got none")
     if y is not None and (y.ndim == 0 or len(y) != lengths[0]):
         got = len(y) if y.ndim else "one"
         raise DataRefused(f"{source}: expected a label for each of {lengths[0]} samples, got {got}")

@@ -19,6 +19,7 @@ class Wanted:
 
     Attributes:
         shapes: of a sample for each input of the model, None = open; None where the model does not tell.
+        names: of the inputs, where the model has several.
         classes: of the model, where it tells before it is called.
         x_key, y_key: arrays of an ``.npz``, or entries of samples and labels that are mappings.
         class_names: names of the classes in order.
@@ -29,6 +30,7 @@ class Wanted:
     """
 
     shapes: tuple[Shape, ...] | None = None
+    names: tuple[str, ...] | None = None
     classes: int | None = None
     x_key: str | None = None
     y_key: str | None = None

@@ -67,8 +67,8 @@ def import_layers(modules: Sequence[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name in modules:
-        if not all(word.isidentifier() for word in name.split(".")):
-            raise ConfigError(f"--import: expected package.module, got {name!r}")
+        if name.endswith(".py") or not all(word.isidentifier() for word in name.split(".")):
+            raise ConfigError(f"--import: expected package.module, without .py or a path, got {name!r}")
         current_folder_importable()
         try:
             module = importlib.import_module(name)

@@ -31,9 +31,10 @@ def load_npz(path: Path, wanted: Wanted) -> LoadedData:
     try:
         with np.load(path, allow_pickle=False) as stored:
             names = list(stored)
-            x_name = _key(path, names, wanted.x_key, ("x", "x_test"))
+            inputs = _inputs(path, names, wanted)
             y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
-            x = _array(path, x_name, stored[x_name])
+            parts = {name: _array(path, name, stored[name]) for name in inputs}
+            x = parts if wanted.several else parts[inputs[0]]
             y = _array(path, y_name, stored[y_name]) if y_name is not None else None
     except _UNREADABLE as error:
         if isinstance(error, InputRefused):
@@ -50,6 +51,19 @@ def _array(path: Path, name: str | None, member: Any) -> NDArray[Any]:
         got = "a single value" if isinstance(member, np.ndarray) else "another kind of file"
         raise DataRefused(f"{path}: expected an array with a row a sample under {name!r}, got {got}")
     return member
+
+
+def _inputs(path: Path, stored: list[str], wanted: Wanted) -> list[str]:
+    """The arrays of samples: one, or one for each input, under its name."""
+    if not wanted.several or wanted.names is None:
+        return [str(_key(path, stored, wanted.x_key, ("x", "x_test")))]
+    missing = [name for name in wanted.names if name not in stored]
+    if missing:
+        raise DataRefused(
+            f"{path}: expected an array for each of the inputs {list(wanted.names)}, got {stored}; a "
+            "package.module:function can return them as a list or mapping"
+        )
+    return list(wanted.names)
 
 
 def _key(

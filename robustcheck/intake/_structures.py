@@ -35,7 +35,7 @@ def as_inputs(x: Any, wanted: Wanted) -> Any:
     if len(shapes) > 1:
         raise DataRefused(
             f"data: expected samples of one shape in a list, got {', '.join(map(str, shapes[:4]))}; shapes "
-            "are not changed"
+            "are not changed, and labels are an argument of their own, y"
         )
     return np.stack(arrays) if arrays else np.empty(0)
 

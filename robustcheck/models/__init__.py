@@ -5,7 +5,7 @@ back, ``_calling`` calls the model on them, ``_heads`` gets scores out of a mode
 """
 
 from robustcheck.models._classifier import Classifier, logits_of, own_labels, own_labels_singly
-from robustcheck.models._inputs import declared_classes, input_shapes, random_rows
+from robustcheck.models._inputs import declared_classes, input_names, input_shapes, random_rows
 from robustcheck.models._layout import InputLayout
 from robustcheck.models._wrap import wrap
 
@@ -13,6 +13,7 @@ __all__ = [
     "Classifier",
     "InputLayout",
     "declared_classes",
+    "input_names",
     "input_shapes",
     "logits_of",
     "own_labels",

@@ -63,7 +63,7 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
         ModelRefused: the output is of no kind known, or not of the kind asked for.
     """
     end = output.end
-    kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output.units)
+    kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output)
     recovered = None if kind in ("logits", "binary_logit") else end.kind == kind
     score = _before(output.call) if recovered else _as_float(output.call)
     one = output.units == 1
@@ -93,12 +93,32 @@ def _as_float(call: Function) -> Function:
     return lambda rows: tf.cast(call(rows), tf.float32)
 
 
-def _checked(asked: HeadKind, units: int) -> HeadKind:
+def _checked(asked: HeadKind, output: Output) -> HeadKind:
+    """What the user says, unless the graph or the values say that it cannot be."""
+    end, units, values = output.end, output.units, output.values
     one = asked in _ONE_OUTPUT
     if one != (units == 1):
         expected = "one output" if one else "one output a class"
         raise ModelRefused(f"{option('head', asked)}: expected {expected}, got {units} outputs")
+    shown = end.kind if end.kind in ("softmax", "sigmoid", "tanh") else None
+    if one and shown is not None and shown != asked:
+        raise ModelRefused(f"{option('head', asked)}: expected what the graph shows, which ends in a {shown}")
+    if asked == "sigmoid" and not np.all((values >= 0) & (values <= 1)):
+        raise ModelRefused(
+            f"{option('head', asked)}: expected probabilities, got outputs from {values.min():.4g} to "
+            f"{values.max():.4g}; {option('head', 'binary_logit')} if a positive one means class 1"
+        )
+    if asked == "softmax" and shown != "softmax" and not _are_probabilities(end, values):
+        raise ModelRefused(
+            f"{option('head', asked)}: expected probabilities that add up to 1, got outputs from "
+            f"{values.min():.4g} to {values.max():.4g}; {option('head', 'logits')} if the largest decides"
+        )
     return asked
+
+
+def _are_probabilities(end: End, values: NDArray[np.float32]) -> bool:
+    inside = bool(np.all((values >= 0) & (values <= 1)))
+    return inside and bool(np.all(np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon))
 
 
 def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
@@ -116,8 +136,7 @@ def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
         return "softmax"
     inside = bool(np.all((values >= 0) & (values <= 1)))
     # of the decision, the largest output, this changes nothing; it makes scores that are less saturated
-    whole = np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon
-    if inside and end.kind in (None, "hidden") and whole.all():
+    if end.kind in (None, "hidden") and _are_probabilities(end, values):
         return "softmax"
     if end.kind == "sigmoid" or (inside and end.kind == "hidden"):
         raise ModelRefused(

@@ -93,6 +93,15 @@ def input_shapes(model: Any) -> tuple[tuple[int | None, ...], ...] | None:
     return tuple(tuple(tensor.shape)[1:] for tensor in _tensors(inputs)[1])
 
 
+def input_names(model: Any) -> tuple[str, ...] | None:
+    """Names of the inputs; None for a model that does not tell."""
+    layout = getattr(model, "layout", None)
+    if isinstance(layout, InputLayout):
+        return layout.names
+    inputs = declared_inputs(model)
+    return None if inputs is None else tuple(_tensors(inputs)[0])
+
+
 def declared_classes(model: Any, output: str | int | None) -> int | None:
     """How many classes a model has, as far as it tells without being called."""
     if isinstance(getattr(model, "layout", None), InputLayout):
@@ -132,6 +141,11 @@ def layout_of(model: Any, options: ModelOptions) -> InputLayout:
     names, tensors, kind = _tensors(inputs)
     batch = _fixed_batch(tensors)
     if kind == "single":
+        if options.perturb not in (None, (names[0],)):
+            raise ConfigError(
+                f"{option('perturb')}: expected none (the model has one input, {names[0]!r}), got "
+                f"{brief(options.perturb)}"
+            )
         return _single(names[0], _closed(tensors[0], options.input_shape), _dtype(tensors[0]), batch)
     return _several(kind, names, tensors, options.perturb, batch)
 
@@ -146,8 +160,9 @@ def _several(
     kind: Kind, names: list[str], tensors: list[Any], perturb: Sequence[str] | None, batch: int | None
 ) -> InputLayout:
     floats = [name for name, tensor in zip(names, tensors, strict=True) if "float" in _dtype(tensor)]
-    chosen = names if perturb is None and len(floats) == len(names) else perturb
-    if chosen is None or not set(chosen) <= set(names):
+    # codes have no gradient, so what may change of itself are the others
+    chosen = floats if perturb is None else perturb
+    if not chosen or not set(chosen) <= set(names):
         raise ConfigError(
             f"{option('perturb')}: expected one or more of the inputs {names}, got {brief(perturb)}"
         )
@@ -195,8 +210,12 @@ def _closed(tensor: Any, input_shape: tuple[int, ...] | None) -> tuple[int, ...]
         fits = len(declared) == len(input_shape) and all(
             want in (None, got) for want, got in zip(declared, input_shape, strict=True)
         )
-        if fits:
-            return tuple(input_shape)
+        if not fits:
+            raise ConfigError(
+                f"{option('input_shape')}: expected a shape that fits the model's {declared}, got "
+                f"{tuple(input_shape)}"
+            )
+        return tuple(input_shape)
     if None in declared:
         raise ConfigError(
             f"the model's input has open dimensions {declared}: pass {option('input_shape')}, the shape of "

@@ -59,8 +59,8 @@ def wrap(
             ``"binary_logit"`` (positive is class 1).
 
     Raises:
-        ModelRefused: the model has no gradient, takes integers, has rows that influence one another, or is
-            not a classifier of one class a sample.
+        ModelRefused: the model has no gradient, takes integers, takes one batch size only and has rows that
+            influence one another, or is not a classifier of one class a sample.
         ConfigError: an argument that does not fit the model.
     """
     if keras.backend.backend() != "tensorflow":

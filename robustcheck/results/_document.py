@@ -306,9 +306,11 @@ class AuditReport(ReportDocument):
         """
         rows = np.flatnonzero(self.samples.index == index)
         if not len(rows):
-            there = self.samples.index
+            there = np.sort(self.samples.index)
+            near = there[np.argsort(np.abs(there - index), kind="stable")[:4]]
             raise ConfigError(
-                f"index: expected a sample of the report, {there.min()} to {there.max()}, got {index}"
+                f"index= (--index): expected one of the {len(there)} samples of the report, by their row in "
+                f"the source, such as {', '.join(map(str, np.sort(near)))}; got {index}"
             )
         return int(rows[0])
 
