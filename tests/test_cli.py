@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "open size": (["audit", "one_output:open_size", "--data", "one_output:lists"], 2, "--input-shape"),
     "output": (["audit", "one_output:two", "--data", "digits.npz"], 2, "--output"),
     "perturb": (
-        ["audit", "one_output:mixed", "--data", "digits.npz", "--perturb", "y"],
+        ["audit", "one_output:mixed", "--data", "one_output:lists", "--perturb", "y"],
         2,
         "--perturb",
     ),
