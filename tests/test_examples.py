@@ -28,7 +28,7 @@ def script(path: Path, *words: str, cwd: Path | None = None) -> str:
     """What a script prints. In this process, as ``python path words`` would run it, to share TensorFlow."""
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("default")
+        warnings.simplefilter("ignore")  # as in a process of its own, where they are not errors
         patch.setattr(sys, "argv", [str(path), *words])
         patch.syspath_prepend(str(path.parent))
         if cwd is not None:
