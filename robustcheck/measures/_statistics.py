@@ -55,13 +55,14 @@ def quantile(values: NDArray[np.float64], q: float, level: float = LEVEL) -> Mea
     ordered = np.sort(values)
     spread = _z(level) * math.sqrt(n * q * (1 - q))
     below, above = math.floor(n * q - spread), math.ceil(n * q + spread)
-    low = ordered[below] if below >= 0 else math.inf
+    low = ordered[below] if below >= 0 else -math.inf
     high = ordered[above] if above < n else math.inf
     position = q * (n - 1)
     below, above = ordered[math.floor(position)], ordered[math.ceil(position)]
     weight = position - math.floor(position)
     value = below if weight == 0 else below + weight * (above - below) if np.isfinite(above) else math.inf
-    return Measure(known(value), n, known(low), known(high))
+    # of two or three values the rank may lie beyond the figure, which is between two of them
+    return Measure(known(value), n, known(min(low, value)), known(max(high, value)))
 
 
 def binomial_tail(hits: int, n: int, p: float) -> float:
