@@ -533,3 +533,10 @@ def test_an_npz_with_an_array_for_each_input(tmp_path: Path) -> None:
         DataRefused, match=r"for each of the inputs \['num', 'mask'\], got \['num', 'code', 'y'\]"
     ):
         load(path, shapes=((2,), (1,)), names=("num", "mask"))
+
+
+def test_the_digest_is_of_the_whole_source() -> None:
+    """A limit does not make it another source: baselines are known by it."""
+    whole, part = (load((X, Y), limit=limit) for limit in (None, 3))
+    assert len(part.x) == 3
+    assert part.sha256 == whole.sha256

@@ -75,6 +75,8 @@ def pick(
             f"{source}: expected samples and labels, got no labels; {option('labels', 'model')} audits "
             "without them"
         )
+    # of all that is there, so that a limit does not make it another source
+    digest = sha256 or _hash_arrays(parts if y is None else [*parts, y])
     strata = strata_of(y)
     chosen, how = choose_rows(strata, lengths[0], wanted.limit, wanted.sample, wanted.seed)
     if how is not None:
@@ -84,7 +86,7 @@ def pick(
         y=y,
         index=chosen,
         path=path,
-        sha256=sha256 or _hash_arrays([*parts_of(x), *([] if y is None else [y])]),
+        sha256=digest,
         class_names=wanted.class_names,
         sample=how,
         strata=strata,

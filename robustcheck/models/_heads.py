@@ -103,7 +103,7 @@ def _checked(asked: HeadKind, output: Output) -> HeadKind:
     shown = end.kind if end.kind in ("softmax", "sigmoid", "tanh") else None
     if one and shown is not None and shown != asked:
         raise ModelRefused(f"{option('head', asked)}: expected what the graph shows, which ends in a {shown}")
-    if asked == "sigmoid" and not np.all((values >= 0) & (values <= 1)):
+    if asked == "sigmoid" and not _in_unit_interval(values):
         raise ModelRefused(
             f"{option('head', asked)}: expected probabilities, got outputs from {values.min():.4g} to "
             f"{values.max():.4g}; {option('head', 'binary_logit')} if a positive one means class 1"
@@ -117,8 +117,12 @@ def _checked(asked: HeadKind, output: Output) -> HeadKind:
 
 
 def _are_probabilities(end: End, values: NDArray[np.float32]) -> bool:
-    inside = bool(np.all((values >= 0) & (values <= 1)))
-    return inside and bool(np.all(np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon))
+    whole = np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon
+    return _in_unit_interval(values) and bool(np.all(whole))
+
+
+def _in_unit_interval(values: NDArray[np.float32]) -> bool:
+    return bool(np.all((values >= 0) & (values <= 1)))
 
 
 def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
@@ -134,11 +138,10 @@ def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
         )
     if end.kind == "softmax":
         return "softmax"
-    inside = bool(np.all((values >= 0) & (values <= 1)))
     # of the decision, the largest output, this changes nothing; it makes scores that are less saturated
     if end.kind in (None, "hidden") and _are_probabilities(end, values):
         return "softmax"
-    if end.kind == "sigmoid" or (inside and end.kind == "hidden"):
+    if end.kind == "sigmoid" or (end.kind == "hidden" and _in_unit_interval(values)):
         raise ModelRefused(
             f"the model's {units} outputs look like independent sigmoids, a multi-label head: expected one "
             f"class a sample; if the largest output is the decision, pass {option('head', 'logits')}"
