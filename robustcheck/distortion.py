@@ -7,8 +7,7 @@ and measured again in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from robustcheck import numerics
 from robustcheck.config import DataRange, SearchOptions
 from robustcheck.errors import ConfigError, DataRefused, Interrupted
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
-from robustcheck.results import SearchResult, Status, sample_ids
+from robustcheck.norms import NORMS
+from robustcheck.progress import OnProgress, silent, within
+from robustcheck.results import Joined, SearchResult, Status, is_wanted, sample_ids
 from robustcheck.samples import Samples, as_samples
-from robustcheck.search import Others, Problem, search
-
-OnProgress = Callable[[int, int], None]
+from robustcheck.search import METHODS, STAGE, Others, Problem
 
 # float32 rounding between batch sizes, as a share of the largest logit
 _ROUNDING = 4e-6
@@ -54,8 +53,8 @@ def minimal_distortion(
         options: how to search.
         data_range: stored values that are mapped to the box; by itself (0, 255) for uint8.
         batch_size: samples searched at once; chosen from the size of a sample when None.
-        on_progress: called now and then with (samples done, samples in all); within a batch the samples done
-            stand for the share of the work.
+        on_progress: called now and then with ("search", samples done, samples in all); within a batch the
+            samples done stand for the share of the work.
 
     Returns:
         One row a sample in input order. Distances are upper bounds of the true minimum.
@@ -73,7 +72,7 @@ def minimal_distortion(
         wanted,
         options=options or SearchOptions(),
         batch_size=batch_size or default_batch_size(classifier),
-        on_progress=on_progress,
+        on_progress=on_progress or silent,
     )
 
 
@@ -96,41 +95,111 @@ def attack(
     *,
     options: SearchOptions,
     batch_size: int,
-    among: Samples | None = None,
-    on_progress: OnProgress | None = None,
+    facts: SetFacts | None = None,
+    on_progress: OnProgress = silent,
 ) -> SearchResult:
     """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class.
 
-    ``among``: the samples that these were taken from; some of them are where searches start, and what the
-    model's rounding is measured on.
+    ``facts``: of the set that the samples were taken from; of the samples themselves when None.
 
     Raises:
         Interrupted: Ctrl-C after the first batch; with the rows that are done.
     """
-    relative = measured_rounding(classifier, among or samples)
-    others = _others(classifier, among or samples)
-    # the inputs are there already; what else is joined is filled as it comes, so that nothing is held twice
-    joined: dict[str, NDArray[Any]] = {"input": samples.rows.reshape(-1, *classifier.input_shape)}
-    told = on_progress or (lambda *_: None)
-    told(0, len(samples))
-    done = 0
+    facts = facts or facts_of(classifier, samples)
+    joined = Joined(len(samples), samples.rows.reshape(-1, *classifier.input_shape))
+    on_progress(STAGE, 0, len(samples))
     try:
         for start in range(0, len(samples), batch_size):
             chosen = np.arange(start, min(start + batch_size, len(samples)))
-            part, wanted = samples.take(chosen), targets[chosen]
-            share = _by_share(told, start, len(chosen), len(samples))
-            ask = partial(_problem, classifier, relative, others, share)
-            found = _attack_batch(classifier, part, wanted, ask, options, batch_size)
-            for name, values in vars(found).items():
-                whole = joined.setdefault(name, np.empty((len(samples), *values.shape[1:]), values.dtype))
-                whole[chosen] = values
-            done = int(chosen[-1]) + 1
-            told(done, len(samples))
+            inside = within(on_progress, start, len(chosen), len(samples))
+            part = search_range(classifier, samples.take(chosen), targets[chosen], facts, options, inside)
+            joined.add(part)
+            on_progress(STAGE, joined.done, len(samples))
     except KeyboardInterrupt as stop:
-        if not done:
+        if not joined.done:
             raise
-        raise Interrupted(SearchResult(**{name: one[:done] for name, one in joined.items()})) from stop
-    return SearchResult(**joined)
+        raise Interrupted(joined.result()) from stop
+    return joined.result()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetFacts:
+    """What the search of a part of some samples needs of all of them, so that it ends as the whole would.
+
+    Attributes:
+        rounding: how far a logit moves with the batch size, as a share of the largest.
+        others: samples that searches may start from on the misclassified side.
+    """
+
+    rounding: float
+    others: Others
+
+
+def facts_of(classifier: Classifier, samples: Samples) -> SetFacts:
+    """The facts of a set of samples, asked of the model once."""
+    return SetFacts(rounding=measured_rounding(classifier, samples), others=_others(classifier, samples))
+
+
+def search_range(
+    classifier: Classifier,
+    samples: Samples,
+    targets: NDArray[np.int64],
+    facts: SetFacts,
+    options: SearchOptions,
+    on_progress: OnProgress = silent,
+) -> SearchResult:
+    """Search some samples of a set as one batch, and check every answer.
+
+    A function of its arguments alone, which are plain arrays but for the classifier: what is found for a
+    sample depends neither on the others of the range nor on what was searched before.
+
+    Args:
+        classifier: the model.
+        samples: some of the set, ``[B]``; all are searched at once.
+        targets: class that each example is to be given, -1 = any other, ``[B]``.
+        facts: of the whole set.
+        options: how to search.
+        on_progress: told about the search.
+    """
+    status = np.full(len(samples), Status.NON_FINITE, dtype="<U13")
+    predicted = np.full(len(samples), -1, np.int64)
+    finite = samples.finite
+    if finite.any():
+        predicted[finite] = own_labels(classifier, samples.rows[finite])
+    status[finite] = np.where(predicted == samples.label, Status.NOT_FOUND, Status.ALREADY_WRONG)[finite]
+
+    points = np.full_like(samples.rows, np.nan)
+    points[status == Status.ALREADY_WRONG] = samples.rows[status == Status.ALREADY_WRONG]
+    gradients, forwards, agreed = np.zeros((3, len(samples)), np.int64)
+    halfway = np.full(len(samples), np.nan)
+    attacked = np.flatnonzero(status == Status.NOT_FOUND)
+    if len(attacked):
+        problem = _problem(classifier, samples.take(attacked), targets[attacked], facts)
+        answer = METHODS[options.method](classifier, problem, options, on_progress)
+        held, now = _verify(classifier, problem, answer.point)
+        points[attacked[held]] = np.clip(answer.point, problem.lower, problem.upper)[held]
+        status[attacked[held]] = Status.FOUND
+        predicted[attacked[held]] = now[held]
+        gradients[attacked], forwards[attacked] = answer.gradient_evaluations, answer.forward_evaluations
+        halfway[attacked], agreed[attacked] = answer.halfway, answer.agreed
+    shape = (len(samples), *classifier.input_shape)
+    return SearchResult(
+        index=samples.index,
+        sample_id=sample_ids(samples.rows),
+        label=samples.label,
+        status=status,
+        input=samples.rows.reshape(shape),
+        adversarial=points.reshape(shape),
+        predicted=predicted,
+        target=targets,
+        confidence_before=_confidence(classifier, samples.rows),
+        confidence_after=_confidence(classifier, points),
+        **{name: norm.distance(samples.rows, points, classifier.features) for name, norm in NORMS.items()},
+        gradient_evaluations=gradients,
+        forward_evaluations=forwards,
+        halfway=halfway,
+        starts_agreed=agreed,
+    )
 
 
 def measured_rounding(classifier: Classifier, samples: Samples) -> float:
@@ -166,56 +235,6 @@ def _targets(targets: Any, samples: Samples, classes: int) -> NDArray[np.int64]:
     return wanted
 
 
-def _attack_batch(
-    classifier: Classifier,
-    samples: Samples,
-    targets: NDArray[np.int64],
-    ask: Callable[[Samples, NDArray[np.int64]], Problem],
-    options: SearchOptions,
-    batch_size: int,
-) -> SearchResult:
-    status = np.full(len(samples), Status.NON_FINITE, dtype="<U13")
-    predicted = np.full(len(samples), -1, np.int64)
-    finite = samples.finite
-    if finite.any():
-        predicted[finite] = own_labels(classifier, samples.rows[finite], batch_size=batch_size)
-    status[finite] = np.where(predicted == samples.label, Status.NOT_FOUND, Status.ALREADY_WRONG)[finite]
-
-    points = np.full_like(samples.rows, np.nan)
-    points[status == Status.ALREADY_WRONG] = samples.rows[status == Status.ALREADY_WRONG]
-    gradients, forwards, agreed = np.zeros((3, len(samples)), np.int64)
-    halfway = np.full(len(samples), np.nan)
-    attacked = np.flatnonzero(status == Status.NOT_FOUND)
-    if len(attacked):
-        problem = ask(samples.take(attacked), targets[attacked])
-        answer = search(classifier, problem, options)
-        held, now = _verify(classifier, problem, answer.point, batch_size)
-        points[attacked[held]] = np.clip(answer.point, problem.lower, problem.upper)[held]
-        status[attacked[held]] = Status.FOUND
-        predicted[attacked[held]] = now[held]
-        gradients[attacked], forwards[attacked] = answer.gradient_evaluations, answer.forward_evaluations
-        halfway[attacked], agreed[attacked] = answer.halfway, answer.agreed
-    before, after = (_confidence(classifier, rows, batch_size) for rows in (samples.rows, points))
-    shape = (len(samples), *classifier.input_shape)
-    return SearchResult(
-        index=samples.index,
-        sample_id=sample_ids(samples.rows),
-        label=samples.label,
-        status=status,
-        input=samples.rows.reshape(shape),
-        adversarial=points.reshape(shape),
-        predicted=predicted,
-        target=targets,
-        confidence_before=before,
-        confidence_after=after,
-        **_norms(samples.rows, points, classifier.features),
-        gradient_evaluations=gradients,
-        forward_evaluations=forwards,
-        l2_halfway=halfway,
-        starts_agreed=agreed,
-    )
-
-
 def _others(classifier: Classifier, samples: Samples) -> Others:
     """Up to 256 of all the samples, evenly spread over them, with the model's own decisions."""
     rows = samples.rows[samples.finite]
@@ -223,18 +242,8 @@ def _others(classifier: Classifier, samples: Samples) -> Others:
     return Others(rows=rows, label=own_labels(classifier, rows))
 
 
-def _by_share(told: OnProgress, start: int, count: int, total: int) -> Callable[[float], None]:
-    """Progress within a batch, as if its samples were done one after the other."""
-    return lambda share: told(start + int(min(share, 1.0) * (count - 1)), total)
-
-
 def _problem(
-    classifier: Classifier,
-    relative: float,
-    others: Others,
-    on_share: Callable[[float], None],
-    samples: Samples,
-    targets: NDArray[np.int64],
+    classifier: Classifier, samples: Samples, targets: NDArray[np.int64], facts: SetFacts
 ) -> Problem:
     lower, upper = classifier.bounds(samples.rows)
     return Problem(
@@ -243,15 +252,14 @@ def _problem(
         target=targets.astype(np.int32),
         lower=lower,
         upper=upper,
-        relative=relative,
+        relative=facts.rounding,
         absolute=classifier.rounding,
-        others=others,
-        on_share=on_share,
+        others=facts.others,
     )
 
 
 def _verify(
-    classifier: Classifier, problem: Problem, points: NDArray[np.float32], batch_size: int
+    classifier: Classifier, problem: Problem, points: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which points hold, ``[B]``, and the class that the plain model gives them, ``[B]``."""
     held: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
@@ -259,40 +267,24 @@ def _verify(
     if not held.any():
         return held, now
     there = np.clip(points, problem.lower, problem.upper)[held]
-    logits = tf.constant(logits_of(classifier, there, batch_size=batch_size))
+    logits = tf.constant(logits_of(classifier, there))
     margin = numerics.adversarial_margin(
         logits, tf.constant(problem.label[held]), tf.constant(problem.target[held])
     )
     leads = (margin >= numerics.needed_margin(logits, problem.relative, problem.absolute)).numpy()
-    batched = own_labels(classifier, there, batch_size=batch_size)
-    singly = own_labels_singly(classifier, there, batch_size=batch_size)
-    target, label = problem.target[held], problem.label[held]
-    reached = np.where(target >= 0, batched == target, batched != label)
+    batched = own_labels(classifier, there)
+    singly = own_labels_singly(classifier, there)
+    reached = is_wanted(batched, label=problem.label[held], target=problem.target[held])
     now[held] = batched
     held[held] = leads & reached & (batched == singly)
     return held, now
 
 
-def _confidence(classifier: Classifier, rows: NDArray[np.float32], batch_size: int) -> NDArray[np.float64]:
+def _confidence(classifier: Classifier, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Softmax probability of the prediction, ``[N]``; NaN for rows that are not finite."""
     confidence = np.full(len(rows), np.nan)
     there = np.isfinite(rows).all(axis=1)
     if there.any():
-        z = logits_of(classifier, rows[there], batch_size=batch_size).astype(np.float64)
+        z = logits_of(classifier, rows[there]).astype(np.float64)
         confidence[there] = 1.0 / np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)
     return confidence
-
-
-def _norms(
-    rows: NDArray[np.float32], points: NDArray[np.float32], features: int
-) -> dict[str, NDArray[np.float64]]:
-    """Norms of ``points - rows`` in float64, each ``[N]``; infinite where there is no point."""
-    there = np.isfinite(points).all(axis=1) & np.isfinite(rows).all(axis=1)
-    r = np.abs(points[there].astype(np.float64) - rows[there])
-    l2 = np.sqrt(np.sum(r * r, axis=1))
-    found = {"l2": l2, "rms": l2 / np.sqrt(features), "linf": r.max(axis=1), "l1": r.sum(axis=1)}
-    found["l0"] = np.count_nonzero(r, axis=1).astype(np.float64)
-    norms = {name: np.full(len(rows), np.inf) for name in found}
-    for name, values in found.items():
-        norms[name][there] = values
-    return norms

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tomllib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from robustcheck.errors import ConfigError, one_line
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.errors import ConfigError, ReportRefused, RobustcheckError, one_line
+
+T = TypeVar("T")
 
 # settings and policies; what is larger or deeper is none
-_MOST_BYTES, _DEEPEST = 2**20, 32
+_MOST_TOML, _DEEPEST = 2**20, 32
+# no report or baseline that robustcheck wrote is larger, and no archive of arrays unpacks to more
+_MOST_JSON, _MOST_UNPACKED = 256 * 2**20, 32 * 2**30
+# what NumPy raises on an archive that is not what it seems
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def read_toml(path: Path, what: str) -> tuple[dict[str, Any], bytes]:
@@ -20,9 +35,9 @@ def read_toml(path: Path, what: str) -> tuple[dict[str, Any], bytes]:
     """
     try:
         with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ConfigError(f"{path}: expected {what} of at most {_MOST_BYTES >> 20} MiB")
+            content = stream.read(_MOST_TOML + 1)
+        if len(content) > _MOST_TOML:
+            raise ConfigError(f"{path}: expected {what} of at most {_MOST_TOML >> 20} MiB")
         stored = tomllib.loads(content.decode("utf-8"))
     except ConfigError:
         raise
@@ -38,7 +53,97 @@ def _is_deeper(value: Any, most: int) -> bool:
     level = [value]
     for _ in range(most):
         inner = [
-            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, (dict, list))
         ]
         level = [item for group in inner for item in group]
-    return any(isinstance(one, (dict, list)) for one in level)
+    return any(isinstance(item, (dict, list)) for item in level)
+
+
+def read_json(path: Path, what: str, *, schema: str, validate: Callable[[dict[str, Any], str], T]) -> T:
+    """A document that robustcheck wrote, in strict JSON: no NaN, nothing infinite.
+
+    Args:
+        path: the file.
+        what: is expected there, for messages.
+        schema: the value that its key ``schema`` must have.
+        validate: makes something of the document, given as values and as text; it may raise pydantic's
+            ``ValidationError``, of which the first fault is told.
+
+    Raises:
+        ReportRefused: the file cannot be read, is too large, or is not such a document.
+    """
+    from pydantic import ValidationError
+
+    try:
+        if path.stat().st_size > _MOST_JSON:
+            raise ReportRefused(f"{path}: expected {what} of at most {_MOST_JSON >> 20} MiB")
+        text = path.read_text("utf-8")
+        stored = json.loads(text, parse_constant=_not_json, parse_float=_finite)
+        if not isinstance(stored, dict) or stored.get("schema") != schema:
+            raise ReportRefused(f"{path}: expected {what} of schema {schema}")
+        return validate(stored, text)
+    except ReportRefused:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ReportRefused(f"{path}: expected {what} of schema {schema}: {where}: {first['msg']}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReportRefused(f"{path}: expected {what} in JSON: {one_line(error)}") from error
+
+
+def _not_json(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def require_archive(path: Path, what: str, refuse: type[RobustcheckError]) -> None:
+    """Refuse a file that is not a zip archive, or one that unpacks to more than 32 GiB."""
+    if not zipfile.is_zipfile(path):
+        raise refuse(f"{path}: expected {what}, got a file that is not one")
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MOST_UNPACKED:
+        raise refuse(
+            f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked, got {unpacked / 2**30:.0f} GiB"
+        )
+
+
+@contextmanager
+def open_arrays(path: Path, what: str, refuse: type[RobustcheckError]) -> Iterator[Any]:
+    """The arrays of an ``.npz`` by name, each unpacked when it is asked for; no pickles.
+
+    Raises:
+        RobustcheckError: of the type given: the file or one of its arrays cannot be read.
+    """
+    try:
+        require_archive(path, what, refuse)
+        with np.load(path, allow_pickle=False) as stored:
+            yield stored
+    except _UNREADABLE as error:
+        if isinstance(error, RobustcheckError):
+            raise
+        raise refuse(f"{path}: expected {what}: {one_line(error)}") from error
+
+
+def read_array(path: Path, what: str, refuse: type[RobustcheckError]) -> NDArray[Any] | None:
+    """The array of an ``.npy``; None where the file is an archive of arrays.
+
+    Raises:
+        RobustcheckError: of the type given: the file cannot be read.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            return None
+        stored: NDArray[Any] = np.load(path, allow_pickle=False)
+    except _UNREADABLE as error:
+        raise refuse(f"{path}: expected {what}: {one_line(error)}") from error
+    return stored

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,30 @@ from robustcheck.config import DataRange, SearchOptions, TransferOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
 from robustcheck.models import Classifier, own_labels
-from robustcheck.results import EqualDistortion, ScalePoint, SearchResult, TransferMatrix, TransferRow
+from robustcheck.noise import directions, moved
+from robustcheck.progress import OnProgress, silent
+from robustcheck.results import (
+    EqualDistortion,
+    ScalePoint,
+    SearchResult,
+    TransferMatrix,
+    TransferRow,
+    sample_ids,
+)
 from robustcheck.samples import Samples, as_samples
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+# other perturbations in place of those found, [B, D] -> [B, D]
+Change: TypeAlias = Callable[[Floats], Floats]
+
+# what progress is told under
+STAGE = "transfer"
 
 # scales of the perturbations that the curve of a row goes through
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
+# rows looked at together; a multiple of the rows that a model is asked about at once
+_BLOCK = 1024
 
 
 def transfer_matrix(
@@ -102,8 +119,8 @@ def split_halves(y: Any, *, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _require_same_samples(name: str, result: SearchResult, samples: Samples) -> None:
-    same = len(result) == len(samples) and np.array_equal(result.label, samples.label)
-    if not same or not np.array_equal(result.input.reshape(samples.rows.shape), samples.rows, equal_nan=True):
+    same = np.array_equal(result.label, samples.label)
+    if not same or not np.array_equal(result.sample_id, sample_ids(samples.rows)):
         raise DataRefused(
             f"results of {name!r}: expected those of the {len(samples)} samples given, got {len(result)} of "
             "others"
@@ -135,49 +152,75 @@ def cross_errors(
     samples: Samples,
     results: Mapping[str, SearchResult],
     options: TransferOptions,
-    on_row: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress = silent,
 ) -> TransferMatrix:
     """The matrix from results that are there, rows in the order of ``models``, for those with a result.
 
-    ``on_row`` is called with the rows done, of every size asked for, and how many there will be.
+    Samples go through in blocks, so that no array of all of them is made besides those given.
+    ``on_progress`` is told the rows done, of every size asked for.
     """
-    clean = {name: own_labels(one, np.nan_to_num(samples.rows)) for name, one in models.items()}
-    wrong = {name: label != samples.label for name, label in clean.items()}
+    wrong = {name: _clean_errors(classifier, samples) for name, classifier in models.items()}
     made = [_Made.of(name, models, samples, results[name], wrong) for name in models if name in results]
     done, total = itertools.count(1), len(made) * (1 + len(options.rms))
-    tell = on_row or (lambda *_: None)
-    tell(0, total)
+    on_progress(STAGE, 0, total)
 
-    def told(row: TransferRow) -> TransferRow:
-        tell(next(done), total)
+    def counted(row: TransferRow) -> TransferRow:
+        on_progress(STAGE, next(done), total)
         return row
 
     return TransferMatrix(
         models=list(models),
         clean_error=[float(np.mean(wrong[name][samples.finite])) for name in models],
-        rows=[told(_minimal_row(one, options)) for one in made],
+        rows=[counted(_minimal_row(examples, options)) for examples in made],
         equal=[
-            EqualDistortion(rms=rms, rows=[told(_row(one, one.magnified(rms), options)) for one in made])
+            EqualDistortion(
+                rms=rms, rows=[counted(_row(examples, examples.magnified(rms), options)) for examples in made]
+            )
             for rms in options.rms
         ],
     )
 
 
+def _clean_errors(classifier: Classifier, samples: Samples) -> Mask:
+    """Which samples a model gets wrong, ``[N]``."""
+    blocks = [samples.rows[start : start + _BLOCK] for start in range(0, len(samples), _BLOCK)]
+    decided = [own_labels(classifier, np.nan_to_num(block)) for block in blocks]
+    wrong: Mask = np.concatenate(decided) != samples.label
+    return wrong
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tried:
+    """Perturbed samples: their distance after clipping ``[n]``, and by model which it gets wrong, ``[n]``."""
+
+    length: Floats
+    wrong: Mapping[str, Mask]
+
+    def rms(self, features: int) -> float:
+        """Mean RMS."""
+        return float(np.mean(self.length) / np.sqrt(features))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Made:
-    """The examples made for one model: ``n`` samples ``x`` and perturbations ``r``, ``[n, D]``.
+    """The examples made for one model.
 
-    ``wrong`` holds for each model which of the clean samples it gets wrong, ``[n]``.
+    Attributes:
+        name: the model.
+        models: those that they are tried on.
+        rows, points: all samples and their examples, ``[N, D]``; neither is copied.
+        found: positions of those that have one, ``[n]``.
+        label: of these, ``[n]``.
+        wrong: for each model which of the clean samples it gets wrong, ``[n]``.
     """
 
     name: str
     models: Mapping[str, Classifier]
-    x: Floats
-    r: NDArray[np.float64]
+    rows: NDArray[np.float32]
+    points: NDArray[np.float32]
+    found: NDArray[np.int64]
     label: NDArray[np.int64]
-    wrong: Mapping[str, NDArray[np.bool_]]
-    lower: Floats
-    upper: Floats
+    wrong: Mapping[str, Mask]
 
     @staticmethod
     def of(
@@ -185,60 +228,66 @@ class _Made:
         models: Mapping[str, Classifier],
         samples: Samples,
         result: SearchResult,
-        wrong: Mapping[str, NDArray[np.bool_]],
+        wrong: Mapping[str, Mask],
     ) -> _Made:
-        found = result.found
-        x = samples.rows[found]
-        lower, upper = models[name].bounds(x)
+        found = np.flatnonzero(result.found)
         return _Made(
             name=name,
             models=models,
-            x=x,
-            r=result.adversarial[found].reshape(x.shape).astype(np.float64) - x,
+            rows=samples.rows,
+            points=result.points,
+            found=found,
             label=samples.label[found],
-            wrong={one: mask[found] for one, mask in wrong.items()},
-            lower=lower,
-            upper=upper,
+            wrong={other: mask[found] for other, mask in wrong.items()},
         )
 
+    def __len__(self) -> int:
+        return len(self.found)
+
     @property
-    def features(self) -> int:
-        """How many features the RMS runs over."""
-        return self.models[self.name].features
+    def model(self) -> Classifier:
+        """That they were made for."""
+        return self.models[self.name]
 
-    def at(self, r: NDArray[np.float64]) -> Floats:
-        """The samples with a perturbation, clipped to the box, ``[n, D]``."""
-        moved: Floats = np.clip((self.x + r).astype(np.float32), self.lower, self.upper)
-        return moved
+    def tried(self, changed: Change) -> _Tried:
+        """The samples with their perturbations changed, on every model."""
+        length = np.zeros(len(self))
+        wrong = {name: np.zeros(len(self), bool) for name in self.models}
+        for start in range(0, len(self), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            x = self.rows[self.found[block]]
+            at = moved(self.model, x, changed(self.points[self.found[block]].astype(np.float64) - x))
+            length[block] = _length(at.astype(np.float64) - x)[:, 0]
+            for name, classifier in self.models.items():
+                wrong[name][block] = own_labels(classifier, at) != self.label[block]
+        return _Tried(length=length, wrong=wrong)
 
-    def magnified(self, rms: float) -> NDArray[np.float64]:
-        """The perturbations at one RMS: ``rms * sqrt(features) * r / |r|``, before clipping."""
-        magnified: NDArray[np.float64] = self.r * (rms * np.sqrt(self.features) / _length(self.r))
-        return magnified
+    def magnified(self, rms: float) -> Change:
+        """All perturbations at one RMS: ``rms * sqrt(features) * r / |r|``, before clipping."""
+        return lambda r: r * (rms * np.sqrt(self.model.features) / _length(r))
 
-    def noise(self, length: NDArray[np.float64], seed: tuple[int, int]) -> NDArray[np.float64]:
-        """Gaussian noise of the given lengths ``[n, 1]`` in the features that may change."""
-        drawn = np.random.default_rng(seed).standard_normal(self.r.shape) * self.models[self.name].free
-        noise: NDArray[np.float64] = drawn * (length / _length(drawn))
-        return noise
-
-    def rms(self, at: Floats) -> float:
-        """Mean RMS of perturbed samples."""
-        return float(np.mean(_length(at.astype(np.float64) - self.x)) / np.sqrt(self.features))
-
-    def fooled(self, at: Floats) -> dict[str, NDArray[np.bool_]]:
-        """Which perturbed samples each model gets wrong."""
-        return {name: own_labels(one, at) != self.label for name, one in self.models.items()}
+    def noise(self, changed: Change, seed: tuple[int, int]) -> Change:
+        """Gaussian noise as long as the changed perturbations, in the features that may change."""
+        draw = np.random.default_rng(seed)
+        return lambda r: _length(changed(r)) * directions(draw, self.model, len(r), np.float64)
 
 
-def _length(r: NDArray[np.float64]) -> NDArray[np.float64]:
-    length: NDArray[np.float64] = np.linalg.norm(r, axis=1, keepdims=True)
+def _length(r: Floats) -> Floats:
+    length: Floats = np.linalg.norm(r, axis=1, keepdims=True)
     return np.maximum(length, np.finfo(np.float64).tiny)
+
+
+def _unchanged(r: Floats) -> Floats:
+    return r
+
+
+def _scaled(scale: float) -> Change:
+    return lambda r: scale * r
 
 
 def _minimal_row(made: _Made, options: TransferOptions) -> TransferRow:
     """The row of the examples as they were found, with its curve."""
-    row = _row(made, made.r, options)
+    row = _row(made, _unchanged, options)
     if not row.n:
         return row
     own = list(made.models).index(made.name)
@@ -249,39 +298,38 @@ def _minimal_row(made: _Made, options: TransferOptions) -> TransferRow:
         )
     curve = []
     for scale in SCALES:
-        at = made.at(scale * made.r)
-        rates = [float(np.mean(one)) for one in made.fooled(at).values()]
-        curve.append(ScalePoint(scale=scale, rms=made.rms(at), error=rates))
+        tried = made.tried(_scaled(scale))
+        rates = [float(np.mean(mask)) for mask in tried.wrong.values()]
+        curve.append(ScalePoint(scale=scale, rms=tried.rms(made.model.features), error=rates))
     return replace(row, curve=curve)
 
 
-def _row(made: _Made, r: NDArray[np.float64], options: TransferOptions) -> TransferRow:
-    """What perturbations ``r`` of the samples of one model do to every model."""
-    n, names = len(r), list(made.models)
+def _row(made: _Made, changed: Change, options: TransferOptions) -> TransferRow:
+    """What the perturbations of the samples of one model, changed in some way, do to every model."""
+    n, names = len(made), list(made.models)
     if n == 0:
         return TransferRow.empty(made.name, len(names))
-    at = made.at(r)
-    fooled = made.fooled(at)
+    tried, features = made.tried(changed), made.model.features
+    fooled = tried.wrong
     clean = [float(np.mean(made.wrong[name])) for name in names]
     shares = [measures.share(int(fooled[name].sum()), n) for name in names]
     error = [float(np.mean(fooled[name])) for name in names]
-    noises = [made.at(made.noise(_length(r), (options.seed, draw))) for draw in range(options.draws)]
-    by_noise = [made.fooled(noise) for noise in noises]
+    noises = [made.tried(made.noise(changed, (options.seed, draw))) for draw in range(options.draws)]
     right = {name: ~made.wrong[name] for name in names}
     return TransferRow(
         made_for=made.name,
         n=n,
-        rms=made.rms(at),
+        rms=tried.rms(features),
         clean_error=list(clean),
         errors=[int(fooled[name].sum()) for name in names],
         error=list(error),
-        low=[one.low for one in shares],
-        high=[one.high for one in shares],
+        low=[share.low for share in shares],
+        high=[share.high for share in shares],
         excess=[after - before for after, before in zip(error, clean, strict=True)],
         right=[int(right[name].sum()) for name in names],
         error_of_right=[
             float(np.mean(fooled[name][right[name]])) if right[name].any() else None for name in names
         ],
-        noise_rms=float(np.mean([made.rms(noise) for noise in noises])),
-        noise_error=[float(np.mean([one[name] for one in by_noise])) for name in names],
+        noise_rms=float(np.mean([noise.rms(features) for noise in noises])),
+        noise_error=[float(np.mean([noise.wrong[name] for noise in noises])) for name in names],
     )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from robustcheck import measures
+from robustcheck.norms import NORMS
 from robustcheck.results import (
-    NORMS,
     AuditReport,
     Conditions,
     Cost,
@@ -36,7 +36,7 @@ def result_of(status: list[Status], l2: Any, *, first_id: int = 0) -> SearchResu
         status=np.array([str(one) for one in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
-        forward_evaluations=whole, l2_halfway=2 * distances, starts_agreed=whole, **norms,
+        forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole, **norms,
     )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ LAYERS = {
     "text": 0,
     "config": 1,
     "stored": 1,
+    "noise": 4,
+    "norms": 1,
     "numerics": 2,
     "results": 2,
     "figures": 3,
@@ -43,6 +45,7 @@ LAYERS = {
     "search": 4,
     "distortion": 5,
     "policy": 5,
+    "progress": 0,
     "checks": 6,
     "hardening": 6,
     "transfer": 6,
@@ -53,7 +56,8 @@ LAYERS = {
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "policy", "report",
+    "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "norms", "policy",
+    "progress", "report",
     "pytest_plugin", "results", "startup", "stored", "testing", "text",
 }  # fmt: skip
 

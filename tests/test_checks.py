@@ -16,6 +16,7 @@ import tensorflow as tf
 import robustcheck as rc
 from robustcheck.checks import better_than_chance, filling, noise_curve, run_checks, skipped, stability
 from robustcheck.measures import binomial_tail
+from robustcheck.models import logits_of
 from robustcheck.results import CurvePoint, SearchResult, Status
 
 QUICK = rc.SearchOptions(budget=60)
@@ -58,7 +59,7 @@ def test_a_budget_that_was_too_small(
     dense: Any, dense_result: SearchResult, halfway: float, expected: str
 ) -> None:
     before = dense_result.l2 * halfway if halfway else np.full(len(dense_result), np.nan)
-    assert outcomes(dense, replace(dense_result, l2_halfway=before))["budget"] == expected
+    assert outcomes(dense, replace(dense_result, halfway=before))["budget"] == expected
 
 
 def test_examples_that_are_none(dense: Any, dense_result: SearchResult) -> None:
@@ -237,3 +238,18 @@ def test_classes_of_what_was_drawn(dense: Any, digits: Any, pixels: np.ndarray) 
         if sample == "first":
             assert "classes are missing" in check.detail
     assert len(rc.audit(dense, x, y, options=rc.SearchOptions(budget=20)).samples) == 60
+
+
+def test_only_the_target_counts_where_there_is_one(dense: Any, dense_result: SearchResult) -> None:
+    """Noise and rounding that give another wrong class than the target are no examples."""
+    found = dense_result.found
+    other = logits_of(dense, np.nan_to_num(dense_result.points)).argmin(axis=1)
+    right = replace(dense_result, target=np.where(found, dense_result.predicted, -1))
+    wrong = replace(dense_result, target=np.where(found, other, -1))
+    details = {
+        name: {check.id: check.detail for check in run_checks(dense, result, seed=0)}
+        for name, result in (("right", right), ("wrong", wrong))
+    }
+    assert details["wrong"]["eight_bit"].startswith("0.0 % of the examples")
+    assert not details["right"]["eight_bit"].startswith("0.0 %")
+    assert details["wrong"]["verified"].startswith("0 of")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +14,9 @@ import tensorflow as tf
 import robustcheck as rc
 from robustcheck import distortion
 from robustcheck.errors import DataRefused
-from robustcheck.results import SearchResult
-from robustcheck.search import Answer
+from robustcheck.results import SearchResult, join
+from robustcheck.samples import as_samples
+from robustcheck.search import METHODS, Answer, _boxed
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -213,7 +215,7 @@ def test_half_the_budget_gives_what_is_told_as_halfway(
         for budget in (200, 100)
     )
     found = whole.found
-    np.testing.assert_allclose(whole.l2_halfway[found], half.l2[found], rtol=1e-3)
+    np.testing.assert_allclose(whole.halfway[found], half.l2[found], rtol=1e-3)
 
 
 def test_starts_agree_where_there_is_one_valley(dense_result: SearchResult) -> None:
@@ -239,7 +241,7 @@ def test_found_from_the_other_side_where_the_gradient_says_nothing(pixels: np.nd
 def test_the_check_outside_the_search_believes_nothing(
     dense: Any, pixels: np.ndarray, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def liar(_: Any, problem: Any, __: Any) -> Answer:
+    def liar(_: Any, problem: Any, *__: Any) -> Answer:
         none = np.zeros(len(problem.rows), np.int64)
         return Answer(
             point=problem.rows,
@@ -249,7 +251,7 @@ def test_the_check_outside_the_search_believes_nothing(
             forward_evaluations=none,
         )
 
-    monkeypatch.setattr(distortion, "search", liar)
+    monkeypatch.setitem(METHODS, "boundary", liar)
     result = rc.minimal_distortion(dense, pixels, digits[1])
     assert not result.found.any()
     assert np.isinf(result.l2[result.correct]).all()
@@ -279,7 +281,7 @@ def test_targets_are_checked(dense: Any, pixels: np.ndarray, digits: Digits, tar
 
 
 def test_progress_is_told(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     options = rc.SearchOptions(budget=60)
     rc.minimal_distortion(
         dense,
@@ -289,7 +291,49 @@ def test_progress_is_told(dense: Any, pixels: np.ndarray, digits: Digits) -> Non
         batch_size=8,
         on_progress=lambda *at: told.append(at),
     )
-    done = [at for at, _ in told]
+    done = [at for _, at, _ in told]
     assert done == sorted(done)
     assert {0, 8, 16, 20} <= set(done)
-    assert set(told) == {(at, 20) for at in done}
+    assert set(told) == {("search", at, 20) for at in done}
+
+
+def test_from_the_function_to_lbfgs_it_is_seven_calls(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
+    """The way down that a reader has to go, for both methods."""
+    calls: list[list[str]] = []
+    minimize = _boxed.minimize
+
+    def look(*given: Any, **options: Any) -> Any:
+        frame, names = inspect.currentframe(), []
+        while frame is not None and not (names and names[-1] == "minimal_distortion"):
+            frame = frame.f_back
+            assert frame is not None
+            if "robustcheck" in frame.f_code.co_filename:
+                names.append(frame.f_code.co_name)
+        calls.append(names[::-1])
+        return minimize(*given, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_boxed, "minimize", look)
+        for method in ("boundary", "szegedy"):
+            options = rc.SearchOptions(method=method, budget=100)
+            rc.minimal_distortion(dense, pixels[:4], digits[1][:4], options=options)
+    assert calls
+    for names in calls:
+        assert names[0] == "minimal_distortion"
+        assert len(names) <= 7, " -> ".join(names)
+
+
+def test_ranges_of_a_set_end_as_the_whole(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
+    """A part of the samples, searched anywhere with the facts of all, gives what the whole gives for it."""
+    options = rc.SearchOptions(budget=60)
+    whole = rc.minimal_distortion(dense, pixels[:20], digits[1][:20], options=options)
+    samples = as_samples(dense, pixels[:20], digits[1][:20])
+    facts, any_class = distortion.facts_of(dense, samples), np.full(20, -1)
+    parts = [
+        distortion.search_range(dense, samples.take(at), any_class[at], facts, options)
+        for at in (np.arange(12, 20), np.arange(5), np.arange(5, 12))
+    ]
+    joined = join([parts[1], parts[2], parts[0]])
+    np.testing.assert_array_equal(joined.status, whole.status)
+    np.testing.assert_array_equal(joined.sample_id, whole.sample_id)
+    np.testing.assert_allclose(joined.l2, whole.l2, rtol=1e-3)

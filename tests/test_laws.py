@@ -21,9 +21,10 @@ from robustcheck.errors import ConfigError
 from robustcheck.intake._sampling import choose_rows, strata_of
 from robustcheck.intake._structures import fits
 from robustcheck.measures import GRAMMAR, Grounds, binomial_tail, doubt, parse_metric, quantile, share
+from robustcheck.norms import NORMS
 from robustcheck.policy import Rule, read_policy
 from robustcheck.report import read_report, store_report
-from robustcheck.results import CHECKS, NORMS, Status
+from robustcheck.results import CHECKS, Status
 from robustcheck.text import brief, printable
 
 STATISTICS = ("mean", "mean_found", "p05", "p25", "median", "p75", "p95", "min", "max")
@@ -34,7 +35,7 @@ radii = (
 )
 metrics = st.one_of(
     st.sampled_from([name for name in GRAMMAR if not any(word.isupper() for word in name.split("."))]),
-    st.builds("distortion.{}.{}".format, st.sampled_from(NORMS), st.sampled_from(STATISTICS)),
+    st.builds("distortion.{}.{}".format, st.sampled_from(list(NORMS)), st.sampled_from(STATISTICS)),
     st.sampled_from(CHECKS).map(lambda name: f"check.{name}"),
     radii,
 ).filter(lambda name: "@RADIUS" not in name and "A->B" not in name and "check.ID" not in name)

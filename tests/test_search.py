@@ -102,6 +102,10 @@ def test_softmax_regression_on_mnist(mnist: dict[str, np.ndarray]) -> None:
             assert (result.l2[found] <= 1.001 * with_lead[found]).mean() >= 0.99
 
 
+def effort(most: int) -> _lbfgs.Effort:
+    return _lbfgs.Effort(iterations=8, line_search=4, most=most)
+
+
 def test_lbfgs_minimises_row_by_row_and_counts() -> None:
     centre = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     asked = []
@@ -112,7 +116,7 @@ def test_lbfgs_minimises_row_by_row_and_counts() -> None:
         return np.sum(away**2, axis=1), 2 * away
 
     start = np.zeros_like(centre)
-    position, evaluations = _lbfgs.minimize(bowl, start, iterations=8, line_search=4, history=5, most=40)
+    position, evaluations = _lbfgs.minimize(bowl, start, effort(40), history=5)
     np.testing.assert_allclose(position, centre, atol=1e-2)
     assert evaluations.sum() == sum(asked)
     assert evaluations.max() <= 40
@@ -123,7 +127,7 @@ def test_lbfgs_keeps_to_what_a_row_may_spend() -> None:
         return np.abs(points - 1).sum(axis=1), np.sign(points - 1)
 
     start = np.random.default_rng(1).standard_normal((6, 4)).astype(np.float32)
-    position, evaluations = _lbfgs.minimize(kinked, start, iterations=8, line_search=4, history=5, most=7)
+    position, evaluations = _lbfgs.minimize(kinked, start, effort(7), history=5)
     assert evaluations.max() == 7
     assert np.isfinite(position).all()
 
@@ -134,9 +138,7 @@ def test_lbfgs_skips_rows_at_rest() -> None:
         value = np.sum(steep * (points - 3) ** 4, axis=1).astype(np.float32)
         return value, (4 * steep * (points - 3) ** 3).astype(np.float32)
 
-    _, evaluations = _lbfgs.minimize(
-        half_done, np.zeros((2, 2), np.float32), iterations=8, line_search=4, history=5, most=40
-    )
+    _, evaluations = _lbfgs.minimize(half_done, np.zeros((2, 2), np.float32), effort(40), history=5)
     assert evaluations[0] < evaluations[1]
 
 
@@ -145,7 +147,7 @@ def test_an_error_in_the_objective_comes_through_as_it_is() -> None:
         raise MemoryError("no room for 2 rows")
 
     with pytest.raises(MemoryError, match="no room for 2 rows"):
-        _lbfgs.minimize(broken, np.zeros((2, 2), np.float32), iterations=2, line_search=2, history=2, most=9)
+        _lbfgs.minimize(broken, np.zeros((2, 2), np.float32), effort(9), history=2)
     assert not _lbfgs._running
 
 
@@ -186,7 +188,7 @@ def test_polish_follows_facets(scale: float) -> None:
     one, label = np.ones(1, np.int32), np.zeros(1, np.int32)
     rows = Rows(
         x=x, lower=x - 5, upper=x + 5, label=label, target=one, wanted=-one,
-        lead=(np.float32(4e-6), np.float32(0)),
+        relative=np.float32(4e-6), absolute=np.float32(0),
     )  # fmt: skip
     polished = polish(classifier, rows, z, 12)
     # the nearest point of {a_i . z >= 1}: the vertex or edge found by scanning all active sets

@@ -63,7 +63,8 @@ def test_is_compared(report: AuditReport) -> None:
     same = compare(read_evidence(STORED / "report"), report.evidence)
     median = next(one for one in same.changes if one.metric == "distortion.l2.median")
     assert same.shared == len(report.samples) == 36
-    assert median.old == median.new and median.ratio.value == 1.0
+    assert median.old == median.new
+    assert median.ratio.value == 1.0
 
 
 def test_is_held_against_its_baseline(report: AuditReport) -> None:
@@ -78,4 +79,6 @@ def test_is_replayed(report: AuditReport, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(STORED)
     row = report.row_of(int(report.samples.index[report.samples.is_(Status.FOUND)][0]))
     again = replay(report, row, None, lambda *_: None)
-    assert again.same_model and again.stored_holds and again.reproduces
+    assert again.same_model
+    assert again.stored_holds
+    assert again.reproduces

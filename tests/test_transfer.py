@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from evidence import result_of
 
 import robustcheck as rc
 from robustcheck import measures
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
-from robustcheck.results import SearchResult
+from robustcheck.results import SearchResult, Status
+from robustcheck.samples import as_samples
+from robustcheck.transfer import cross_errors
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -197,3 +201,29 @@ def test_a_reference_with_preprocessing_of_its_own(
     clean, error = matrix.rows[0].clean_error, matrix.rows[0].error
     assert clean[1] == clean[0]
     assert error[1] == 1.0  # examples lead by more than the detour rounds
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    """Beyond data and results a transfer needs room for a block of samples, however many there are."""
+    draw = np.random.default_rng(0)
+    slopes = [draw.standard_normal((400, 2)).astype(np.float32) for _ in range(3)]
+    models = {
+        f"m{i}": rc.wrap(lambda x, slope=slope: (x - 0.5) @ slope, input_shape=(400,), box=(-5, 5))
+        for i, slope in enumerate(slopes)
+    }
+    peaks = []
+    for count in (2048, 8192):
+        x = draw.random((count, 400), np.float32)
+        normal = slopes[0][:, 1] - slopes[0][:, 0]
+        lead = (x - 0.5) @ normal
+        points = (x - (1.02 * lead / (normal @ normal))[:, None] * normal).astype(np.float32)
+        result = replace(result_of([Status.FOUND] * count, np.ones(count)), input=x, adversarial=points)
+        tracemalloc.start()
+        samples = as_samples(models["m0"], x, lead > 0)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        matrix = cross_errors(models, samples, {"m0": result}, rc.TransferOptions(draws=2, rms=(0.1,)))
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        tracemalloc.stop()
+        assert matrix.rows[0].n == count
+    assert peaks[1] <= 1.2 * peaks[0]

@@ -16,7 +16,6 @@ from typing import Any, Literal
 from robustcheck import intake
 from robustcheck.auditing._elsewhere import transfer_rate
 from robustcheck.auditing._examine import Finding, examine
-from robustcheck.auditing._load import OnProgress
 from robustcheck.auditing._plan import make_plan
 from robustcheck.auditing._replay import Replay, replay
 from robustcheck.auditing._run import run
@@ -32,6 +31,7 @@ from robustcheck.config import (
 )
 from robustcheck.errors import Interrupted
 from robustcheck.policy import Policy, judged, read_policy
+from robustcheck.progress import OnProgress, silent
 from robustcheck.report import prepare_folder, read_evidence, write_report
 from robustcheck.results import AuditReport, Evidence
 
@@ -131,7 +131,7 @@ def audit(
         baseline=baseline,
         report_assets=report_assets,
     )
-    return audit_config(config, on_progress or (lambda *_: None))
+    return audit_config(config, on_progress or silent)
 
 
 def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:

@@ -24,6 +24,6 @@ def transfer_rate(report: AuditReport, reference: Any) -> Measure:
     made = report.samples.found
     if not made.any():
         return measures.share(0, 0)
-    rows = report.samples.adversarial[made].reshape(int(made.sum()), -1)
+    rows = report.samples.points[made]
     wrong = own_labels(classifier, rows) != report.samples.label[made]
     return measures.share(int(wrong.sum()), len(wrong))

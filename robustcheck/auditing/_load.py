@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from robustcheck import intake
 from robustcheck.config import AuditConfig, BoxLike, ModelOptions
 from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
+from robustcheck.progress import OnProgress
 
 _AS_IT_TELLS = ModelOptions()
 # called with the stage, what is done of it and what there is
-OnProgress = Callable[[str, int, int], None]
 
 
 def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from robustcheck import intake
 from robustcheck.auditing._load import (
-    OnProgress,
     as_classifier,
     for_reference,
     load_data,
@@ -23,6 +22,7 @@ from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, Tr
 from robustcheck.distortion import default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
 from robustcheck.models import Classifier, logits_of
+from robustcheck.progress import OnProgress
 from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.auditing._load import OnProgress, as_classifier, for_reference
+from robustcheck.auditing._load import as_classifier, for_reference
 from robustcheck.config import ModelOptions, SearchOptions
-from robustcheck.distortion import attack
+from robustcheck.distortion import attack, facts_of
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
 from robustcheck.models import Classifier, own_labels
+from robustcheck.progress import OnProgress, renamed
 from robustcheck.results import AuditReport, SearchResult, Status
 from robustcheck.samples import Samples
 from robustcheck.text import option
@@ -73,7 +74,7 @@ def replay(
     stored = report.samples
     samples = Samples(
         index=stored.index,
-        rows=stored.input.reshape(len(stored), -1),
+        rows=stored.rows,
         label=stored.label,
         finite=~stored.is_(Status.NON_FINITE),
         notes=(),
@@ -84,12 +85,12 @@ def replay(
         stored.target[[row]],
         options=_options(report),
         batch_size=1,
-        among=samples,
-        on_progress=lambda done, total: on_progress("search again", done, total),
+        facts=facts_of(classifier, samples),
+        on_progress=renamed(on_progress, "search again"),
     )
     holds = _holds(classifier, stored, row)
     status, status_now = str(stored.status[row]), str(again.status[0])
-    before, after = float(stored.l2[row]), float(again.l2[0])
+    before, after = float(stored.distance[row]), float(again.distance[0])
     close = before == after or abs(after - before) <= _SAME * before
     return Replay(
         index=int(stored.index[row]),
@@ -163,5 +164,5 @@ def _holds(classifier: Classifier, stored: SearchResult, row: int) -> bool | Non
     if not stored.found[row]:
         return None
     now = stored.label.copy()
-    now[row] = own_labels(classifier, stored.adversarial[row].reshape(1, -1))[0]
+    now[row] = own_labels(classifier, stored.points[[row]])[0]
     return bool(stored.reached(now)[row])

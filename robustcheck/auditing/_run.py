@@ -6,18 +6,17 @@ import platform
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 
 import tensorflow as tf
 
 import robustcheck
 from robustcheck import checks, measures
-from robustcheck.auditing._load import OnProgress
 from robustcheck.auditing._plan import Plan, conditions_of
 from robustcheck.distortion import attack
 from robustcheck.errors import Incomplete, Interrupted
 from robustcheck.models import Classifier
+from robustcheck.progress import OnProgress, renamed
 from robustcheck.results import AuditReport, Cost, Provenance, SearchResult, TransferMatrix
 from robustcheck.transfer import cross_errors, require_comparable
 
@@ -58,7 +57,7 @@ def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> Sear
         plan.targets,
         options=plan.options,
         batch_size=plan.batch_size,
-        on_progress=partial(on_progress, f"search {classifier.name}"),
+        on_progress=renamed(on_progress, f"search {classifier.name}"),
     )
     if classifier is plan.subject and not result.correct.any():
         raise Incomplete(
@@ -71,8 +70,7 @@ def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> Sear
 def _transfer(plan: Plan, results: dict[str, SearchResult], on_progress: OnProgress) -> TransferMatrix | None:
     if not plan.references:
         return None
-    told = partial(on_progress, "transfer")
-    return cross_errors(plan.models, plan.samples, results, plan.transfer, told)
+    return cross_errors(plan.models, plan.samples, results, plan.transfer, on_progress)
 
 
 def _report(

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from robustcheck.checks import _data, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
-from robustcheck.checks._shared import moved, noisy_blocks
+from robustcheck.checks._shared import noisy_blocks
 from robustcheck.checks._stable import stability
 from robustcheck.models import Classifier, own_labels
+from robustcheck.noise import moved
 from robustcheck.results import CHECKS, Check, CurvePoint, SearchResult, Status
 
 __all__ = ["better_than_chance", "filling", "noise_curve", "run_checks", "skipped", "stability"]
@@ -68,7 +69,8 @@ def noise_curve(
     radii = np.linspace(0.0, curve[-1].l2, _NOISE_POINTS)
     finite = ~result.is_(Status.NON_FINITE)
     right = np.zeros(len(radii))
-    for rows, direction, label in noisy_blocks(classifier, result, finite, seed):
+    for block, direction in noisy_blocks(classifier, finite, seed):
+        rows, label = result.rows[block], result.label[block]
         for at, radius in enumerate(radii):
             right[at] += np.sum(own_labels(classifier, moved(classifier, rows, radius * direction)) == label)
     return [

@@ -50,7 +50,7 @@ def better_than_chance(correct: int, tried: int, classes: int) -> Check:
 def inputs(classifier: Classifier, result: SearchResult) -> Check:
     """Whether the samples fill the box."""
     there = ~result.is_(Status.NON_FINITE)
-    return filling(classifier, result.input[there].reshape(int(there.sum()), -1))
+    return filling(classifier, result.rows[there])
 
 
 def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from robustcheck import numerics
-from robustcheck.checks._shared import graded, moved, noisy_blocks
+from robustcheck.checks._shared import graded, noisy_blocks
 from robustcheck.measures import MIN_FOUND, count, last_doubling
 from robustcheck.models import Classifier, own_labels
+from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
 from robustcheck.text import percent
 
@@ -54,7 +55,7 @@ def verified(classifier: Classifier, result: SearchResult) -> Check:
     if not found.any():
         return Check(id="verified", outcome="SKIP", detail="there is no example to classify")
     now = result.label.copy()
-    now[found] = own_labels(classifier, result.adversarial[found].reshape(int(found.sum()), -1))
+    now[found] = own_labels(classifier, result.points[found])
     wrong = result.reached(now)[found]
     detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
     return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
@@ -63,11 +64,11 @@ def verified(classifier: Classifier, result: SearchResult) -> Check:
 def gradient(classifier: Classifier, result: SearchResult) -> Check:
     """Gradients of the margin at the samples; where they vanish a search cannot see (masked gradients)."""
     where = np.flatnonzero(result.correct)[:_GRADIENTS]
-    rows = tf.constant(result.input[where].reshape(len(where), -1))
+    rows = tf.constant(result.rows[where])
     label = tf.constant(result.label[where].astype(np.int32))
-    untargeted = tf.fill([len(where)], -1)
+    target = tf.constant(result.target[where].astype(np.int32))
     graph = classifier.traced("margin_slope", lambda: _trace_slope(classifier))
-    slope = graph(rows, label, untargeted).numpy()[:, classifier.free]
+    slope = graph(rows, label, target).numpy()[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
     detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
     return Check(id="gradient", outcome=graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)
@@ -91,13 +92,11 @@ def noise(classifier: Classifier, result: SearchResult, seed: int) -> Check:
     """Whether noise as long as each example fools the model as well: then the search found nothing."""
     if not result.found.any():
         return Check(id="noise", outcome="SKIP", detail="there is no example to compare with")
-    lengths = result.l2[result.found].astype(np.float32)
-    hits = done = 0
-    for rows, direction, label in noisy_blocks(classifier, result, result.found, seed):
-        perturbation = lengths[done : done + len(rows), None] * direction
-        hits += int(np.sum(own_labels(classifier, moved(classifier, rows, perturbation)) != label))
-        done += len(rows)
-    share = hits / done
+    lengths, now = result.l2.astype(np.float32), result.label.copy()
+    for block, direction in noisy_blocks(classifier, result.found, seed):
+        noisy = moved(classifier, result.rows[block], lengths[block, None] * direction)
+        now[block] = own_labels(classifier, noisy)
+    share = float(np.mean(result.reached(now)[result.found]))
     detail = f"random noise as long as each example fools the model for {percent(share)} of the samples"
     return Check(id="noise", outcome=graded(share, _NOISE_WARN, _NOISE_FAIL), detail=detail)
 
@@ -108,9 +107,11 @@ def eight_bit(classifier: Classifier, result: SearchResult) -> Check:
     if not result.found.any() or not (np.isfinite(lower[free]).all() and np.isfinite(upper[free]).all()):
         reason = "there is no example" if not result.found.any() else "the box has infinite sides"
         return Check(id="eight_bit", outcome="SKIP", detail=reason)
-    points = result.adversarial[result.found].reshape(int(result.found.sum()), -1).copy()
+    points = result.points[result.found]
     step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
     points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
-    share = float(np.mean(own_labels(classifier, points) != result.label[result.found]))
+    now = result.label.copy()
+    now[result.found] = own_labels(classifier, points)
+    share = float(np.mean(result.reached(now)[result.found]))
     detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
     return Check(id="eight_bit", outcome="PASS" if share >= _EIGHT_BIT_WARN else "WARN", detail=detail)

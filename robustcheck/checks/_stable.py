@@ -22,8 +22,7 @@ _AGAIN, _ROUNDING = 1e-3, 0.05
 def stable(classifier: Classifier, result: SearchResult) -> Check:
     """Ask the same of the model in other ways; random layers and batch statistics give other answers."""
     there = np.flatnonzero(~result.is_(Status.NON_FINITE))[:_SAMPLES]
-    rows = result.input[there].reshape(len(there), -1)
-    return stability(classifier, rows)
+    return stability(classifier, result.rows[there])
 
 
 def stability(classifier: Classifier, rows: Rows) -> Check:

@@ -106,7 +106,7 @@ def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level
     found = old.found[pairs.old] & new.found[pairs.new]
     if not found.any():
         return Measure(None, 0)
-    ratio = new.l2[pairs.new][found] / old.l2[pairs.old][found]
+    ratio = new.distance[pairs.new][found] / old.distance[pairs.old][found]
     rows = Column(ratio, np.ones(len(ratio), bool), "median")
     draws = np.concatenate([rows.weighted(one) for one, _ in resamples(len(ratio), len(ratio), paired=True)])
     return bootstrapped(float(np.median(ratio)), draws, len(ratio), level)
@@ -142,15 +142,15 @@ def _worst_first(one: Change) -> tuple[int, float]:
 def fell_most(old: SampleDistances, new: SampleDistances, pairs: Pairs) -> list[Moved]:
     """The samples whose distance fell most; one that became wrong fell to 0."""
     with np.errstate(invalid="ignore"):
-        fell = old.l2[pairs.old] - new.l2[pairs.new]
+        fell = old.distance[pairs.old] - new.distance[pairs.new]
     fell = np.where(old.correct[pairs.old], fell, -np.inf)
     order = np.argsort(-np.nan_to_num(fell, nan=-np.inf), kind="stable")[:_FELL_MOST]
     return [
         Moved(
             index=int(new.index[pairs.new[at]]),
             label=int(new.label[pairs.new[at]]),
-            old=known(float(old.l2[pairs.old[at]])),
-            new=known(float(new.l2[pairs.new[at]])),
+            old=known(float(old.distance[pairs.old[at]])),
+            new=known(float(new.distance[pairs.new[at]])),
         )
         for at in order
         if fell[at] > 0

@@ -13,6 +13,7 @@ from robustcheck.config import HeadKind, PoolOptions, SearchOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.hardening._cuts import Cut
 from robustcheck.models import Classifier, wrap
+from robustcheck.noise import directions, moved
 from robustcheck.results import SearchResult
 from robustcheck.samples import Samples
 
@@ -109,12 +110,12 @@ class Pool:
             return clean, np.zeros(len(clean)), np.arange(len(clean))
         result = self._search(clean, label, int(draw.integers(2**31)))
         spread = float(np.sqrt(np.mean(np.sum((clean - clean.mean(axis=0)) ** 2, axis=1))))
-        near = result.found & (result.l2 <= self.options.cap * spread)
+        near = result.found & (result.distance <= self.options.cap * spread)
         kept = np.flatnonzero(near)
-        examples = result.adversarial.reshape(len(clean), -1)[kept]
+        examples = result.points[kept]
         if self.options.kind == "noise":
-            examples = self._noise(clean[kept], result.l2[kept], draw)
-        return examples, result.l2[kept], kept
+            examples = self._noise(clean[kept], result.distance[kept], draw)
+        return examples, result.distance[kept], kept
 
     def _search(self, clean: Floats, label: Ints, seed: int) -> SearchResult:
         samples = Samples(
@@ -137,12 +138,8 @@ class Pool:
 
     def _noise(self, clean: Floats, length: NDArray[np.float64], draw: np.random.Generator) -> Floats:
         """Gaussian noise of the lengths that the search found, within the range: the control."""
-        noise = draw.standard_normal(clean.shape)
-        noise *= (length / np.maximum(np.linalg.norm(noise, axis=1), 1e-30))[:, None]
-        moved: Floats = np.clip(clean + noise, self.classifier.lower, self.classifier.upper).astype(
-            np.float32
-        )
-        return moved
+        drawn = directions(draw, self.classifier, len(clean), np.float64)
+        return moved(self.classifier, clean, length[:, None] * drawn)
 
     def batch(self, count: int, draw: np.random.Generator) -> tuple[Floats, Ints]:
         """Random examples ``[count, *shape]`` with the training samples ``[count]`` they were made of."""

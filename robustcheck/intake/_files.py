@@ -1,4 +1,4 @@
-"""What every loader needs: hashing, archives measured before unpacking, functions by name."""
+"""What every loader needs: hashing, functions by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import hashlib
 import importlib
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robustcheck.errors import InputRefused, RobustcheckError, one_line
-
-_MOST_UNPACKED = 32 * 2**30
+from robustcheck.errors import InputRefused, one_line
 
 
 def sha256(path: Path) -> str:
@@ -50,15 +47,3 @@ def import_function(spec: str, refuse: type[InputRefused]) -> Callable[[], Any]:
         raise refuse(f"{spec}: expected a function, got {type(function).__name__}")
     chosen: Callable[[], Any] = function
     return chosen
-
-
-def require_archive(path: Path, refuse: type[RobustcheckError], what: str) -> None:
-    """Refuse a file that is not a zip archive, or one that unpacks to more than 32 GiB."""
-    if not zipfile.is_zipfile(path):
-        raise refuse(f"{path}: expected {what}, got a file that is not one")
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > _MOST_UNPACKED:
-        raise refuse(
-            f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked, got {unpacked / 2**30:.0f} GiB"
-        )

@@ -16,10 +16,10 @@ from robustcheck.intake._files import (
     current_folder_importable,
     import_function,
     is_function,
-    require_archive,
     sha256,
 )
 from robustcheck.intake._keras2 import is_keras2, write_cleaned
+from robustcheck.stored import require_archive
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 # classes that Keras 2 had and Keras 3 has no more, or under another name
@@ -130,7 +130,7 @@ def _model_file(path: Path, custom_objects: dict[str, Any]) -> Any:
     if path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelRefused(f"{path}: expected a file ending in .keras or .h5")
     if path.suffix.lower() == ".keras":
-        require_archive(path, ModelRefused, "a .keras archive")
+        require_archive(path, "a .keras archive", ModelRefused)
 
     def load(file: Path) -> Any:
         return keras.saving.load_model(file, custom_objects=custom_objects, compile=False, safe_mode=True)

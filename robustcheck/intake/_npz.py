@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.errors import ConfigError, DataRefused, InputRefused, one_line
+from robustcheck.errors import ConfigError, DataRefused, one_line
 from robustcheck.intake._arrays import pick
-from robustcheck.intake._files import require_archive, sha256
+from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData, Wanted
+from robustcheck.stored import open_arrays, read_array
 from robustcheck.text import option
-
-# what NumPy raises on an archive that is not what it seems
-_UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def load_npz(path: Path, wanted: Wanted) -> LoadedData:
@@ -27,21 +23,13 @@ def load_npz(path: Path, wanted: Wanted) -> LoadedData:
         raise DataRefused(
             f"{path}: expected an .npz file, a folder of images or package.module:function, got nothing there"
         )
-    require_archive(path, DataRefused, "an .npz archive")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = list(stored)
-            inputs = _inputs(path, names, wanted)
-            y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
-            parts = {name: _array(path, name, stored[name]) for name in inputs}
-            x = parts if wanted.several else parts[inputs[0]]
-            y = _array(path, y_name, stored[y_name]) if y_name is not None else None
-    except _UNREADABLE as error:
-        if isinstance(error, InputRefused):
-            raise
-        raise DataRefused(
-            f"{path}: expected arrays of numbers, could not be read: {one_line(error)}"
-        ) from error
+    with open_arrays(path, "an .npz archive of numbers", DataRefused) as stored:
+        names = list(stored)
+        inputs = _inputs(path, names, wanted)
+        y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
+        parts = {name: _array(path, name, stored[name]) for name in inputs}
+        x = parts if wanted.several else parts[inputs[0]]
+        y = _array(path, y_name, stored[y_name]) if y_name is not None else None
     return pick(x, y, wanted, path=str(path), sha256=sha256(path))
 
 
@@ -128,13 +116,8 @@ def _read_all(path: Path, names: list[str]) -> Any:
     """An array, or all arrays of an archive by name."""
     if not path.is_file():
         raise ConfigError(f"{path}: expected an .npz with {names}, got nothing there")
-    if zipfile.is_zipfile(path):
-        require_archive(path, ConfigError, "an .npz archive")
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return stored
-        with stored:
-            return {name: stored[name] for name in stored}
-    except _UNREADABLE as error:
-        raise ConfigError(f"{path}: expected arrays {names}: {one_line(error)}") from error
+    array = read_array(path, f"arrays {names}", ConfigError)
+    if array is not None:
+        return array
+    with open_arrays(path, f"arrays {names}", ConfigError) as stored:
+        return {name: stored[name] for name in stored}

@@ -6,7 +6,8 @@ import numpy as np
 
 from robustcheck.measures._metric import STATISTICS, Metric, column, parse_metric, transfer_measures
 from robustcheck.measures._statistics import quantile
-from robustcheck.results import NORMS, Counts, CurvePoint, Measure, SampleOutcomes, Status, TransferMatrix
+from robustcheck.norms import NORMS
+from robustcheck.results import Counts, CurvePoint, Measure, SampleOutcomes, Status, TransferMatrix
 
 _CURVE_POINTS = 101
 
@@ -49,12 +50,12 @@ def audit_measures(result: SampleOutcomes, transfer: TransferMatrix | None) -> d
 
 
 def last_doubling(result: SampleOutcomes) -> Measure:
-    """By what share the median L2 distance fell when the budget was last doubled.
+    """By what share the median distance fell when the budget was last doubled.
 
     A figure that is not small says that more budget would give shorter distortions still.
     """
     correct = result.correct
-    before, after = (quantile(of[correct], 0.5).value for of in (result.l2_halfway, result.l2))
+    before, after = (quantile(of[correct], 0.5).value for of in (result.halfway, result.distance))
     if not before or after is None:
         return Measure(None, int(correct.sum()))
     return Measure(1.0 - after / before, int(correct.sum()))
@@ -65,8 +66,8 @@ def robust_accuracy_curve(result: SampleOutcomes) -> list[CurvePoint]:
 
     An upper bound of the true robust accuracy, as every distance is one of the true minimum.
     """
-    distances = np.where(result.correct, result.l2, -1.0)[~result.is_(Status.NON_FINITE)]
-    found = result.l2[result.found]
+    distances = np.where(result.correct, result.distance, -1.0)[~result.is_(Status.NON_FINITE)]
+    found = result.distance[result.found]
     largest = float(found.max()) if len(found) else 1.0
     radii = np.linspace(0.0, 1.02 * largest, _CURVE_POINTS)
     return [CurvePoint(float(radius), float(np.mean(distances > radius))) for radius in radii]

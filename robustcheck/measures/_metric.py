@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
-from robustcheck.results import CHECKS, NORMS, Evidence, Measure, SampleDistances, Status, TransferMatrix
+from robustcheck.norms import NORMS
+from robustcheck.results import CHECKS, Evidence, Measure, SampleDistances, Status, TransferMatrix
 
 Family = Literal["accuracy", "robust", "distortion", "found", "transfer", "check", "doubling"]
 
@@ -164,7 +165,7 @@ def column(metric: Metric, samples: SampleDistances) -> Column | None:
     if metric.family == "accuracy":
         return Column(correct.astype(float), finite, "share")
     if metric.family == "robust":
-        return Column((correct & (samples.l2 > metric.radius)).astype(float), finite, "share")
+        return Column((correct & (samples.distance > metric.radius)).astype(float), finite, "share")
     if metric.family == "found":
         return Column(samples.found.astype(float), correct, "share")
     if metric.family == "distortion":

@@ -7,8 +7,9 @@ import io
 
 import numpy as np
 
+from robustcheck.norms import NORMS
 from robustcheck.report._wording import class_name
-from robustcheck.results import NORMS, AuditReport
+from robustcheck.results import AuditReport
 from robustcheck.text import printable
 
 _COLUMNS = (

@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from robustcheck import figures
+from robustcheck.norms import NORMS
 from robustcheck.report._triples import Told, Triple, changed_rows, most_changed, triples
 from robustcheck.report._wording import (
-    NORM_NAMES,
     STATISTICS,
     class_name,
     conditions,
@@ -72,7 +72,7 @@ def html_page(report: AuditReport, *, assets: bool = False) -> Page:
             policy=Markup(content_policy(None if assets else style)),
             headline=headline(report),
             scope=scope(report),
-            norms=NORM_NAMES,
+            norms={norm.name: norm.title for norm in NORMS.values()},
             statistics=STATISTICS,
             distance_title=distance_title(report),
             conditions=conditions(report),
@@ -102,12 +102,12 @@ def content_policy(style: str | None) -> str:
 def _figures(report: AuditReport) -> dict[str, Any]:
     result = report.samples
     by_class = {
-        int(label): result.l2[result.found & (result.label == label)]
+        int(label): result.distance[result.found & (result.label == label)]
         for label in np.unique(result.label[result.found])
     }
     weakest = sorted(by_class, key=lambda label: float(np.median(by_class[label])))[:_MOST_CLASSES]
     shown = [(class_name(report, label), by_class[label]) for label in sorted(weakest)]
-    found = result.l2[result.found]
+    found = result.distance[result.found]
     return {
         "curve": Markup(figures.curve_svg(report.curve, report.noise_curve)),
         "histogram": Markup(figures.histogram_svg(found)) if len(found) else None,

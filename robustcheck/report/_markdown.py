@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
-    NORM_NAMES,
     STATISTICS,
     UPPER_BOUND,
     conditions,
@@ -37,8 +37,11 @@ def markdown_summary(document: ReportDocument) -> str:
         *_table(
             ["norm", *STATISTICS],
             [
-                [name, *(number(document.measures[f"distortion.{norm}.{one}"].value) for one in STATISTICS)]
-                for norm, name in NORM_NAMES.items()
+                [
+                    norm.title,
+                    *(number(document.measures[f"distortion.{norm.name}.{one}"].value) for one in STATISTICS),
+                ]
+                for norm in NORMS.values()
             ],
         ),
     ]

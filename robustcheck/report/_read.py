@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from robustcheck.errors import ReportRefused, one_line
+from robustcheck.errors import ReportRefused
 from robustcheck.measures import Grounds, believed
 from robustcheck.report._files import file_names
 from robustcheck.report._validate import require_consistent, require_samples
@@ -24,9 +23,7 @@ from robustcheck.results import (
     SampleOutcomes,
     SearchResult,
 )
-
-# no report that robustcheck wrote is larger
-_MOST_BYTES = 256 * 2**20
+from robustcheck.stored import read_json
 
 
 @cache
@@ -52,37 +49,14 @@ def read_document(path: Path) -> ReportDocument:
     file = path / "report.json" if path.is_dir() else path
     if not file.is_file():
         raise ReportRefused(f"{path}: expected a report folder or its report.json, got nothing there")
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ReportRefused(f"{file}: expected a report of at most {_MOST_BYTES >> 20} MiB")
-        text = file.read_text("utf-8")
-        stored = json.loads(text, parse_constant=_not_json, parse_float=_finite)
-        if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
-            raise ReportRefused(f"{file}: expected a report of schema {SCHEMA}")
-        document = _adapter().validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ReportRefused(
-            f"{file}: expected a report of schema {SCHEMA}: {where}: {first['msg']}"
-        ) from error
-    except ReportRefused:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise ReportRefused(f"{file}: expected a report in JSON: {one_line(error)}") from error
+    document = read_json(
+        file,
+        "a report",
+        schema=SCHEMA,
+        validate=lambda _, text: _adapter().validate_json(text, strict=True),
+    )
     require_consistent(document, file)
     return replace(document, measures=believed(document.measures, Grounds.of(document)))
-
-
-def _not_json(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is too large")
-    return value
 
 
 def read_evidence(path: Path) -> Evidence:

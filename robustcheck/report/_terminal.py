@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
-    NORM_NAMES,
     STATISTICS,
     UPPER_BOUND,
     TransferLine,
@@ -143,9 +143,9 @@ def _distortions(document: ReportDocument) -> Table:
     table.add_column("norm")
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
-    for norm, name in NORM_NAMES.items():
-        values = (document.measures[f"distortion.{norm}.{one}"].value for one in STATISTICS)
-        table.add_row(name.partition(" ")[0], *map(number, values))
+    for norm in NORMS.values():
+        values = (document.measures[f"distortion.{norm.name}.{one}"].value for one in STATISTICS)
+        table.add_row(norm.title.partition(" ")[0], *map(number, values))
     return table
 
 

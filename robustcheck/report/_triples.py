@@ -65,7 +65,7 @@ class ChangedRow:
 def nearest(result: SearchResult) -> NDArray[np.int64]:
     """Rows with an example, nearest first."""
     found = np.flatnonzero(result.found)
-    return found[np.argsort(result.l2[found], kind="stable")]
+    return found[np.argsort(result.distance[found], kind="stable")]
 
 
 def told(report: AuditReport, row: int) -> Told:

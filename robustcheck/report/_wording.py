@@ -12,7 +12,6 @@ UPPER_BOUND = (
     "distance, and a nearer one may exist."
 )
 TRANSFER_TITLE = "Error in % on examples made for another model (clean / noise of that RMS)"
-NORM_NAMES = {"l2": "L2", "rms": "RMS", "linf": "Linf", "l1": "L1", "l0": "L0 (features changed)"}
 STATISTICS = ("mean", "p05", "median", "p95", "max")
 
 

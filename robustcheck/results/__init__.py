@@ -6,6 +6,7 @@
 
 from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
 from robustcheck.results._comparison import Change, Comparison, Direction, Moved, Standing
+from robustcheck.results._conditions import Conditions
 from robustcheck.results._document import (
     CHECKS,
     SCHEMA,
@@ -28,12 +29,13 @@ from robustcheck.results._document import (
     verdict_of,
 )
 from robustcheck.results._samples import (
-    NORMS,
-    Conditions,
+    Joined,
     SampleDistances,
     SampleOutcomes,
     SearchResult,
     Status,
+    is_wanted,
+    join,
     sample_ids,
 )
 from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferMatrix, TransferRow
@@ -41,7 +43,6 @@ from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferM
 __all__ = [
     "BASELINE_SCHEMA",
     "CHECKS",
-    "NORMS",
     "SCHEMA",
     "AuditReport",
     "Baseline",
@@ -57,6 +58,7 @@ __all__ = [
     "Direction",
     "EqualDistortion",
     "Evidence",
+    "Joined",
     "Measure",
     "ModelFacts",
     "Moved",
@@ -73,6 +75,8 @@ __all__ = [
     "Status",
     "TransferMatrix",
     "TransferRow",
+    "is_wanted",
+    "join",
     "plain",
     "sample_ids",
     "verdict_of",

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from robustcheck.errors import ConfigError, Incomplete
-from robustcheck.results._samples import Conditions, SampleOutcomes, SearchResult
+from robustcheck.results._conditions import Conditions
+from robustcheck.results._samples import SampleOutcomes, SearchResult
 from robustcheck.results._transfer import TransferMatrix
 
 SCHEMA = "robustcheck.report/1"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
-import zlib
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -14,16 +13,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.errors import ReportRefused, one_line
-
-NORMS = ("l2", "rms", "linf", "l1", "l0")
+from robustcheck.errors import ReportRefused
+from robustcheck.stored import open_arrays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# a stored array larger than this, unpacked, is not one that robustcheck wrote
-_MOST_UNPACKED = 32 * 2**30
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+# how a column is stored: its kind of values; beside it stand its name where that is another, and what takes
+# its place in files that were written before it was
+WHOLE: dict[str, Any] = {"kind": "i"}
+REAL: dict[str, Any] = {"kind": "f"}
+TEXT: dict[str, Any] = {"kind": "U"}
 
 
 class Status(StrEnum):
@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleDistances:
-    """One row a sample, in input order: how it ended, and its L2 distance.
+    """One row a sample, in input order: how it ended, and its distance.
 
     A distance is an upper bound of the true minimum, in box units, measured in float64 from the arrays of a
     :class:`SearchResult`; ``inf`` where nothing was found.
@@ -50,11 +50,11 @@ class SampleDistances:
         l2: length of the perturbation, ``[N]``.
     """
 
-    index: Ints
-    sample_id: NDArray[np.str_]
-    label: Ints
-    status: NDArray[np.str_]
-    l2: Floats
+    index: Ints = field(metadata=WHOLE)
+    sample_id: NDArray[np.str_] = field(metadata=TEXT)
+    label: Ints = field(metadata=WHOLE)
+    status: NDArray[np.str_] = field(metadata=TEXT)
+    l2: Floats = field(metadata=REAL)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -62,6 +62,11 @@ class SampleDistances:
     def is_(self, *status: Status) -> NDArray[np.bool_]:
         """Mask of the samples that ended in one of these ways, ``[N]``."""
         return np.isin(self.status, [str(one) for one in status])
+
+    @property
+    def distance(self) -> Floats:
+        """Distance in the norm that was searched, ``[N]``."""
+        return self.l2
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -87,32 +92,36 @@ class SampleOutcomes(SampleDistances):
         rms, linf, l1, l0: other norms of the perturbation, ``[N]``; rms = l2 / sqrt(features), l0 counts the
             features changed.
         gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
-        l2_halfway: the L2 distance that half the budget would have given, ``[N]``; infinite where it would
-            have found nothing, NaN where the method cannot tell.
+        halfway: the distance that half the budget would have given, ``[N]``; infinite where it would have
+            found nothing, NaN where the method cannot tell.
         starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
     """
 
-    predicted: Ints
-    target: Ints
-    confidence_before: Floats
-    confidence_after: Floats
-    rms: Floats
-    linf: Floats
-    l1: Floats
-    l0: Floats
-    gradient_evaluations: Ints
-    forward_evaluations: Ints
-    l2_halfway: Floats
-    starts_agreed: Ints
+    predicted: Ints = field(metadata=WHOLE)
+    target: Ints = field(metadata=WHOLE)
+    confidence_before: Floats = field(metadata=REAL)
+    confidence_after: Floats = field(metadata=REAL)
+    rms: Floats = field(metadata=REAL)
+    linf: Floats = field(metadata=REAL)
+    l1: Floats = field(metadata=REAL)
+    l0: Floats = field(metadata=REAL)
+    gradient_evaluations: Ints = field(metadata=WHOLE)
+    forward_evaluations: Ints = field(metadata=WHOLE)
+    halfway: Floats = field(metadata=REAL | {"name": "l2_halfway", "missing": np.nan})
+    starts_agreed: Ints = field(metadata=WHOLE | {"missing": 0})
 
     def reached(self, label: Ints) -> NDArray[np.bool_]:
         """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
-        wanted: NDArray[np.bool_] = np.where(self.target >= 0, label == self.target, label != self.label)
-        return wanted
+        return is_wanted(label, label=self.label, target=self.target)
+
+    def take(self, chosen: NDArray[Any]) -> Self:
+        """The chosen samples, by mask or positions."""
+        return replace(self, **{column.name: getattr(self, column.name)[chosen] for column in fields(self)})
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
-        np.savez_compressed(path, **{one.name: getattr(self, one.name) for one in fields(self)})
+        columns = {_stored_name(column): getattr(self, column.name) for column in fields(self)}
+        np.savez_compressed(path, **columns)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -121,23 +130,22 @@ class SampleOutcomes(SampleDistances):
         Raises:
             ReportRefused: the file is missing, or not one that robustcheck wrote.
         """
-        stored = _read(path, [one.name for one in fields(cls)])
+        stored = _columns(path, fields(cls))
         lengths = {name: array.shape[:1] for name, array in stored.items()}
         if len(set(lengths.values())) != 1 or not all(lengths.values()):
             raise ReportRefused(f"{path}: expected as many rows in every array, got {lengths}")
-        whole = {one.name for one in fields(cls) if one.type == "Ints"}
-        for name, array in stored.items():
-            flat = name not in ("input", "adversarial")
-            kind = "U" if name in ("status", "sample_id") else "i" if name in whole else "f"
-            if array.dtype.kind != kind or (flat and array.ndim != 1):
+        for column in fields(cls):
+            array, flat = stored[column.name], not column.metadata.get("of_samples")
+            if array.dtype.kind != column.metadata["kind"] or (flat and array.ndim != 1):
                 raise ReportRefused(
-                    f"{path}: expected samples that robustcheck wrote, got {name!r} as {array.dtype} of "
-                    f"shape {array.shape}"
+                    f"{path}: expected samples that robustcheck wrote, got {column.name!r} as {array.dtype} "
+                    f"of shape {array.shape}"
                 )
-        strange = set(stored["status"].tolist()) - {str(one) for one in Status}
+        known = [str(status) for status in Status]
+        strange = set(stored["status"].tolist()) - set(known)
         if strange:
-            raise ReportRefused(f"{path}: expected a status of {[str(one) for one in Status]}, got {strange}")
-        if not all(re.fullmatch("[0-9a-f]{16}", one) for one in stored["sample_id"].tolist()):
+            raise ReportRefused(f"{path}: expected a status of {known}, got {strange}")
+        if not all(re.fullmatch("[0-9a-f]{16}", digest) for digest in stored["sample_id"].tolist()):
             raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
         return cls(**stored)
 
@@ -152,65 +160,89 @@ class SearchResult(SampleOutcomes):
             already wrong, NaN where none was found.
     """
 
-    input: NDArray[np.float32]
-    adversarial: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Conditions:
-    """Where the search may go: sides of the box and features that may not change, each ``[D]``.
-
-    Stored as ``box.npz`` beside a report, with the names that ``--box`` and ``--freeze`` read.
-    """
-
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
-    freeze: NDArray[np.bool_]
+    input: NDArray[np.float32] = field(metadata=REAL | {"of_samples": True})
+    adversarial: NDArray[np.float32] = field(metadata=REAL | {"of_samples": True})
 
     @property
-    def sha256(self) -> str:
-        """Digest: the same where the search may go to the same points."""
-        moves = ~self.freeze
-        digest = hashlib.sha256(np.ascontiguousarray(self.freeze).tobytes())
-        for side in (self.lower, self.upper):
-            digest.update(np.ascontiguousarray(side[moves], np.float32).tobytes())
-        return digest.hexdigest()
+    def rows(self) -> NDArray[np.float32]:
+        """The samples as flat rows, ``[N, D]``."""
+        return self.input.reshape(len(self), -1)
 
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` without pickles."""
-        np.savez_compressed(path, lower=self.lower, upper=self.upper, freeze=self.freeze)
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """Their examples as flat rows, ``[N, D]``."""
+        return self.adversarial.reshape(len(self), -1)
 
-    @staticmethod
-    def load(path: Path) -> Conditions:
-        """Read what :meth:`save` wrote.
 
-        Raises:
-            ReportRefused: the file is missing, or not one that robustcheck wrote.
-        """
-        stored = _read(path, ["lower", "upper", "freeze"])
-        kinds = "".join(one.dtype.kind for one in stored.values())
-        shapes = {one.shape for one in stored.values()}
-        if kinds != "ffb" or len(shapes) != 1 or len(shapes.pop()) != 1:
-            raise ReportRefused(f"{path}: expected two sides and a mask, each with a value a feature")
-        return Conditions(**stored)
+class Joined:
+    """A result in the making: parts are put where they belong as they come, so nothing is held twice.
+
+    Args:
+        total: samples there will be.
+        inputs: the samples, where they are there already, ``[total, *shape]``.
+    """
+
+    def __init__(self, total: int, inputs: NDArray[np.float32] | None = None) -> None:
+        self.total, self.done = total, 0
+        self._columns: dict[str, NDArray[Any]] = {} if inputs is None else {"input": inputs}
+        self._given = inputs is not None
+
+    def add(self, part: SearchResult) -> None:
+        """The next samples, in order."""
+        place = slice(self.done, self.done + len(part))
+        for name, values in vars(part).items():
+            if name not in self._columns:
+                self._columns[name] = np.empty((self.total, *values.shape[1:]), values.dtype)
+            if not (name == "input" and self._given):
+                self._columns[name][place] = values
+        self.done += len(part)
+
+    def result(self) -> SearchResult:
+        """Of the samples that are there."""
+        return SearchResult(**{name: values[: self.done] for name, values in self._columns.items()})
+
+
+def join(parts: Sequence[SearchResult]) -> SearchResult:
+    """Results on different samples as one, in this order.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not parts:
+        raise ValueError("parts: expected at least one result to join, got none")
+    joined = Joined(sum(map(len, parts)))
+    for part in parts:
+        joined.add(part)
+    return joined.result()
+
+
+def is_wanted(decided: NDArray[Any], *, label: NDArray[Any], target: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where decisions are the mistake that is wanted: the target, or any class but the label where it is -1.
+
+    The same in TensorFlow is the sign of :func:`robustcheck.numerics.adversarial_margin`.
+    """
+    wanted: NDArray[np.bool_] = np.where(target >= 0, decided == target, decided != label)
+    return wanted
+
+
+def _stored_name(column: Field[Any]) -> str:
+    return str(column.metadata.get("name", column.name))
+
+
+def _columns(path: Path, wanted: Sequence[Field[Any]]) -> dict[str, NDArray[Any]]:
+    """The columns of a file; those that it is too old to have are filled."""
+    with open_arrays(path, "arrays that robustcheck wrote", ReportRefused) as stored:
+        missing = [one for one in wanted if "missing" in one.metadata and _stored_name(one) not in stored]
+        found = {one.name: stored[_stored_name(one)] for one in wanted if one not in missing}
+    length = len(next(iter(found.values())))
+    kinds = {"i": np.int64, "f": np.float64}
+    fill = {
+        one.name: np.full(length, one.metadata["missing"], kinds[one.metadata["kind"]]) for one in missing
+    }
+    return found | fill
 
 
 def sample_ids(rows: NDArray[np.float32]) -> NDArray[np.str_]:
     """A digest for each sample ``[N, D]``: 16 hexadecimal digits, ``[N]``."""
     digests = [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in rows]
     return np.array(digests, dtype="<U16")
-
-
-def _read(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
-    """Named arrays of an ``.npz`` from outside."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MOST_UNPACKED:
-            raise ReportRefused(f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked")
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
-    except _UNREADABLE as error:
-        if isinstance(error, ReportRefused):
-            raise
-        raise ReportRefused(f"{path}: expected arrays that robustcheck wrote: {one_line(error)}") from error

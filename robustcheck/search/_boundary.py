@@ -33,16 +33,20 @@ from numpy.typing import NDArray
 
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
+from robustcheck.progress import OnProgress
 from robustcheck.search._candidates import Candidates, choose
+from robustcheck.search._geometry import L2
 from robustcheck.search._known import Known
-from robustcheck.search._problem import Answer, Floats, Ints, Positions, Problem
-from robustcheck.search._refine import Round
+from robustcheck.search._lbfgs import Effort
+from robustcheck.search._problem import STAGE, Answer, Floats, Ints, Positions, Problem
 from robustcheck.search._starts import hop, other_side
 
 # steps of walks: to the nearest class, to the others, where they go on, from the other side, after a hop
 _FIRST_WALK, _WALK, _WALK_ON, _OTHER_WALK, _HOP_WALK = 20, 10, 40, 30, 16
 _POLISH = 8
-_ROUND = Round(iterations=6, most=24)
+# the look at which coordinates are frozen is an evaluation too
+_ROUND_MOST = 24
+_ROUND = Effort(iterations=6, line_search=4, most=_ROUND_MOST - 1)
 # a start is polished if it came this near to the best one known
 _NEAR, _HOP_NEAR = 1.25, 1.05
 # a sample is hard if polishing and the other side brought it down to this share of what walks had found;
@@ -62,9 +66,11 @@ class _Stage:
     only: NDArray[np.bool_] | None = None  # by sample, [B]; None = all
 
 
-def search_boundary(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
+def search_boundary(
+    classifier: Classifier, problem: Problem, options: SearchOptions, on_progress: OnProgress
+) -> Answer:
     """Nearest misclassified points of one batch."""
-    known = Known(classifier, problem, options)
+    known = Known(classifier, L2, problem, options)
     budget = options.evaluations
     active = np.arange(len(problem.rows))
     halfway, first_half = np.full(len(active), np.inf), np.ones(len(active), bool)
@@ -78,7 +84,7 @@ def search_boundary(classifier: Classifier, problem: Problem, options: SearchOpt
             break
         if asked[active].any():
             stage.run(active[asked[active]])
-        problem.on_share(float(known.gradients.mean()) / budget)
+        on_progress(STAGE, int(known.gradients.mean()), budget)
     return Answer(
         point=known.nearest,
         halfway=halfway,
@@ -102,7 +108,7 @@ class _Schedule:
     def __init__(self, known: Known) -> None:
         self.known = known
         problem = known.problem
-        self.candidates: Candidates = choose(known.classifier, problem)
+        self.candidates: Candidates = choose(known.classifier, known.geometry, problem)
         everyone = np.arange(len(problem.rows))
         known.spend(everyone, self.candidates.gradient_evaluations, self.candidates.forward_evaluations)
         self.paths = [_Path(target, problem.rows.copy()) for target in self.candidates.target.T]
@@ -119,7 +125,7 @@ class _Schedule:
         walked = known.shortest.copy()
         yield _Stage(_POLISH, partial(known.polish_nearest, _POLISH))
         yield self._other_side(0, _WALK)
-        yield _Stage(_ROUND.most, partial(known.refine_nearest, _ROUND))
+        yield _Stage(_ROUND_MOST, partial(known.refine_nearest, _ROUND))
         hard = ~(known.shortest > _HARD * walked)
         for rank in first:
             yield self._walk_on(rank, hard)
@@ -133,7 +139,7 @@ class _Schedule:
                     yield self._walk_on(rank, ~hard)
             if len(first) + cycle < len(self.paths):
                 yield self._walk_on(len(first) + cycle, None)
-            yield _Stage(_ROUND.most, partial(known.refine_nearest, _ROUND))
+            yield _Stage(_ROUND_MOST, partial(known.refine_nearest, _ROUND))
 
     def _look(self, rank: int, at: Positions) -> None:
         rows = self.known.rows(at, self.paths[rank].target[at])

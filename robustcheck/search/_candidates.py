@@ -11,7 +11,9 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import constraint
+from robustcheck.search._geometry import Geometry
 from robustcheck.search._problem import Floats, Ints, Problem
+from robustcheck.search._rows import Rows, graph
 
 Tensor = Any
 
@@ -39,20 +41,21 @@ class Candidates:
     forward_evaluations: int
 
 
-def choose(classifier: Classifier, problem: Problem) -> Candidates:
+def choose(classifier: Classifier, geometry: Geometry, problem: Problem) -> Candidates:
     """The classes of each sample by their linearised distance (targeted samples: their target).
 
     The gradient of ``Z_label - Z_t`` at the sample gives a half-space for each class t; the distance to
     it within the box is exact (:func:`robustcheck.numerics.nearest_in_half_space`). Of more than 10
     other classes the 10 with the largest logits are looked at.
     """
-    linearise = classifier.traced("linearise", lambda: _trace_linearise(classifier))
     logits = classifier.logits(tf.constant(problem.rows)).numpy()
     pool = _pool(logits, problem)
-    looked_at = [linearise(*_inputs(problem, pool[:, column])) for column in range(pool.shape[1])]
+    linearise = graph(_linearise, classifier, given=(geometry,))
+    everyone = np.arange(len(pool))
+    looked_at = [linearise(Rows.of(problem, everyone, pool[:, rank])) for rank in range(pool.shape[1])]
     distance = np.stack([part[1].numpy() for part in looked_at], axis=1)
     order = np.argsort(distance, axis=1, kind="stable")
-    rows = np.arange(len(pool))[:, None]
+    rows = everyone[:, None]
     points = np.stack([part[0].numpy() for part in looked_at], axis=1)
     target = pool[rows, order]
     gap = np.take_along_axis(logits, problem.label[:, None], axis=1) - logits[rows, target]
@@ -77,26 +80,14 @@ def _pool(logits: Floats, problem: Problem) -> Ints:
     return np.argsort(-others, axis=1, kind="stable")[:, :most].astype(np.int32)
 
 
-def _inputs(problem: Problem, target: Ints) -> tuple[Tensor, ...]:
-    arrays = (problem.rows, problem.label, target, problem.lower, problem.upper)
-    return tuple(tf.constant(array) for array in arrays)
-
-
-def _trace_linearise(classifier: Classifier) -> Any:
-    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
-
-    @numerics.traced(floats, ints, ints, floats, floats)
-    def linearise(
-        x: Tensor, label: Tensor, target: Tensor, lower: Tensor, upper: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        any_other = tf.fill(tf.shape(label), -1)
-        gap, normal = constraint(classifier, x, label, target, any_other)
-        point, reached = numerics.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
-        distance = numerics.l2_norm(point - x)
-        # out of reach or no slope at all: last in line, at the distance of the box's far corner
-        corner = tf.maximum(x - lower, upper - x)
-        corner = tf.where(tf.math.is_finite(corner), corner, 1.0)
-        far = distance + numerics.l2_norm(corner)
-        return point, tf.where(reached & (distance > 0), distance, far)
-
-    return linearise
+def _linearise(classifier: Classifier, geometry: Geometry, rows: Rows) -> tuple[Tensor, Tensor]:
+    x, lower, upper = rows.x, rows.lower, rows.upper
+    # on the way to the class, whatever is wanted
+    gap, normal = constraint(classifier, rows._replace(wanted=tf.fill(tf.shape(rows.label), -1)), x)
+    point, reached = geometry.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
+    distance = geometry.length(point - x)
+    # out of reach or no slope at all: last in line, at the distance of the box's far corner
+    corner = tf.maximum(x - lower, upper - x)
+    corner = tf.where(tf.math.is_finite(corner), corner, 1.0)
+    far = distance + geometry.length(corner)
+    return point, tf.where(reached & (distance > 0), distance, far)

@@ -5,68 +5,88 @@ Each is traced once a model; the graphs of the methods call it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
+from robustcheck.search._problem import Floats
+from robustcheck.search._rows import NUMBER, Rows, graph, points
 
 Tensor = Any
 
 # lead asked for, in shares of the lead that is needed
 _SAFETY = 1.25
+# how far beyond a point the boundary is looked for, in shares of its distance
+_REACH = (1.0, 1.01, 1.05, 1.2)
 
 
-def constraint(
-    classifier: Classifier, z: Tensor, label: Tensor, target: Tensor, wanted: Tensor
-) -> tuple[Tensor, Tensor]:
+def constraint(classifier: Classifier, rows: Rows, z: Tensor) -> tuple[Tensor, Tensor]:
     """What must not be positive for ``z`` to be the target, ``[R]``, and its gradient ``[R, D]``.
 
     ``Z_label - Z_target``; where the target itself is wanted it must lead all others.
     """
-    graph = classifier.traced("constraint", lambda: _trace_constraint(classifier))
-    found: tuple[Tensor, Tensor] = graph(z, label, target, wanted)
+    found: tuple[Tensor, Tensor] = graph(_gap, classifier, points(classifier))(rows, z)
     return found
 
 
-def _trace_constraint(classifier: Classifier) -> Any:
-    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
+def _gap(classifier: Classifier, rows: Rows, z: Tensor) -> tuple[Tensor, Tensor]:
+    def gap(at: Tensor) -> Tensor:
+        logits = classifier.logits(at)
+        chosen = tf.gather(logits, rows.target, batch_dims=1)
+        is_target = tf.one_hot(rows.target, tf.shape(logits)[1], on_value=True, off_value=False)
+        best_other = tf.reduce_max(tf.where(is_target, logits.dtype.min, logits), axis=1)
+        label = tf.gather(logits, rows.label, batch_dims=1)
+        return tf.where(rows.wanted < 0, label, best_other) - chosen
 
-    @numerics.traced(floats, ints, ints, ints)
-    def graph(z: Tensor, label: Tensor, target: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        def gap(points: Tensor) -> Tensor:
-            logits = classifier.logits(points)
-            chosen = tf.gather(logits, target, batch_dims=1)
-            is_target = tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False)
-            best_other = tf.reduce_max(tf.where(is_target, logits.dtype.min, logits), axis=1)
-            return tf.where(wanted < 0, tf.gather(logits, label, batch_dims=1), best_other) - chosen
-
-        return numerics.with_gradient(gap, z)
-
-    return graph
+    return numerics.with_gradient(gap, z)
 
 
-def beyond(
-    classifier: Classifier, label: Tensor, wanted: Tensor, relative: Tensor, absolute: Tensor
-) -> Callable[[Tensor], Tensor]:
+def beyond(classifier: Classifier, rows: Rows, z: Tensor) -> Tensor:
     """By how much points ``[R, D]`` are misclassified for good, ``[R]``; positive = they are.
 
     Asks for a little more than the check outside the search does, so that its rounding does not decide.
     """
-    graph = classifier.traced("beyond", lambda: _trace_beyond(classifier))
-    return lambda points: graph(points, label, wanted, relative, absolute)
+    return graph(_lead, classifier, points(classifier))(rows, z)
 
 
-def _trace_beyond(classifier: Classifier) -> Any:
-    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
-    number = tf.TensorSpec([])
+def _lead(classifier: Classifier, rows: Rows, z: Tensor) -> Tensor:
+    logits = classifier.logits(z)
+    needed = _SAFETY * numerics.needed_margin(logits, rows.relative, rows.absolute)
+    return numerics.adversarial_margin(logits, rows.label, rows.wanted) - needed
 
-    @numerics.traced(floats, ints, ints, number, number)
-    def graph(points: Tensor, label: Tensor, wanted: Tensor, relative: Tensor, absolute: Tensor) -> Tensor:
-        logits = classifier.logits(points)
-        lead = _SAFETY * numerics.needed_margin(logits, relative, absolute)
-        return numerics.adversarial_margin(logits, label, wanted) - lead
 
-    return graph
+def to_boundary(
+    classifier: Classifier, rows: Rows, z: Floats, tolerance: float
+) -> tuple[NDArray[np.bool_], Floats, int]:
+    """The decision boundary on the ray from each sample through ``z``, at most a fifth beyond it.
+
+    Returns:
+        Whether one was found ``[R]``, the point just behind it ``[R, D]`` (elsewhere meaningless), and the
+        forward evaluations of each row.
+    """
+    on_ray = graph(_on_ray, classifier, points(classifier), NUMBER)
+    found, point, asked = on_ray(rows, z, np.float32(tolerance))
+    return found.numpy(), point.numpy(), int(asked)
+
+
+def _on_ray(
+    classifier: Classifier, rows: Rows, z: Tensor, tolerance: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    def farther(step: Tensor, at: Tensor, found: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        reached = rows.x + tf.gather(_REACH, step) * (z - rows.x)
+        at = tf.where(found[:, None], at, tf.clip_by_value(reached, rows.lower, rows.upper))
+        return step + 1, at, found | (beyond(classifier, rows, at) > 0)
+
+    steps, at, found = tf.while_loop(
+        lambda step, _, found: (step < len(_REACH)) & ~tf.reduce_all(found),
+        farther,
+        (tf.constant(0), z, tf.zeros_like(rows.label, tf.bool)),
+    )
+    point, asked = numerics.boundary_on_segment(
+        lambda there: beyond(classifier, rows, there), rows.x, at, tolerance=tolerance
+    )
+    return found, tf.clip_by_value(point, rows.lower, rows.upper), asked + steps

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier, logits_of
+from robustcheck.search._constraint import to_boundary
+from robustcheck.search._geometry import Geometry
+from robustcheck.search._lbfgs import Effort
 from robustcheck.search._polish import polish
 from robustcheck.search._problem import Floats, Ints, Positions, Problem
-from robustcheck.search._refine import Round, refine
-from robustcheck.search._rows import Rows, to_boundary
+from robustcheck.search._refine import refine
+from robustcheck.search._rows import Rows
 from robustcheck.search._walk import walk
 
 # starts whose distances differ by less than this agree
@@ -23,9 +26,12 @@ class Known:
     Whatever a move comes upon is brought to the decision boundary, and the nearest point is kept.
     """
 
-    def __init__(self, classifier: Classifier, problem: Problem, options: SearchOptions) -> None:
+    def __init__(
+        self, classifier: Classifier, geometry: Geometry, problem: Problem, options: SearchOptions
+    ) -> None:
         count = len(problem.rows)
         self.classifier = classifier
+        self.geometry = geometry
         self.problem = problem
         self.options = options
         self.nearest = np.full_like(problem.rows, np.nan)
@@ -47,7 +53,7 @@ class Known:
         self, at: Positions, rows: Rows, z: Floats, steps: int, *, polished: int, near: float
     ) -> Floats:
         """Walk from ``z``, and polish what came near to the best; where the walk ended, ``[R, D]``."""
-        walked, ended = walk(self.classifier, rows, z, steps)
+        walked, ended = walk(self.classifier, self.geometry, rows, z, steps)
         self.spend(at, steps, steps)
         point, distance = self.settle(at, rows, walked)
         worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
@@ -64,19 +70,19 @@ class Known:
         if len(at):
             self._polished(at, self.rows(at, self.target[at]), self.nearest[at], steps)
 
-    def refine_nearest(self, settings: Round, at: Positions) -> None:
+    def refine_nearest(self, effort: Effort, at: Positions) -> None:
         """A round of L-BFGS from the nearest points."""
         at = at[np.isfinite(self.shortest[at])]
         if len(at):
             rows = self.rows(at, self.target[at])
-            moved, spent = refine(self.classifier, rows, self.nearest[at], settings, self.options.history)
+            moved, spent = refine(self.classifier, rows, self.nearest[at], effort, self.options.history)
             self.spend(at, spent, 0)
             self.settle(at, rows, moved)
 
     def settle(self, at: Positions, rows: Rows, z: Floats) -> tuple[Floats, NDArray[np.float64]]:
         """Bring points to the boundary and keep the nearest; the points and their distances."""
         point, found = self.boundary(at, rows, z)
-        distance = np.where(found, rows.distance(point), np.inf)
+        distance = np.where(found, self.geometry.distance(rows.x, point), np.inf)
         nearer = distance < self.shortest[at]
         chosen = at[nearer]
         self.nearest[chosen], self.shortest[chosen] = point[nearer], distance[nearer]

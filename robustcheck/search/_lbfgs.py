@@ -41,8 +41,24 @@ _running: dict[int, _Evaluator] = {}
 _tokens = itertools.count()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What a call may spend.
+
+    Attributes:
+        iterations: L-BFGS iterations at most.
+        line_search: iterations of each line search at most.
+        most: evaluations of a row at most. A row that wants more has a line search that bisects rounding
+            noise; it is made to fail by a NaN and stays where it is.
+    """
+
+    iterations: int
+    line_search: int
+    most: int
+
+
 def minimize(
-    objective: Objective, start: Floats, *, iterations: int, line_search: int, history: int, most: int
+    objective: Objective, start: Floats, effort: Effort, *, history: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """A few L-BFGS iterations on every row at once.
 
@@ -52,20 +68,17 @@ def minimize(
     Args:
         objective: values and gradients of the rows asked for.
         start: ``[B, D]`` float32.
-        iterations: L-BFGS iterations at most.
-        line_search: iterations of each line search at most.
+        effort: what it may spend.
         history: pairs of steps remembered.
-        most: evaluations of a row at most. A row that wants more has a line search that bisects rounding
-            noise; it is made to fail by a NaN and stays where it is.
 
     Returns:
         The positions ``[B, D]`` and how often each row was evaluated ``[B]``.
     """
     token = next(_tokens)
-    evaluator = _Evaluator(objective, most, np.zeros(len(start), np.int64))
+    evaluator = _Evaluator(objective, effort.most, np.zeros(len(start), np.int64))
     _running[token] = evaluator
     try:
-        position = _compiled(history)(start, token, iterations, line_search)
+        position = _compiled(history)(start, token, effort.iterations, effort.line_search)
     except tf.errors.OpError as error:
         # what went wrong in the objective says more than the graph that it went through
         raise evaluator.failures[0] if evaluator.failures else error from None

@@ -18,7 +18,7 @@ from robustcheck import numerics
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import beyond, constraint
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, run_steps
+from robustcheck.search._rows import COUNT, Rows, graph, points
 
 Tensor = Any
 
@@ -42,18 +42,17 @@ def polish(classifier: Classifier, rows: Rows, z: Floats, steps: int) -> Floats:
         z: misclassified points just behind the boundary ``[R, D]``.
         steps: gradient evaluations; as many forward evaluations are made.
     """
-    nearest: Floats = run_steps(classifier, "polish", _polish_steps, rows, z, steps).numpy()
+    nearest: Floats = graph(_polish, classifier, points(classifier), COUNT)(rows, z, steps).numpy()
     return nearest
 
 
-def _polish_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> Tensor:
+def _polish(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> Tensor:
     x, lower, upper = rows.x, rows.lower, rows.upper
-    margin = beyond(classifier, rows.label, rows.wanted, *rows.lead)
 
     def step(
         i: Tensor, u: Tensor, z: Tensor, weight: Tensor, normals: Tensor, offsets: Tensor
     ) -> tuple[Tensor, ...]:
-        gap, normal = constraint(classifier, u, rows.label, rows.target, rows.wanted)
+        gap, normal = constraint(classifier, rows, u)
         # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
         normal, gap = numerics.to_unit_slope(normal, gap)
         length = numerics.l2_norm(normal)
@@ -72,7 +71,7 @@ def _polish_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tens
         slope = -numerics.rowwise_dot(normal, u - x)
         scale = 1.0 + tf.clip_by_value(tf.math.divide_no_nan(gap, slope) + _BEHIND, -_SCALED, _SCALED)
         scaled = tf.clip_by_value(x + scale[:, None] * (u - x), lower, upper)
-        nearer = (margin(scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
+        nearer = (beyond(classifier, rows, scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
         z = tf.where(nearer[:, None], scaled, z)
         factor = tf.where(i == 0, 1.0, tf.where(nearer, _BOLDER, _SHYER))
         weight = tf.clip_by_value(weight * factor, _LEAST_WEIGHT, _MOST_WEIGHT)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+# what searches call the stage that they are in
+STAGE = "search"
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -36,7 +38,6 @@ class Problem:
         lower, upper: the box of each row, ``[B, D]``.
         relative, absolute: the lead of a decision that holds, ``relative * max |Z| + absolute``.
         others: samples that may be of another class.
-        on_share: called now and then with the share of the work that is done, 0 to 1.
     """
 
     rows: Floats
@@ -47,7 +48,6 @@ class Problem:
     relative: float
     absolute: float
     others: Others
-    on_share: Callable[[float], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class Answer:
 
     Attributes:
         point: ``[B, D]``, inside the box; NaN where none was found.
-        halfway: the L2 distance that half the budget would have given, ``[B]``; infinite where none, NaN
+        halfway: the distance that half the budget would have given, ``[B]``; infinite where none, NaN
             where the method cannot tell.
         agreed: starts that ended within 1 % of the nearest, ``[B]``; 0 where the method has but one.
         gradient_evaluations: forward and backward passes spent on each row, ``[B]``.

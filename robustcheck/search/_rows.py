@@ -1,10 +1,10 @@
-"""Rows of a search, each a sample and a class to reach, and the graphs that every method needs of a model."""
+"""Rows of a search, each a sample and a class to reach, and graphs of what is asked of a model about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,34 +12,33 @@ from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.models import Classifier
-from robustcheck.search._constraint import beyond
-from robustcheck.search._problem import Floats, Ints, Problem
+from robustcheck.search._problem import Ints, Problem
 
 Tensor = Any
 
-# how far beyond a point the boundary is looked for, in shares of its distance
-_REACH = (1.0, 1.01, 1.05, 1.2)
+# arrays outside a graph, tensors inside it
+Values = Any
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Rows:
-    """``R`` rows, each a sample and a class to reach.
+class Rows(NamedTuple):
+    """``R`` rows, each a sample and a class to reach. Graphs take them as they are.
 
     Attributes:
         x, lower, upper: the sample and its box, ``[R, D]``.
         label: the class to leave, ``[R]``.
         target: the class that this row heads for, ``[R]``.
         wanted: the class that counts, ``[R]``; -1 = any other than the label.
-        lead: the lead of a decision that holds: a share of the largest logit, and an absolute part.
+        relative, absolute: the lead of a decision that holds, ``relative * max |Z| + absolute``; scalars.
     """
 
-    x: Floats
-    lower: Floats
-    upper: Floats
-    label: Ints
-    target: Ints
-    wanted: Ints
-    lead: tuple[np.float32, np.float32]
+    x: Values
+    lower: Values
+    upper: Values
+    label: Values
+    target: Values
+    wanted: Values
+    relative: Values
+    absolute: Values
 
     @staticmethod
     def of(problem: Problem, sample: NDArray[np.int64], target: Ints) -> Rows:
@@ -51,96 +50,53 @@ class Rows:
             label=problem.label[sample],
             target=target.astype(np.int32),
             wanted=problem.target[sample],
-            lead=(np.float32(problem.relative), np.float32(problem.absolute)),
+            relative=np.float32(problem.relative),
+            absolute=np.float32(problem.absolute),
         )
+
+    @staticmethod
+    def signature(width: int) -> Rows:
+        """What a graph is told of any rows of ``width`` features."""
+        floats, ints, number = (
+            tf.TensorSpec([None, width]),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([]),
+        )
+        return Rows(floats, floats, floats, ints, ints, ints, number, number)
 
     def take(self, chosen: NDArray[Any]) -> Rows:
-        """The chosen rows."""
-        return replace(
-            self,
-            x=self.x[chosen],
-            lower=self.lower[chosen],
-            upper=self.upper[chosen],
-            label=self.label[chosen],
-            target=self.target[chosen],
-            wanted=self.wanted[chosen],
-        )
-
-    def distance(self, points: Floats) -> NDArray[np.float64]:
-        """L2 distance of points ``[R, D]`` from their samples, ``[R]``; infinite where there is none."""
-        r = points.astype(np.float64) - self.x
-        squares: NDArray[np.float64] = np.sum(r * r, axis=1)
-        return np.where(np.isnan(squares), np.inf, np.sqrt(squares))
+        """The chosen rows, by mask or positions."""
+        of_all = ("relative", "absolute")
+        parts = {name: part[chosen] for name, part in self._asdict().items() if name not in of_all}
+        return self._replace(**parts)
 
 
-def run_steps(
+def graph(
+    body: Callable[..., Any],
     classifier: Classifier,
-    name: str,
-    body: Callable[[Classifier, Rows, Tensor, Tensor], Any],
-    rows: Rows,
-    z: Floats,
-    steps: int,
+    *signature: tf.TensorSpec,
+    given: tuple[Hashable, ...] = (),
 ) -> Any:
-    """``body(classifier, rows, z, steps)`` as a graph, traced once a model; its rows hold tensors."""
-    graph = classifier.traced(name, lambda: _trace_steps(classifier, body))
-    return graph(z, rows.x, rows.lower, rows.upper, rows.label, rows.target, rows.wanted, *rows.lead, steps)
+    """``body(classifier, *given, rows, *more)`` as a graph of the rows and more, traced once a model.
 
-
-def _trace_steps(classifier: Classifier, body: Callable[[Classifier, Rows, Tensor, Tensor], Any]) -> Any:
-    floats = tf.TensorSpec([None, classifier.layout.width])
-    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
-    count = tf.TensorSpec([], tf.int32)
-
-    @numerics.traced(floats, floats, floats, floats, ints, ints, ints, number, number, count)
-    def graph(
-        z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, target: Tensor, wanted: Tensor,
-        relative: Tensor, absolute: Tensor, steps: Tensor,
-    ) -> Any:  # fmt: skip
-        rows = Rows(
-            x=x, lower=lower, upper=upper, label=label, target=target, wanted=wanted,
-            lead=(relative, absolute),
-        )  # fmt: skip
-        return body(classifier, rows, z, steps)
-
-    return graph
-
-
-def to_boundary(
-    classifier: Classifier, rows: Rows, z: Floats, tolerance: float
-) -> tuple[NDArray[np.bool_], Floats, int]:
-    """The decision boundary on the ray from each sample through ``z``, at most a fifth beyond it.
-
-    Returns:
-        Whether one was found ``[R]``, the point just behind it ``[R, D]`` (elsewhere meaningless), and the
-        forward evaluations of each row.
+    Args:
+        body: a function of a module; with what is given it is the key that the graph is kept by.
+        classifier: the model.
+        signature: of what comes after the rows.
+        given: what is no tensor, and is the same whenever the graph runs.
     """
-    graph = classifier.traced(("boundary", tolerance), lambda: _trace_to_boundary(classifier, tolerance))
-    found, point, asked = graph(z, rows.x, rows.lower, rows.upper, rows.label, rows.wanted, *rows.lead)
-    return found.numpy(), point.numpy(), int(asked)
+
+    def trace() -> numerics.Traced:
+        rows = Rows.signature(classifier.layout.width)
+        return numerics.Traced(partial(body, classifier, *given), (rows, *signature))
+
+    return classifier.traced((body, *given), trace)
 
 
-def _trace_to_boundary(classifier: Classifier, tolerance: float) -> Any:
-    floats = tf.TensorSpec([None, classifier.layout.width])
-    ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
+def points(classifier: Classifier) -> tf.TensorSpec:
+    """The signature of a point a row, ``[R, D]``."""
+    return tf.TensorSpec([None, classifier.layout.width])
 
-    @numerics.traced(floats, floats, floats, floats, ints, ints, number, number)
-    def graph(
-        z: Tensor, x: Tensor, lower: Tensor, upper: Tensor, label: Tensor, wanted: Tensor, relative: Tensor,
-        absolute: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        margin = beyond(classifier, label, wanted, relative, absolute)
 
-        def farther(step: Tensor, at: Tensor, found: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            reached = tf.clip_by_value(x + tf.gather(_REACH, step) * (z - x), lower, upper)
-            at = tf.where(found[:, None], at, reached)
-            return step + 1, at, found | (margin(at) > 0)
-
-        steps, at, found = tf.while_loop(
-            lambda step, _, found: (step < len(_REACH)) & ~tf.reduce_all(found),
-            farther,
-            (tf.constant(0), z, tf.zeros_like(label, tf.bool)),
-        )
-        point, asked = numerics.boundary_on_segment(margin, x, at, tolerance=tolerance)
-        return found, tf.clip_by_value(point, lower, upper), asked + steps
-
-    return graph
+# the signatures of a number and of a count
+NUMBER, COUNT = tf.TensorSpec([]), tf.TensorSpec([], tf.int32)

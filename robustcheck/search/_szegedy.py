@@ -13,16 +13,11 @@ from the text, and why:
 * The text leaves open how c is searched: here it starts at a value that would be right for a linear model, is
   bracketed by factors and then bisected in its logarithm, each round warm from the nearest point known.
 * The answer of a round is brought back along ``x -> x + r`` to the decision boundary.
-
-L-BFGS knows no bounds. Within a round, coordinates that rest on a bound and want out of the box are frozen,
-the rest is clipped where the model is called, and the next round looks again which are frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,50 +27,55 @@ from numpy.typing import NDArray
 from robustcheck import numerics
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
+from robustcheck.progress import OnProgress
+from robustcheck.search._boxed import BoxedProblem, minimize_in_box
 from robustcheck.search._candidates import MOST_LINEARISED, choose
-from robustcheck.search._lbfgs import minimize
-from robustcheck.search._problem import Answer, Floats, Problem
-from robustcheck.search._rows import Rows, to_boundary
+from robustcheck.search._constraint import to_boundary
+from robustcheck.search._geometry import L2
+from robustcheck.search._lbfgs import Effort
+from robustcheck.search._problem import STAGE, Answer, Floats, Problem
+from robustcheck.search._rows import Rows, graph, points
 
 Tensor = Any
 
 _SHARPNESS = 40.0
-_ITERATIONS = 8
-_LINE_SEARCH = 4
 # evaluations of a round at most, the first look at which coordinates are frozen included
 _ROUND_MOST = 42
+_EFFORT = Effort(iterations=8, line_search=4, most=_ROUND_MOST - 1)
 _FIRST_C = 0.125
 _MOST_ROUNDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Penalty:
-    """What the objective of each row needs beside the row: shapes ``[R]``."""
+    """What each row starts from, ``[R, D]``, and what its objective needs beside the row, ``[R]``."""
 
+    start: Floats
     unit: Floats
     gap: Floats
     sharpness: Floats
 
 
-def search_szegedy(classifier: Classifier, problem: Problem, options: SearchOptions) -> Answer:
+def search_szegedy(
+    classifier: Classifier, problem: Problem, options: SearchOptions, on_progress: OnProgress
+) -> Answer:
     """Nearest misclassified points of one batch by the penalty method."""
     # a small budget is spent on fewer classes rather than on no round
     affordable = max(1, (options.evaluations - MOST_LINEARISED) // _ROUND_MOST)
-    candidates = choose(classifier, problem)
+    candidates = choose(classifier, L2, problem)
     per_sample = min(options.candidates, affordable, candidates.target.shape[1])
     sample = np.repeat(np.arange(len(problem.rows)), per_sample)
     rows = Rows.of(problem, sample, candidates.target[:, :per_sample].reshape(-1))
     unit, gap = candidates.distance[:, :per_sample].reshape(-1), candidates.gap[:, :per_sample].reshape(-1)
     start = candidates.start[:, :per_sample].reshape(len(sample), -1)
     sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
-    penalty = _Penalty(unit=unit, gap=gap, sharpness=sharpness)
+    penalty = _Penalty(start=start, unit=unit, gap=gap, sharpness=sharpness)
     left = options.evaluations - candidates.gradient_evaluations
     rounds = int(np.clip(left // (per_sample * _ROUND_MOST), 1, _MOST_ROUNDS))
-    search_c = partial(_search_c, classifier, rows, penalty, start, options)
-    nearest, gradients, forwards = search_c(rounds, problem.on_share)
+    nearest, gradients, forwards = _search_c(classifier, rows, penalty, options, rounds, on_progress)
 
     shape = (len(problem.rows), per_sample)
-    best = np.argmin(rows.distance(nearest).reshape(shape), axis=1)
+    best = np.argmin(L2.distance(rows.x, nearest).reshape(shape), axis=1)
     return Answer(
         point=nearest.reshape(*shape, -1)[np.arange(shape[0]), best],
         halfway=np.full(shape[0], np.nan),
@@ -89,22 +89,21 @@ def _search_c(
     classifier: Classifier,
     rows: Rows,
     penalty: _Penalty,
-    start: Floats,
     options: SearchOptions,
     rounds: int,
-    on_share: Callable[[float], None],
+    on_progress: OnProgress,
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
-    z, nearest = start, np.full_like(start, np.nan)
+    z, nearest = penalty.start, np.full_like(penalty.start, np.nan)
     c = np.full(len(z), _FIRST_C, np.float32)
     succeeds, fails = np.zeros_like(c), np.full_like(c, np.inf)
     shortest = np.full(len(z), np.inf)
     gradients, forwards = np.zeros((2, len(z)), np.int64)
     for done in range(rounds):
-        on_share(done / rounds)
+        on_progress(STAGE, done, rounds)
         z, spent = _minimize_penalty(classifier, rows, penalty, z, c, options.history)
         success, point, asked = to_boundary(classifier, rows, z, options.tolerance)
-        distance = np.where(success, rows.distance(point), np.inf)
+        distance = np.where(success, L2.distance(rows.x, point), np.inf)
         nearer = distance < shortest
         nearest[nearer], shortest[nearer] = point[nearer], distance[nearer]
         succeeds = np.where(success, np.maximum(succeeds, c), succeeds)
@@ -128,52 +127,27 @@ def _minimize_penalty(
     classifier: Classifier, rows: Rows, penalty: _Penalty, z: Floats, c: Floats, history: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
-    graph = classifier.traced("szegedy", lambda: _trace_penalty(classifier))
+    loss = graph(_loss, classifier, points(classifier), *(tf.TensorSpec([None]),) * 2)
     unit = penalty.unit[:, None]
-    fixed = (rows.x, rows.lower, rows.upper, penalty.unit, c, rows.target, penalty.sharpness, penalty.gap)
-    start = (z - rows.x) / unit
-    gradient = graph(start, *fixed, np.zeros(z.shape, bool))[1].numpy()
+
+    def pull(at: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        value, slope = loss(rows.take(which), at, penalty.sharpness[which], penalty.gap[which])
+        return value.numpy(), unit[which] * slope.numpy()
+
+    gradient = pull(z, np.arange(len(z)))[1] + 2.0 * c[:, None] * (z - rows.x) / unit
     frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
-
-    def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        value, gradient = graph(u, *(one[which] for one in fixed), frozen[which])
-        return value.numpy(), gradient.numpy()
-
-    u, spent = minimize(
-        objective,
-        start,
-        iterations=_ITERATIONS,
-        line_search=_LINE_SEARCH,
-        history=history,
-        most=_ROUND_MOST - 1,
-    )
-    moved = np.clip(rows.x + unit * u, rows.lower, rows.upper)
-    return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, z), spent + 1
+    boxed = BoxedProblem(unit=penalty.unit, weight=2.0 * c, frozen=frozen)
+    moved, spent = minimize_in_box(rows, z, pull, boxed, _EFFORT, history)
+    return moved, spent + 1
 
 
-def _trace_penalty(classifier: Classifier) -> Any:
-    floats, scalars = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None])
-    ints, mask = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, classifier.layout.width], tf.bool)
+def _loss(
+    classifier: Classifier, rows: Rows, z: Tensor, sharpness: Tensor, gap: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The sharpened cross-entropy to the target in units of the gap at the sample, and its gradient by z."""
 
-    @numerics.traced(floats, floats, floats, floats, scalars, scalars, ints, scalars, scalars, mask)
-    def penalty(
-        u: Tensor, x: Tensor, lower: Tensor, upper: Tensor, unit: Tensor, c: Tensor, target: Tensor,
-        sharpness: Tensor, gap: Tensor, frozen: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """``c |r|^2 + loss`` and its gradient by u, with ``r = unit * u`` clipped to the box."""
-        inside = x + unit[:, None] * u
-        # a line search may run off to NaN, which no model should see: a row of it fails by its value alone
-        runs_off = tf.reduce_any(tf.math.is_nan(inside), axis=1)
-        inside = tf.where(runs_off[:, None], x, inside)
-        z = tf.clip_by_value(inside, lower, upper)
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            sharp = sharpness[:, None] * classifier.logits(z)
-            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(target, sharp) / (sharpness * gap)
-        r = (z - x) / unit[:, None]
-        gradient = unit[:, None] * tape.gradient(entropy, z) + 2.0 * c[:, None] * r
-        held = frozen | (inside < lower) | (inside > upper)
-        value = tf.where(runs_off, np.nan, c * numerics.rowwise_dot(r, r) + entropy)
-        return value, tf.where(held, 0.0, gradient)
+    def entropy(at: Tensor) -> Tensor:
+        sharp = sharpness[:, None] * classifier.logits(at)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(rows.target, sharp) / (sharpness * gap)
 
-    return penalty
+    return numerics.with_gradient(entropy, z)

@@ -16,8 +16,9 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import beyond, constraint
+from robustcheck.search._geometry import Geometry
 from robustcheck.search._problem import Floats
-from robustcheck.search._rows import Rows, run_steps
+from robustcheck.search._rows import COUNT, Rows, graph, points
 
 Tensor = Any
 
@@ -26,30 +27,34 @@ _OVERSHOOT = 1.05
 _DRAWN_BACK = 0.9
 
 
-def walk(classifier: Classifier, rows: Rows, start: Floats, steps: int) -> tuple[Floats, Floats]:
+def walk(
+    classifier: Classifier, geometry: Geometry, rows: Rows, start: Floats, steps: int
+) -> tuple[Floats, Floats]:
     """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
-    nearest, ended = run_steps(classifier, "walk", _walk_steps, rows, start, steps)
+    steps_of = graph(_walk, classifier, points(classifier), COUNT, given=(geometry,))
+    nearest, ended = steps_of(rows, start, steps)
     return nearest.numpy(), ended.numpy()
 
 
-def _walk_steps(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+def _walk(
+    classifier: Classifier, geometry: Geometry, rows: Rows, start: Tensor, steps: Tensor
+) -> tuple[Tensor, Tensor]:
     x, lower, upper = rows.x, rows.lower, rows.upper
-    margin = beyond(classifier, rows.label, rows.wanted, *rows.lead)
 
     def step(
         i: Tensor, z: Tensor, nearest: Tensor, shortest: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        gap, normal = constraint(classifier, z, rows.label, rows.target, rows.wanted)
+        gap, normal = constraint(classifier, rows, z)
         normal, gap = numerics.to_unit_slope(normal, gap)
-        by_z, _ = numerics.nearest_in_half_space(z, normal, gap, lower, upper)
+        by_z, _ = geometry.nearest_in_half_space(z, normal, gap, lower, upper)
         gap_x = gap + numerics.rowwise_dot(normal, x - z)
-        by_x, _ = numerics.nearest_in_half_space(x, normal, gap_x, lower, upper)
-        from_z, from_x = numerics.l2_norm(by_z - z), numerics.l2_norm(by_x - x)
+        by_x, _ = geometry.nearest_in_half_space(x, normal, gap_x, lower, upper)
+        from_z, from_x = geometry.length(by_z - z), geometry.length(by_x - x)
         weight = tf.minimum(tf.math.divide_no_nan(from_z, from_z + from_x), _MOST_WEIGHT)[:, None]
         mixed = (1 - weight) * (z + _OVERSHOOT * (by_z - z)) + weight * (x + _OVERSHOOT * (by_x - x))
         z = tf.clip_by_value(mixed, lower, upper)
-        far = margin(z) > 0
-        distance = numerics.l2_norm(z - x)
+        far = beyond(classifier, rows, z) > 0
+        distance = geometry.length(z - x)
         nearer = far & (distance < shortest)
         nearest = tf.where(nearer[:, None], z, nearest)
         shortest = tf.where(nearer, distance, shortest)

@@ -9,19 +9,21 @@ import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robustcheck.compare import against_baseline
-from robustcheck.errors import ReportRefused, one_line
+from robustcheck.errors import ReportRefused
 from robustcheck.measures import MIN_SAMPLES, column, parse_metric
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
+from robustcheck.stored import read_json
 from robustcheck.testing._explain import ANYWHERE, ReportPlace, fell_lines, replay_line, text
 
-# no baseline that robustcheck wrote is larger
-_MOST_BYTES = 256 * 2**20
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 REL, ACCURACY = 0.05, 0.01
 
 
@@ -120,27 +122,14 @@ def read_baselines(file: Path) -> dict[str, Baseline]:
     Raises:
         ReportRefused: the file is missing or not one that robustcheck wrote.
     """
-    from pydantic import ValidationError
-
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ReportRefused(f"{file}: expected a baseline of at most {_MOST_BYTES >> 20} MiB")
-        stored = json.loads(file.read_text("utf-8"), parse_constant=_not_json)
-        if not isinstance(stored, dict) or stored.get("schema") != BASELINE_SCHEMA:
-            raise ReportRefused(f"{file}: expected a baseline of schema {BASELINE_SCHEMA}")
-        audits: dict[str, Baseline] = _adapter().validate_json(json.dumps(stored.get("audits")), strict=True)
-        for one in audits.values():
-            _require_consistent(one, file)
-    except ReportRefused:
-        raise
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ReportRefused(
-            f"{file}: expected a baseline that robustcheck wrote: {'.'.join(map(str, first['loc']))}: "
-            f"{first['msg']}"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ReportRefused(f"{file}: expected a baseline in JSON: {one_line(error)}") from error
+    audits = read_json(
+        file,
+        "a baseline",
+        schema=BASELINE_SCHEMA,
+        validate=lambda stored, _: _adapter().validate_json(json.dumps(stored.get("audits")), strict=True),
+    )
+    for kept in audits.values():
+        _require_consistent(kept, file)
     return audits
 
 
@@ -161,14 +150,10 @@ def _require_consistent(baseline: Baseline, file: Path) -> None:
 
 
 @cache
-def _adapter() -> Any:
+def _adapter() -> TypeAdapter[dict[str, Baseline]]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(dict[str, Baseline])
-
-
-def _not_json(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def baseline_file(folder: Path, test_file: str, test: str) -> Path:

@@ -1,0 +1,64 @@
+"""L-BFGS in a box: what both methods minimise, ``weight |r|^2 / 2 + pull(x + r)`` with ``x + r`` in the box.
+
+tfp's L-BFGS knows no bounds. Coordinates that rest on a bound and want out of the box are frozen by the
+caller, the rest is clipped where the model is called and has no slope beyond its bound; the next round looks
+again which are frozen. ``r`` is in units that the caller gives for each row, so that its length is about 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustcheck.search._lbfgs import Effort, minimize
+from robustcheck.search._problem import Floats
+from robustcheck.search._rows import Rows
+
+# (points of the box [M, D], which rows they are [M]) -> (values [M], gradients by the units [M, D])
+Pull = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoxedProblem:
+    """What is minimised beside the pull, by row.
+
+    Attributes:
+        unit: of the perturbation, ``[R]``, positive.
+        weight: of half the squared perturbation, in these units, ``[R]``.
+        frozen: coordinates that stay where they are, ``[R, D]``.
+    """
+
+    unit: Floats
+    weight: Floats
+    frozen: NDArray[np.bool_]
+
+
+def minimize_in_box(
+    rows: Rows, z: Floats, pull: Pull, problem: BoxedProblem, effort: Effort, history: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """A few iterations from ``z``; new points of the box ``[R, D]`` and evaluations ``[R]``.
+
+    Where an iteration ran off to what is not finite, the point is ``z`` again.
+    """
+    unit = problem.unit[:, None]
+
+    def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        part, scale, weight = rows.take(which), unit[which], problem.weight[which]
+        inside = part.x + scale * u
+        # a line search may run off to NaN, which no model should see: a row of it fails by its value alone
+        runs_off = np.isnan(inside).any(axis=1)
+        inside[runs_off] = part.x[runs_off]
+        at = np.clip(inside, part.lower, part.upper)
+        value, gradient = pull(at, which)
+        r = (at - part.x) / scale
+        held = problem.frozen[which] | (inside < part.lower) | (inside > part.upper)
+        value = 0.5 * weight * np.sum(r * r, axis=1) + value
+        gradient = np.where(held, 0.0, weight[:, None] * r + gradient)
+        return np.where(runs_off, np.nan, value).astype(np.float32), gradient.astype(np.float32)
+
+    u, spent = minimize(objective, (z - rows.x) / unit, effort, history=history)
+    moved = np.clip(rows.x + unit * u, rows.lower, rows.upper)
+    return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, z), spent
