@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robustcheck import numerics
 from robustcheck.config import DataRange, SearchOptions
-from robustcheck.errors import ConfigError, DataRefused, Interrupted
+from robustcheck.errors import ConfigError, DataRefused, SearchInterrupted
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
@@ -103,7 +103,7 @@ def attack(
     ``facts``: of the set that the samples were taken from; of the samples themselves when None.
 
     Raises:
-        Interrupted: Ctrl-C after the first batch; with the rows that are done.
+        SearchInterrupted: Ctrl-C after the first batch; with the rows that are done.
     """
     facts = facts or facts_of(classifier, samples)
     joined = Joined(len(samples), samples.rows.reshape(-1, *classifier.input_shape))
@@ -118,7 +118,7 @@ def attack(
     except KeyboardInterrupt as stop:
         if not joined.done:
             raise
-        raise Interrupted(joined.result()) from stop
+        raise SearchInterrupted(joined.result()) from stop
     return joined.result()
 
 

@@ -74,11 +74,15 @@ class Incomplete(RobustcheckError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a search or an audit; ``done`` is the result or report of the samples that were done."""
+    """Ctrl-C during an audit; ``done`` is the report of the samples that were done."""
 
     def __init__(self, done: Any) -> None:
         super().__init__("interrupted")
         self.done = done
+
+
+class SearchInterrupted(Interrupted):
+    """Ctrl-C during a search; ``done`` is the result of the samples that were done."""
 
 
 class RobustcheckWarning(UserWarning):

@@ -23,6 +23,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #               comparison; neither sees a model
 # ``text``      text from outside made safe to print, which reports and error messages both need
 # ``startup``   TensorFlow imported quietly, for the command line and the pytest plugin
+# ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
+# ``noise``     the control of checks, transfer and hardening
+# ``progress``  how work tells how far it is
+# ``settings``  tables of what can be set, which the command line and the plugin share
 # ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
 LAYERS = {
     "assets": 0,
@@ -30,12 +34,14 @@ LAYERS = {
     "startup": 1,
     "text": 0,
     "config": 1,
+    "settings": 2,
     "stored": 1,
     "noise": 4,
     "norms": 1,
     "numerics": 2,
     "results": 2,
     "figures": 3,
+    "identity": 4,
     "intake": 3,
     "measures": 3,
     "models": 3,
@@ -56,9 +62,9 @@ LAYERS = {
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "assets", "cli", "compare", "config", "errors", "figures", "intake", "measures", "norms", "policy",
-    "progress", "report",
-    "pytest_plugin", "results", "startup", "stored", "testing", "text",
+    "assets", "cli", "compare", "config", "errors", "figures", "identity", "intake", "measures", "norms",
+    "policy", "progress", "report", "settings", "pytest_plugin", "results", "startup", "stored", "testing",
+    "text",
 }  # fmt: skip
 
 

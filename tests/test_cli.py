@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
         2,
         "n.npz: expected an .npz with",
     ),
-    "target": ([*ON_DIGITS, "--target", "x"], 2, "--target: expected random"),
+    "target": ([*ON_DIGITS, "--target", "x"], 2, "(--target): expected random"),
     "target class": (
         [*ON_DIGITS, "--target", "11"],
         2,

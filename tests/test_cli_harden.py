@@ -11,8 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from robustcheck import assets
+import robustcheck as rc
+from robustcheck import assets, auditing
 from robustcheck.cli import main
+from robustcheck.config import HardenConfig
+from robustcheck.errors import ConfigError
 
 WORDS = ["--data", "train.npz", "--test-data", "test.npz", "--limit", "40", "--warmup", "5", "--fresh", "64"]
 
@@ -78,10 +81,10 @@ def test_the_comparison_page_escapes(hardened: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--epochs", "0"], 2, "--epochs: expected 1 or more, got 0"),
+        (["--epochs", "0"], 2, "(--epochs): expected 1 or more, got 0"),
         (["--cap", "0"], 2, "cap: expected a number above 0"),
         (["--layers", "nowhere"], 2, "expected layers that cut the graph"),
-        (["--layers", "all", "--layers", "input"], 2, "--layers: expected all, or names"),
+        (["--layers", "all", "--layers", "input"], 2, "(--layers): expected all, or names"),
         (["--box", "0", "x"], 2, "--box: expected two numbers"),
         (["--data", "nothing.npz"], 3, "nothing.npz"),
     ],
@@ -99,3 +102,36 @@ def test_refused(
     assert main(["harden", "model.keras", *WORDS, "--out", str(tmp_path / "out"), *words]) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_settings_files_hold_for_training_and_its_audits(
+    hardened: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[HardenConfig] = []
+
+    def look(config: HardenConfig, _: Any) -> None:
+        seen.append(config)
+        raise ConfigError("seen")
+
+    monkeypatch.setattr(auditing, "harden_and_audit", look)
+    shutil.copy(hardened / "model.keras", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("robustcheck.toml").write_text(
+        "data = 'test.npz'\nbox = [0, 2]\nmethod = 'szegedy'\nbatch_size = 7\nx_key = 'mine'\n"
+        "candidates = 2\npolicy = 'p.toml'\nout = 'reports'\nbudget = 77\n"
+        "[harden]\ndata = 'train.npz'\nepochs = 4\nbudget = 30\nlayers = ['input']\nx_key = 'x_train'\n"
+    )
+    assert main(["harden", "model.keras", "--epochs", "5"]) == 2
+    audit = seen[-1].audit
+    assert (audit.data, audit.x_key, audit.limit, audit.batch_size) == ("test.npz", "mine", 200, 7)
+    assert audit.options == rc.SearchOptions(method="szegedy", budget=77, candidates=2)
+    assert (audit.policy, audit.out) == (None, None)
+    assert (seen[-1].data, seen[-1].x_key, seen[-1].layers) == ("train.npz", "x_train", ("input",))
+    assert (seen[-1].epochs, seen[-1].pool.budget, seen[-1].batch_size) == (5, 30, 128)
+    # without data of their own the audits are on what the model is trained on
+    Path("robustcheck.toml").write_text("limit = 9\n[harden]\ndata = 'train.npz'\ny_key = 'label'\n")
+    assert main(["harden", "model.keras"]) == 2
+    assert (seen[-1].audit.data, seen[-1].audit.y_key, seen[-1].audit.limit) == ("train.npz", "label", 9)
+    Path("robustcheck.toml").write_text("[harden]\nepoch = 3\n")
+    assert main(["harden", "model.keras"]) == 2
+    assert len(seen) == 2

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from evidence import evidence, found, result_of
 
-from robustcheck.compare import change, compare, pair
+from robustcheck.compare import change, compare, differences, pair
+from robustcheck.config import SearchOptions
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import parse_metric
 from robustcheck.results import Evidence, Status
@@ -153,3 +154,17 @@ def test_the_bootstrap_covers_the_truth() -> None:
 def test_without_rows_nothing_is_compared() -> None:
     with pytest.raises(Incomplete, match=r"expected samples\.npz"):
         compare(OLD, Evidence(document=OLD.document, samples=None, path="new"))
+
+
+def test_a_setting_that_an_old_report_does_not_know_had_its_default() -> None:
+    """A new way to search makes no stored baseline incomparable; another value of any setting does."""
+    document = evidence(found([1.0, 2.0])).document
+    options = {field.name: field.default for field in fields(SearchOptions)}
+    whole = replace(document, provenance=replace(document.provenance, options=options))
+    for name in set(options) - {"seed"}:
+        less = {key: value for key, value in options.items() if key != name}
+        old = replace(document, provenance=replace(document.provenance, options=less))
+        assert differences(old, whole).distances, name
+        other = options | {name: 7 if name != "method" else "szegedy"}
+        new = replace(document, provenance=replace(document.provenance, options=other))
+        assert not differences(old, new).distances, name

@@ -20,12 +20,12 @@ from robustcheck.errors import ConfigError
             "--budget.: expected a whole number from 60 to 1000000, got 50",
         ),
         ({"budget": 10**30}, "--budget.: expected a whole number from 20 to 1000000"),
-        ({"candidates": 1.5}, "candidates: expected a whole number from 1 to 100000, got 1.5"),
-        ({"history": -1}, "history: expected a whole number"),
-        ({"tolerance": 0.0}, "tolerance: expected a number above 0"),
-        ({"seed": -1}, "seed: expected a whole number, 0 or more"),
-        ({"loss_scale": "big"}, "loss_scale: expected 'auto' or a positive number, got 'big'"),
-        ({"loss_scale": float("inf")}, "loss_scale: expected 'auto' or a positive number"),
+        ({"candidates": 1.5}, "--candidates.: expected a whole number from 1 to 100000, got 1.5"),
+        ({"history": -1}, "--history.: expected a whole number"),
+        ({"tolerance": 0.0}, "--tolerance.: expected a number above 0"),
+        ({"seed": -1}, "--seed.: expected a whole number, 0 or more"),
+        ({"loss_scale": "big"}, "--loss-scale.: expected 'auto' or a positive number, got 'big'"),
+        ({"loss_scale": float("inf")}, "--loss-scale.: expected 'auto' or a positive number"),
     ],
 )
 def test_search_options_refuse(options: dict[str, Any], text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robustcheck.checks import better_than_chance
-from robustcheck.cli._settings import Settings, Sourced, read_settings
 from robustcheck.config import AuditConfig, Box
 from robustcheck.errors import ConfigError
 from robustcheck.intake._sampling import choose_rows, strata_of
@@ -176,33 +174,6 @@ def test_a_box_is_the_same_flat_and_shaped(low: float, width: float, rows: int, 
 
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
-chosen = st.fixed_dictionaries(
-    {},
-    optional={
-        "limit": st.integers(1, 10**6),
-        "seed": st.integers(0, 10**6),
-        "budget": st.integers(20, 10**6),
-        "sample": st.sampled_from(["first", "random", "stratified"]),
-        "labels": st.sampled_from(["data", "model"]),
-        "head": st.sampled_from(["auto", "logits", "binary_logit"]),
-        "perturb": st.lists(words, min_size=1, max_size=3),
-        "class_names": words,
-        "transfer_rms": st.lists(st.floats(0.01, 10), min_size=1, max_size=3),
-        "force": st.booleans(),
-    },
-)
-
-
-@on_disk
-@given(chosen)
-def test_settings_are_the_same_from_flags_and_from_toml(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("robustcheck.toml").unlink(missing_ok=True)
-    flags = read_settings(argparse.Namespace(**values))
-    Path("robustcheck.toml").write_text(Sourced(Settings(**values), {}).toml(), "utf-8")
-    assert read_settings(argparse.Namespace()).settings == flags.settings
 
 
 @on_disk

@@ -6,7 +6,6 @@ a process of their own.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import resource
@@ -21,8 +20,6 @@ import numpy as np
 import pytest
 
 from robustcheck import assets
-from robustcheck.config import AuditConfig, ModelOptions
-from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS
 from robustcheck.testing import baseline_file
 
 POLICY = """\
@@ -476,23 +473,6 @@ def test_help_and_markers_are_told(project: pytest.Pytester) -> None:
         assert f"--robustness-{name}" in told
     for name in ("robustness_baseline_dir", "robustness_tolerance", "robustness_policy"):
         assert name in told
-
-
-def test_arguments_of_an_audit_are_those_of_its_configuration() -> None:
-    own = {one.name for one in dataclasses.fields(AuditConfig)}
-    apart = {
-        "model",
-        "data",
-        "out",
-        "force",
-        "policy",
-        "baseline",
-        "report_assets",
-        "command",
-        "model_options",
-    }
-    read = {one.name for one in dataclasses.fields(ModelOptions)}
-    assert own - apart | read | {"budget", "seed", "min_samples"} == AUDIT_ARGUMENTS
 
 
 MASKED = """

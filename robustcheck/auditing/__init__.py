@@ -1,177 +1,25 @@
-"""One audit from start to finish; the only place that knows the order.
+"""One audit from start to finish, and what is built of audits; the only place that knows the order.
 
-``audit`` is the function for Python, ``audit_config`` what it, the command line and tests all come to: make a
-plan (``_load``, ``_plan``), run it (``_run``), judge the report and write it. ``examine`` looks at model and
-data without a search, ``replay`` repeats one sample of a
-report, ``transfer_rate`` tries its examples on another model.
+``audit`` is the function for Python, ``audit_config`` what it, the command line and tests all come to: make
+a plan (``_load``, ``_plan``), run it (``_run``), judge the report and write it (``_audit``). ``examine``
+looks at model and data without a search, ``replay`` repeats one sample of a report, ``transfer_rate`` tries
+its examples on another model, ``harden_and_audit`` trains a model between two audits.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
-
-from robustcheck import intake
+from robustcheck.auditing._audit import audit, audit_config
 from robustcheck.auditing._elsewhere import transfer_rate
 from robustcheck.auditing._examine import Finding, examine
-from robustcheck.auditing._plan import make_plan
+from robustcheck.auditing._harden import Hardening, harden_and_audit
 from robustcheck.auditing._replay import Replay, replay
-from robustcheck.auditing._run import run
-from robustcheck.config import (
-    AuditConfig,
-    BoxLike,
-    DataRange,
-    Draw,
-    HeadKind,
-    ModelOptions,
-    SearchOptions,
-    Target,
-)
-from robustcheck.errors import Interrupted
-from robustcheck.policy import Policy, judged, read_policy
-from robustcheck.progress import OnProgress, silent
-from robustcheck.report import prepare_folder, read_evidence, write_report
-from robustcheck.results import AuditReport, Evidence
 
-__all__ = ["Finding", "Replay", "audit", "audit_config", "examine", "replay", "transfer_rate"]
-
-
-def audit(
-    model: Any,
-    x: Any,
-    y: Any = None,
-    *,
-    references: Mapping[str, Any] | None = None,
-    labels: Literal["data", "model"] | None = None,
-    y_key: str | None = None,
-    limit: int | None = None,
-    sample: Draw = "stratified",
-    input_shape: tuple[int, ...] | None = None,
-    output: str | int | None = None,
-    perturb: str | Sequence[str] | None = None,
-    freeze: Any = None,
-    head: HeadKind | Literal["auto"] = "auto",
-    box: BoxLike = (0.0, 1.0),
-    data_range: DataRange = None,
-    target: Target = None,
-    transfer_rms: tuple[float, ...] = (),
-    options: SearchOptions | None = None,
-    batch_size: int | None = None,
-    class_names: tuple[str, ...] | None = None,
-    policy: Policy | str | Path | None = None,
-    baseline: AuditReport | str | Path | None = None,
-    out: str | Path | None = None,
-    force: bool = False,
-    report_assets: bool = False,
-    on_progress: OnProgress | None = None,
-) -> AuditReport:
-    """Audit a live model: minimal distortions, transfer to the references, measures.
-
-    Args:
-        model: whatever :func:`robustcheck.wrap` takes, or a classifier that it made.
-        x, y: samples and labels as :func:`robustcheck.minimal_distortion` takes them; or as ``x`` alone what
-            gives both: a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a finite generator, a list of
-            batches. A list is several inputs where the model has them, else samples or batches of them.
-        references: models by name that the examples are tried on; they are attacked too.
-        labels: ``"model"`` audits against the model's own predictions, as is done where there are no labels.
-        y_key: which label is meant where each sample has a mapping of them.
-        limit: samples at most.
-        sample: how these are drawn: the ``"first"``, at ``"random"``, or ``"stratified"``, at random with the
-            classes in proportion. Sources that do not tell how long they are give their first.
-        input_shape, output, perturb, freeze, head: how the model is to be read, as for
-            :func:`robustcheck.wrap`.
-        box: the values the models take (classifiers bring their own).
-        data_range: stored values that are mapped to the box.
-        target: class to reach; None = any other than the label.
-        transfer_rms: sizes at which all models' examples are compared besides their own.
-        options: how to search.
-        batch_size: samples searched at once.
-        class_names: for the report.
-        policy: rules that the report is judged by, or the file with them.
-        baseline: report, or its folder, that the policy measures changes against.
-        out: report folder to write.
-        force: replace a report that is there.
-        report_assets: write styles and images as files beside the page.
-        on_progress: called with (stage, done, total).
-
-    Raises:
-        InputRefused: a model or data that cannot be audited.
-        Incomplete: no sample can be attacked.
-        Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
-    """
-    streamed = y is None and intake.is_stream(x)
-    labelled = y is not None or (streamed and (y_key is not None or intake.is_labelled(x)))
-    config = AuditConfig(
-        model=model,
-        data=x if streamed else (x, y),
-        references=references or {},
-        out=None if out is None else Path(out),
-        force=force,
-        box=box,
-        data_range=data_range,
-        class_names=class_names,
-        freeze=freeze,
-        labels=labels or ("data" if labelled else "model"),
-        y_key=y_key,
-        limit=limit,
-        sample=sample,
-        model_options=ModelOptions(
-            input_shape=input_shape,
-            output=output,
-            perturb=(perturb,) if isinstance(perturb, str) else None if perturb is None else tuple(perturb),
-            head=head,
-        ),
-        target=target,
-        batch_size=batch_size,
-        transfer_rms=transfer_rms,
-        options=options or SearchOptions(),
-        policy=policy,
-        baseline=baseline,
-        report_assets=report_assets,
-    )
-    return audit_config(config, on_progress or silent)
-
-
-def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
-    """Load what the configuration names, audit it, judge the report and write it where it is wanted.
-
-    Raises:
-        Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
-    """
-    gate = _Gate.of(config.policy, config.baseline)
-    folder = None if config.out is None else prepare_folder(config.out, force=config.force)
-    plan = make_plan(config, on_progress)
-    try:
-        report = gate.judge(run(plan, on_progress))
-    except Interrupted as stop:
-        partial = gate.judge(stop.done)
-        if folder is not None:
-            write_report(partial, folder, assets=config.report_assets)
-        raise Interrupted(partial) from stop
-    if folder is not None:
-        write_report(report, folder, assets=config.report_assets)
-    return report
-
-
-@dataclass(frozen=True)
-class _Gate:
-    """What the report will be judged by, read before the work begins."""
-
-    policy: Policy | None
-    baseline: Evidence | None
-
-    @staticmethod
-    def of(policy: Policy | str | Path | None, baseline: AuditReport | str | Path | None) -> _Gate:
-        if isinstance(policy, str | Path):
-            policy = read_policy(Path(policy))
-        if isinstance(baseline, str | Path):
-            return _Gate(policy, read_evidence(Path(baseline)))
-        return _Gate(policy, None if baseline is None else baseline.evidence)
-
-    def judge(self, report: AuditReport) -> AuditReport:
-        """The report with its verdict, if there is a policy."""
-        if self.policy is None:
-            return report
-        return judged(report, self.policy, report.evidence, self.baseline)
+__all__ = [
+    "Finding",
+    "Hardening",
+    "Replay",
+    "audit",
+    "audit_config",
+    "examine",
+    "harden_and_audit",
+    "replay",
+    "transfer_rate",
+]

@@ -108,7 +108,7 @@ def _plan(
         batch_size=config.batch_size or default_batch_size(subject),
         strata=None if config.labels == "model" else data.strata,
         attack_references=config.transfer == "all",
-        transfer=TransferOptions(rms=config.transfer_rms, seed=config.options.seed),
+        transfer=TransferOptions(rms=config.transfer_rms, draws=config.noise_draws, seed=config.options.seed),
         command=config.command,
     )
 

@@ -14,7 +14,7 @@ import robustcheck
 from robustcheck import checks, measures
 from robustcheck.auditing._plan import Plan, conditions_of
 from robustcheck.distortion import attack
-from robustcheck.errors import Incomplete, Interrupted
+from robustcheck.errors import Incomplete, Interrupted, SearchInterrupted
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, renamed
 from robustcheck.results import AuditReport, Cost, Provenance, SearchResult, TransferMatrix
@@ -44,7 +44,8 @@ def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
         return report
     except KeyboardInterrupt as stop:
         seconds = time.perf_counter() - begun
-        done = results.get(plan.subject.name, getattr(stop, "done", None))
+        # within the search of the subject the rows that were done come with the interruption
+        done = results.get(plan.subject.name, stop.done if isinstance(stop, SearchInterrupted) else None)
         if done is None or not done.correct.any():
             raise
         raise Interrupted(_partial(plan, done, started, seconds)) from stop

@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from robustcheck.cli._common import add_output_flags, add_search_flags, run_audit
-from robustcheck.cli._flags import add_data_flags, add_model_flags
+from robustcheck.cli._common import run_audit
+from robustcheck.cli._flags import (
+    add_data_flag,
+    add_flags,
+    add_json_flag,
+    add_quiet_flag,
+    groups_of_audit,
+    output_group,
+    with_default,
+)
 from robustcheck.cli._settings import DEFAULT_OUT, read_settings
 from robustcheck.errors import EXIT_OK
 
@@ -48,44 +55,15 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to audit")
-    parser.add_argument("--data", metavar="SOURCE", help="samples and labels")
-    _add_reference_flags(parser)
-    add_data_flags(parser)
-    add_model_flags(parser)
-    add_search_flags(parser)
-    gate = parser.add_argument_group("gate")
-    gate.add_argument(
-        "--policy", metavar="FILE", help="rules that the report is judged by; sets the exit code"
-    )
-    gate.add_argument("--baseline", metavar="REPORT", help="report that the policy measures changes against")
-    add_output_flags(parser, DEFAULT_OUT)
-    parser.add_argument("--force", action="store_true", default=None, help="replace a report that is there")
+    add_data_flag(parser)
+    shown = groups_of_audit("transfer", "data", "model", "search", "gate", "output")
+    add_flags(parser, with_default(shown, "out", DEFAULT_OUT))
+    add_json_flag(output_group(parser), "report.json")
+    add_quiet_flag(output_group(parser))
     parser.add_argument(
         "--print-config", action="store_true", help="print the settings in force and where each is from"
     )
     parser.set_defaults(run=run)
-
-
-def _add_reference_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("transfer")
-    group.add_argument(
-        "--reference",
-        action="append",
-        metavar="MODEL",
-        help="another model, or a folder of models: do the examples fool it too? any number of times",
-    )
-    group.add_argument(
-        "--transfer",
-        choices=("all", "one-way"),
-        help="one-way: do not make examples for the references; default: all",
-    )
-    group.add_argument(
-        "--transfer-rms",
-        action="append",
-        type=float,
-        metavar="RMS",
-        help="also compare all models' examples scaled to this RMS; any number of times",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,10 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     if arguments.print_config:
         # what could not be run is not printed; whether the files are there only a run can tell
-        replace(
-            settings.settings, model=settings.settings.model or "-", data=settings.settings.data or "-"
-        ).config("")
+        settings.audit("", **{name: settings.get(name) or "-" for name in ("model", "data")})
         sys.stdout.write(settings.toml())
         return EXIT_OK
-    command = shlex.join(["robustcheck", *sys.argv[1:]])
-    return run_audit(settings.settings.config(command), arguments)
+    return run_audit(settings.audit(shlex.join(["robustcheck", *sys.argv[1:]])), arguments)

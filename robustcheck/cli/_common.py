@@ -1,4 +1,4 @@
-"""What the commands share: flags, consoles, running an audit with progress, printing its result."""
+"""What the commands share: consoles, running an audit with progress, printing its result."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from robustcheck.cli._progress import ProgressDisplay
-from robustcheck.config import DEFAULT_BUDGET, AuditConfig, Method, SearchOptions
+from robustcheck.config import AuditConfig
 from robustcheck.errors import EXIT_INTERRUPTED, EXIT_OK, Incomplete, Interrupted, RobustcheckWarning
 from robustcheck.startup import import_tensorflow
 from robustcheck.text import printable
@@ -37,45 +37,6 @@ class ResultConsole(Console):
 def log_console(*, quiet: bool = False) -> Console:
     """The console of all that is not the result."""
     return Console(stderr=True, quiet=quiet)
-
-
-def add_search_flags(parser: argparse.ArgumentParser) -> None:
-    """How to search."""
-    defaults = SearchOptions()
-    budgets = ", ".join(f"{budget} for {method}" for method, budget in DEFAULT_BUDGET.items())
-    group = parser.add_argument_group("search")
-    group.add_argument("--method", choices=get_args(Method), help=f"default: {defaults.method}")
-    group.add_argument(
-        "--budget",
-        type=int,
-        metavar="N",
-        help=f"gradient evaluations of a sample at most; default: {budgets}",
-    )
-    group.add_argument(
-        "--seed", type=int, metavar="N", help=f"of all that is drawn; default: {defaults.seed}"
-    )
-    group.add_argument(
-        "--batch-size", type=int, metavar="N", help="samples searched at once; default: by their size"
-    )
-
-
-def add_output_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    """Where the result of an audit goes."""
-    group = parser.add_argument_group("output")
-    group.add_argument("--out", metavar="DIR", help=f"report folder; default: {out}")
-    group.add_argument(
-        "--report-assets",
-        action="store_true",
-        default=None,
-        help="write styles and images as files beside report.html, for servers that forbid inline content",
-    )
-    add_json_flag(group, "report.json")
-    group.add_argument("--quiet", action="store_true", help="no progress, no tables")
-
-
-def add_json_flag(parser: Any, what: str = "one JSON document") -> None:
-    """``--json``."""
-    parser.add_argument("--json", action="store_true", help=f"print {what} instead of tables")
 
 
 def print_json(schema: str, fields: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, print_json
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, print_json
+from robustcheck.cli._flags import add_json_flag
 from robustcheck.errors import EXIT_OK, Incomplete
 
 if TYPE_CHECKING:

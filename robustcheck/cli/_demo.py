@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from robustcheck import assets
-from robustcheck.cli._common import ResultConsole, add_output_flags, run_audit
+from robustcheck.cli._common import ResultConsole, run_audit
+from robustcheck.cli._flags import (
+    add_flags,
+    add_json_flag,
+    add_quiet_flag,
+    audit_flags,
+    output_group,
+    with_default,
+)
 from robustcheck.config import AuditConfig
 from robustcheck.errors import EXIT_OK
 
@@ -29,7 +37,9 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "demo", help="audit a model that comes with the package", description=_DESCRIPTION
     )
-    add_output_flags(parser, _OUT)
+    add_flags(parser, with_default(audit_flags("out", "report_assets"), "out", _OUT))
+    add_json_flag(output_group(parser), "report.json")
+    add_quiet_flag(output_group(parser))
     parser.set_defaults(run=run)
 
 

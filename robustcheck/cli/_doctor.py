@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
-from robustcheck.cli._flags import add_data_flags, add_model_flags
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, log_console, print_json, working
+from robustcheck.cli._flags import add_data_flag, add_flags, add_json_flag, groups_of_audit
 from robustcheck.cli._settings import read_settings
 from robustcheck.errors import EXIT_OK, ConfigError, one_line
 from robustcheck.text import printable
@@ -63,9 +63,8 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to look at")
-    parser.add_argument("--data", metavar="SOURCE", help="samples and labels")
-    add_data_flags(parser)
-    add_model_flags(parser)
+    add_data_flag(parser)
+    add_flags(parser, groups_of_audit("data", "model"))
     add_json_flag(parser)
     parser.set_defaults(run=run, quiet=False)
 
@@ -107,9 +106,9 @@ def _installation(arguments: argparse.Namespace) -> list[_Line]:
 
 def _examined(arguments: argparse.Namespace) -> list[_Line]:
     """What is seen of a model; settings from files hold here too."""
-    settings = read_settings(arguments).settings
-    config = replace(settings, data=settings.data or "-").config("")
-    if settings.data is None:
+    settings = read_settings(arguments)
+    config = settings.audit("", data=settings.get("data") or "-")
+    if settings.get("data") is None:
         config = replace(config, data=None)
     with working(log_console(quiet=arguments.json)):
         from robustcheck.auditing import examine

@@ -1,100 +1,114 @@
-"""Flags that commands share: which samples, and how a model is read."""
+"""Flags made from the tables of settings, and the few that several commands share besides."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-from robustcheck.config import Draw, HeadKind
-
-
-def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """Which samples, and what their values mean."""
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--box",
-        metavar="LO HI | FILE.npz",
-        help="values that the model takes: two numbers, or an .npz with arrays lower and upper (of several "
-        "inputs: INPUT.lower and INPUT.upper); default: 0 1",
-    )
-    group.add_argument(
-        "--data-range",
-        nargs=2,
-        type=float,
-        metavar=("LO", "HI"),
-        help="stored values that are mapped to the box; default: 0 255 for uint8, else the box",
-    )
-    group.add_argument("--x-key", metavar="K", help="array of samples in the .npz; default: x or x_test")
-    group.add_argument(
-        "--y-key",
-        metavar="K",
-        help="array of labels in the .npz, or the label meant of several; default: y or y_test",
-    )
-    group.add_argument("--limit", type=int, metavar="N", help="audit at most N samples")
-    group.add_argument(
-        "--sample",
-        choices=get_args(Draw),
-        help="how these are drawn: the first rows, at random, or at random with the classes in proportion; "
-        "default: stratified",
-    )
-    group.add_argument("--class-names", metavar="FILE", help="names of the classes, one a line")
-    group.add_argument(
-        "--freeze",
-        metavar="FILE",
-        help="mask of features that may not change: an .npy, or an .npz with an array freeze (of several "
-        "inputs: INPUT.freeze)",
-    )
-    group.add_argument(
-        "--labels",
-        choices=("data", "model"),
-        help="model: audit without labels, against the model's own predictions; default: data",
-    )
-    group.add_argument(
-        "--target",
-        metavar="random|least-likely|CLASS",
-        help="class to reach; default: any other than the label",
-    )
+from robustcheck.settings import Setting, audit_settings, choices
 
 
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """How a model is read, where it does not tell by itself."""
-    group = parser.add_argument_group("model")
-    group.add_argument(
-        "--input-shape",
-        nargs="+",
-        type=int,
-        metavar="N",
-        help="shape of one sample, for a model whose input sizes are open",
-    )
-    group.add_argument(
-        "--output", metavar="NAME", help="which output holds the classes, where there are several"
-    )
-    group.add_argument(
-        "--perturb",
-        action="append",
-        metavar="NAME",
-        help="input that may change, where there are several; any number of times",
-    )
-    add_head_flag(group)
-    add_import_flag(group)
+def add_flags(parser: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
+    """A flag for each setting, in the group that it names."""
+    groups = {group.title: group for group in parser._action_groups}
+    for setting in settings:
+        if setting.group not in groups:
+            groups[setting.group] = parser.add_argument_group(setting.group)
+        add_flag(groups[setting.group], setting)
 
 
-def add_head_flag(parser: Any) -> None:
-    """What the model ends in."""
-    parser.add_argument(
-        "--head",
-        choices=("auto", *get_args(HeadKind)),
-        help="what the output is, where the model's graph does not show it",
-    )
+def add_flag(parser: Any, setting: Setting) -> None:
+    """One flag; what is not given is None."""
+    parser.add_argument(f"--{setting.flag}", dest=setting.name, help=_help(setting), **_kind(setting))
+
+
+def audit_flags(*names: str) -> list[Setting]:
+    """Some settings of an audit, by name."""
+    return [audit_settings()[name] for name in names]
+
+
+def groups_of_audit(*groups: str) -> list[Setting]:
+    """The settings of an audit in some groups of flags."""
+    return [setting for group in groups for setting in audit_settings().values() if setting.group == group]
+
+
+def with_default(settings: Iterable[Setting], name: str, default: object) -> list[Setting]:
+    """Settings of a command where one has another default than elsewhere."""
+    return [
+        replace(setting, default_text=str(default)) if setting.name == name else setting
+        for setting in settings
+    ]
+
+
+def add_data_flag(parser: argparse.ArgumentParser) -> None:
+    """``--data``, which stands before all groups."""
+    add_flag(parser, audit_settings()["data"])
 
 
 def add_import_flag(parser: Any) -> None:
     """The user's own layers."""
-    parser.add_argument(
-        "--import",
-        dest="imports",
-        action="append",
-        metavar="MODULE",
-        help="package.module with your own layers, for a model file that is saved with them; it is run; any "
-        "number of times",
-    )
+    add_flag(parser, audit_settings()["imports"])
+
+
+def add_json_flag(parser: Any, what: str = "one JSON document") -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} instead of tables")
+
+
+def add_quiet_flag(parser: Any, what: str = "no progress, no tables") -> None:
+    """``--quiet``."""
+    parser.add_argument("--quiet", action="store_true", help=what)
+
+
+def output_group(parser: argparse.ArgumentParser) -> Any:
+    """The group of flags that say where a result goes, for what is no setting."""
+    return next(group for group in parser._action_groups if group.title == "output")
+
+
+def _help(setting: Setting) -> str:
+    many = " (any number of times)" if _is_list(setting) and not setting.several else ""
+    default = "" if setting.default_text is None else f"; default: {setting.default_text}"
+    return f"{setting.help}{many}{default}"
+
+
+def _is_list(setting: Setting) -> bool:
+    return get_args(setting.written)[-1:] == (Ellipsis,)
+
+
+def _kind(setting: Setting) -> dict[str, Any]:
+    """How argparse is to read the type that a setting is written as."""
+    written = setting.written
+    words = choices(written)
+    if written is bool:
+        return {"action": "store_true", "default": None}
+    if words is not None:
+        return {"choices": words}
+    item = get_args(written)[0] if get_origin(written) is tuple else written
+    metavar = setting.metavar or ("N" if item is int else "X" if item is float else setting.name.upper())
+    if _is_list(setting):
+        many = {"nargs": "+"} if setting.several else {"action": "append"}
+        return {**many, "type": item, "metavar": metavar}
+    if get_origin(written) is tuple:
+        return {"nargs": len(get_args(written)), "type": item, "metavar": metavar}
+    return {"type": _reader(written), "metavar": metavar}
+
+
+def _reader(written: Any) -> Callable[[str], Any]:
+    """A number where one is meant, or a word."""
+    if get_origin(written) not in (Union, UnionType):
+        reader: Callable[[str], Any] = written
+        return reader
+    numbers = [kind for kind in (int, float) if kind in get_args(written)]
+
+    def number_or_word(text: str) -> Any:
+        for kind in numbers:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        return text
+
+    return number_or_word

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from robustcheck import intake
-from robustcheck.cli._common import ResultConsole, add_json_flag, exit_code, log_console, print_json
+from robustcheck.cli._common import ResultConsole, exit_code, log_console, print_json
+from robustcheck.cli._flags import add_json_flag, add_quiet_flag
 from robustcheck.cli._settings import read_settings
 from robustcheck.errors import ConfigError, ModelRefused
 
@@ -43,27 +44,26 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--baseline", metavar="REPORT", help="report that changes are measured against")
     add_json_flag(parser)
-    parser.add_argument("--quiet", action="store_true", help="the exit code alone")
+    add_quiet_flag(parser, "the exit code alone")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print how each rule is met, exit by the verdict."""
     # the model of a settings file is what an audit is of; here only a flag asks for the check
-    settings = read_settings(
-        argparse.Namespace(policy=arguments.policy, baseline=arguments.baseline)
-    ).settings
-    if settings.policy is None:
+    settings = read_settings({"policy": arguments.policy, "baseline": arguments.baseline})
+    rules, before = settings.get("policy"), settings.get("baseline")
+    if rules is None:
         raise ConfigError("expected --policy FILE; robustcheck policy init writes one to start from")
     from robustcheck.policy import judged, read_policy
     from robustcheck.report import read_evidence, verdict
     from robustcheck.results import plain
 
-    policy = read_policy(Path(settings.policy))
+    policy = read_policy(Path(rules))
     evidence = read_evidence(arguments.report)
     if arguments.model is not None:
         _require_model(evidence.document, arguments.model)
-    baseline = read_evidence(Path(settings.baseline)) if settings.baseline else None
+    baseline = read_evidence(Path(before)) if before else None
     document = judged(evidence.document, policy, evidence, baseline)
     log = log_console(quiet=arguments.quiet)
     for note in _notes(evidence, baseline):

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, add_json_flag, log_console, print_json, working
-from robustcheck.cli._flags import add_import_flag
+from robustcheck.cli._common import EXIT_FAIL, ResultConsole, log_console, print_json, working
+from robustcheck.cli._flags import add_import_flag, add_json_flag, add_quiet_flag
 from robustcheck.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     add_import_flag(parser)
     parser.add_argument("--png", type=Path, metavar="FILE", help="write original, perturbation and example")
     add_json_flag(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_quiet_flag(parser, "no progress")
     parser.set_defaults(run=run)
 
 

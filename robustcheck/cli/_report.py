@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustcheck.cli._common import add_json_flag, exit_code, print_report
+from robustcheck.cli._common import exit_code, print_report
+from robustcheck.cli._flags import add_json_flag
 from robustcheck.errors import EXIT_OK, ConfigError
 
 if TYPE_CHECKING:

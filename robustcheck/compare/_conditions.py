@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
+from robustcheck.config import SearchOptions
 from robustcheck.measures import Metric
 from robustcheck.results import BaselineFacts, DataFacts, Evidence, ModelFacts, Provenance
 
-# where the search may go and what it looks for, and how it looks: distances mean the same where these agree
+# where the search may go and what it looks for, and how it looks: distances mean the same where these agree.
+# What a report is too old to know of was as it is where nobody says otherwise
 _THREAT = ("box", "box_sha256", "labels", "target", "frozen")
-_SEARCH = ("method", "budget", "candidates", "tolerance", "history", "loss_scale")
+_SEARCH = {field.name: field.default for field in fields(SearchOptions) if field.name != "seed"}
 
 
 def facts(evidence: Evidence) -> BaselineFacts:
@@ -60,7 +62,7 @@ def differences(old: Conditioned, new: Conditioned) -> Differences:
     """What differs between two reports besides the model."""
     threat = [(name, getattr(old.data, name), getattr(new.data, name)) for name in _THREAT]
     was, now = old.provenance.options, new.provenance.options
-    search = [(name, was.get(name), now.get(name)) for name in _SEARCH]
+    search = [(name, was.get(name, usual), now.get(name, usual)) for name, usual in _SEARCH.items()]
     hard = [
         f"{name} was {_short(before)}, is {_short(after)}"
         for name, before, after in threat + search

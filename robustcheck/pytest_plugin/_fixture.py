@@ -14,7 +14,7 @@ from robustcheck.measures import MIN_SAMPLES
 from robustcheck.pytest_plugin._audited import TestedAudit
 from robustcheck.pytest_plugin._audits import Audits
 from robustcheck.pytest_plugin._context import AskingTest
-from robustcheck.pytest_plugin._settings import AUDIT_ARGUMENTS, unknown_argument
+from robustcheck.pytest_plugin._settings import audit_arguments, unknown_argument
 from robustcheck.report import write_report
 
 _PROPERTIES = ("accuracy.clean", "attack.found", "distortion.l2.median", "distortion.linf.median")
@@ -47,10 +47,10 @@ class Robustness:
             Incomplete: no sample can be attacked.
         """
         __tracebackhide__ = True
-        fault = unknown_argument(settings, AUDIT_ARGUMENTS)
+        fault = unknown_argument(settings, audit_arguments())
         if fault is not None:
             raise ConfigError(f"robustness.audit: {fault}")
-        marked = {name: one for name, one in self._test.marked.items() if name in AUDIT_ARGUMENTS}
+        marked = {name: one for name, one in self._test.marked.items() if name in audit_arguments()}
         chosen = marked | settings
         fewest = chosen.pop("min_samples", MIN_SAMPLES)
         report = self._audits.get(self._config(model, data, chosen))
@@ -78,6 +78,9 @@ class Robustness:
         if model is None or data is None:
             missing = "model" if model is None else "data"
             raise ConfigError(f"robustness.audit: expected {missing}, as an argument or of the marker")
+        box = settings.get("box")
+        if isinstance(box, str | Path) and str(box).endswith(".npz"):
+            settings["box"] = Path(self._test.place(box))
         for name in ("class_names", "freeze"):
             if isinstance(settings.get(name), str | Path):
                 settings[name] = Path(self._test.place(settings[name]))
@@ -103,12 +106,13 @@ class Robustness:
         return tuple(self._test.place(one) for one in several)
 
     def _options(self, settings: dict[str, Any]) -> SearchOptions:
-        """``options``, with ``budget`` and ``seed`` over them."""
+        """``options``, with those given by name over them."""
         given = settings.pop("options", None)
         options = SearchOptions(seed=self._test.settings.seed) if given is None else given
         if not isinstance(options, SearchOptions):
             raise ConfigError(f"options: expected SearchOptions, got {type(options).__name__}")
-        over = {name: settings.pop(name) for name in ("budget", "seed") if name in settings}
+        names = [field.name for field in dataclasses.fields(SearchOptions)]
+        over = {name: settings.pop(name) for name in names if name in settings}
         return dataclasses.replace(options, **over)
 
     def unchecked(self) -> str | None:

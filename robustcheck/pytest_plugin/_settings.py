@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,15 +14,26 @@ import pytest
 
 Update = Literal["no", "new", "all"]
 
-# of ``robustness.audit`` and of the marker: fields of AuditConfig that a test may set, and some more
-AUDIT_ARGUMENTS = frozenset(
-    {
-        "references", "box", "data_range", "x_key", "y_key", "class_names", "freeze", "labels", "target",
-        "limit", "sample", "batch_size", "input_shape", "output", "perturb", "head", "imports", "transfer",
-        "transfer_rms", "options", "budget", "seed", "min_samples",
-    }
-)  # fmt: skip
-MARKER_ARGUMENTS = AUDIT_ARGUMENTS | {"model", "data", "policy", "baseline"}
+# settings of an audit that are not a test's to set: what is audited stands before them, and a test keeps and
+# judges reports in ways of its own
+_NOT_A_TESTS = frozenset(
+    {"model", "data", "reference", "out", "force", "policy", "baseline", "report_assets"}
+)
+
+
+@cache
+def audit_arguments() -> frozenset[str]:
+    """What ``robustness.audit`` takes besides model and data."""
+    # not before a test uses it: a project that does not pays nothing
+    from robustcheck.settings import audit_settings
+
+    return frozenset(audit_settings()) - _NOT_A_TESTS | {"references", "options", "min_samples"}
+
+
+@cache
+def marker_arguments_known() -> frozenset[str]:
+    """What the marker takes."""
+    return audit_arguments() | {"model", "data", "policy", "baseline"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +169,7 @@ def require_marker(item: pytest.Item) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid}: robustness marker: expected named arguments, got {mark.args}"
             )
-        fault = unknown_argument(mark.kwargs, MARKER_ARGUMENTS)
+        fault = unknown_argument(mark.kwargs, marker_arguments_known())
         if fault is not None:
             raise pytest.UsageError(f"{item.nodeid}: robustness marker: {fault}")
         # one on a module or class may be meant for its other tests

@@ -1,0 +1,27 @@
+"""All that a user can set: frozen, keyword-only dataclasses, checked when they are made.
+
+The metadata of a field says how it is set from a flag or a file.
+"""
+
+from robustcheck.config._audit import AuditConfig
+from robustcheck.config._box import Box, BoxLike
+from robustcheck.config._harden import HardenConfig, PoolOptions
+from robustcheck.config._options import DEFAULT_BUDGET, ModelOptions, SearchOptions, TransferOptions
+from robustcheck.config._values import DataRange, Draw, HeadKind, Method, Target
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "AuditConfig",
+    "Box",
+    "BoxLike",
+    "DataRange",
+    "Draw",
+    "HardenConfig",
+    "HeadKind",
+    "Method",
+    "ModelOptions",
+    "PoolOptions",
+    "SearchOptions",
+    "Target",
+    "TransferOptions",
+]

@@ -1,0 +1,234 @@
+"""One audit, as it is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from robustcheck.config._box import Box, BoxLike
+from robustcheck.config._options import ModelOptions, SearchOptions, TransferOptions
+from robustcheck.config._values import DataRange, Draw, Target, nested, require, said, whole
+from robustcheck.errors import ConfigError
+from robustcheck.text import brief, option
+
+
+def read_box(given: Any) -> BoxLike | Path:
+    """A box as it is written: two numbers, or ``LO,HI``, or the name of an ``.npz``."""
+    if isinstance(given, str) and given.endswith(".npz"):
+        return Path(given)
+    try:
+        low, high = map(float, given.split(",") if isinstance(given, str) else given)
+    except ValueError as error:
+        raise ConfigError(f"--box: expected two numbers or one .npz file, got {brief(given)}") from error
+    return Box.of((low, high))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditConfig:
+    """One audit, as the command line, Python or a test asks for it.
+
+    Attributes:
+        model: the subject: a file or ``package.module:factory``, perhaps ``name=`` before it; or a live
+            model or classifier.
+        data: an ``.npz``, a folder of images or ``package.module:function``; or ``(x, y)`` or a
+            ``tf.data.Dataset``.
+        references: models that the examples are tried on, and that are attacked themselves; by name, or as
+            the subject is given.
+        out: the report folder; must not exist unless ``force``, and then only if robustcheck made it. None =
+            nothing is written.
+        box: the values a model takes, or the ``.npz`` with them; classifiers bring their own.
+        data_range: the stored values that are mapped to the box.
+        x_key, y_key: arrays of the ``.npz``.
+        class_names: file with one name a line, or the names.
+        freeze: mask of features that may not change, or the file with it; by input of a model with several.
+        labels: ``"data"``, or ``"model"`` to audit against the subject's own predictions.
+        target: None, ``"random"``, ``"least-likely"`` or the number of a class.
+        limit: samples at most.
+        sample: how these are drawn of the source: ``"first"`` rows, ``"random"``, or ``"stratified"``, at
+            random with the classes in proportion.
+        model_options: how the models are to be read, where they do not tell. References with one input or
+            output need no word on which.
+        imports: modules with the user's own layers, for model files that are saved with them.
+        batch_size: samples searched at once, None = chosen.
+        transfer: ``"all"`` attacks the references too, ``"one-way"`` the subject alone.
+        transfer_rms: sizes at which all models' examples are compared besides their own.
+        noise_draws: draws of the Gaussian noise that examples are compared with.
+        options: how to search.
+        policy: rules that the report is judged by, or the file with them.
+        baseline: report that changes are measured against, or its folder.
+        report_assets: write styles and images as files beside the page.
+        command: what was typed, for the report.
+    """
+
+    model: Any = field(metadata=said("the model to audit", "", written=str))
+    data: Any = field(metadata=said("samples and labels", "", written=str, metavar="SOURCE"))
+    references: tuple[Any, ...] | Mapping[str, Any] = field(
+        default=(),
+        metadata=said(
+            "another model, or a folder of models: do the examples fool it too?",
+            "transfer",
+            key="reference",
+            metavar="MODEL",
+            written=tuple[str, ...],
+        ),
+    )
+    out: Path | None = field(
+        default=None, metadata=said("report folder", "output", metavar="DIR", written=str, read=Path)
+    )
+    force: bool = field(default=False, metadata=said("replace a report that is there", "output"))
+    box: BoxLike | Path = field(
+        default=(0.0, 1.0),
+        metadata=said(
+            "values that the model takes: two numbers, or an .npz with arrays lower and upper (of several "
+            "inputs: INPUT.lower and INPUT.upper)",
+            "data",
+            metavar="LO HI | FILE.npz",
+            written=tuple[float, float] | str,
+            read=read_box,
+            default="0 1",
+        ),
+    )
+    data_range: DataRange = field(
+        default=None,
+        metadata=said(
+            "stored values that are mapped to the box",
+            "data",
+            metavar=("LO", "HI"),
+            written=tuple[float, float],
+            default="0 255 for uint8, else the box",
+        ),
+    )
+    x_key: str | None = field(
+        default=None,
+        metadata=said("array of samples in the .npz", "data", metavar="K", default="x or x_test"),
+    )
+    y_key: str | None = field(
+        default=None,
+        metadata=said(
+            "array of labels in the .npz, or the label meant of several",
+            "data",
+            metavar="K",
+            default="y or y_test",
+        ),
+    )
+    class_names: Path | tuple[str, ...] | None = field(
+        default=None,
+        metadata=said("names of the classes, one a line", "data", metavar="FILE", written=str, read=Path),
+    )
+    freeze: Any = field(
+        default=None,
+        metadata=said(
+            "mask of features that may not change: an .npy, or an .npz with an array freeze (of several "
+            "inputs: INPUT.freeze)",
+            "data",
+            metavar="FILE",
+            written=str,
+            read=Path,
+        ),
+    )
+    labels: Literal["data", "model"] = field(
+        default="data",
+        metadata=said("model: audit without labels, against the model's own predictions", "data"),
+    )
+    target: Target = field(
+        default=None,
+        metadata=said(
+            "class to reach",
+            "data",
+            metavar="random|least-likely|CLASS",
+            written=str | int,
+            default="any other than the label",
+        ),
+    )
+    limit: int | None = field(default=None, metadata=said("audit at most N samples", "data"))
+    sample: Draw = field(
+        default="stratified",
+        metadata=said(
+            "how these are drawn: the first rows, at random, or at random with the classes in proportion",
+            "data",
+        ),
+    )
+    model_options: ModelOptions = field(default_factory=ModelOptions, metadata=nested(ModelOptions))
+    imports: tuple[str, ...] = field(
+        default=(),
+        metadata=said(
+            "package.module with your own layers, for a model file that is saved with them; it is run",
+            "model",
+            flag="import",
+            metavar="MODULE",
+        ),
+    )
+    options: SearchOptions = field(default_factory=SearchOptions, metadata=nested(SearchOptions))
+    batch_size: int | None = field(
+        default=None, metadata=said("samples searched at once", "search", default="by their size")
+    )
+    transfer: Literal["all", "one-way"] = field(
+        default="all", metadata=said("one-way: do not make examples for the references", "transfer")
+    )
+    transfer_rms: tuple[float, ...] = field(
+        default=(),
+        metadata=said("also compare all models' examples scaled to this RMS", "transfer", metavar="RMS"),
+    )
+    noise_draws: int = field(
+        default=TransferOptions.draws,
+        metadata=said("draws of the noise that examples are compared with", "transfer"),
+    )
+    policy: Any = field(
+        default=None,
+        metadata=said(
+            "rules that the report is judged by; sets the exit code",
+            "gate",
+            metavar="FILE",
+            written=str,
+            read=Path,
+        ),
+    )
+    baseline: Any = field(
+        default=None,
+        metadata=said(
+            "report that the policy measures changes against",
+            "gate",
+            metavar="REPORT",
+            written=str,
+            read=Path,
+        ),
+    )
+    report_assets: bool = field(
+        default=False,
+        metadata=said(
+            "write styles and images as files beside report.html, for servers that forbid inline content",
+            "output",
+        ),
+    )
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "batch_size"):
+            value = getattr(self, name)
+            fits = value is None or whole(value, 1)
+            require(fits, option(name), "a whole number of at least 1", value)
+        choices = {"labels": ("data", "model"), "transfer": ("all", "one-way"), "sample": get_args(Draw)}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            require(value in known, option(name), f"one of {list(known)}", value)
+        require(isinstance(self.options, SearchOptions), "options", "SearchOptions", self.options)
+        worded = self.target is None or self.target in ("random", "least-likely") or whole(self.target, 0)
+        require(worded, option("target"), "random, least-likely or a class", self.target)
+        self._require_ranges()
+        # refused before models and data are loaded
+        TransferOptions(rms=self.transfer_rms, draws=self.noise_draws)
+        alone = self.transfer_rms and not self.references
+        require(not alone, option("transfer_rms"), "a reference to compare with", "none")
+        judged = self.baseline is None or self.policy is not None
+        require(judged, option("baseline"), "a policy beside it", "none")
+
+    def _require_ranges(self) -> None:
+        given = self.data_range
+        for low, high in given.values() if isinstance(given, Mapping) else [] if given is None else [given]:
+            finite = math.isfinite(low) and math.isfinite(high)
+            require(finite and low < high, option("data_range"), "finite low < high", (low, high))
+        if isinstance(self.box, tuple):
+            Box.of(self.box)

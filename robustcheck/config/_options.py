@@ -1,0 +1,138 @@
+"""How to search, how to read a model, and how examples are tried on others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from robustcheck.config._values import HeadKind, Method, require, said, whole
+from robustcheck.text import option
+
+DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How to search for the nearest misclassified input.
+
+    Attributes:
+        method: ``"boundary"``, many starts refined along the decision boundary; or ``"szegedy"``, the penalty
+            method of Szegedy et al. 2013, section 4.1.
+        budget: gradient evaluations of a sample at most; None = 300 for ``boundary``, 1000 for ``szegedy``.
+            A larger budget extends the schedule of a smaller one, so it never gives a longer distortion.
+        candidates: classes tried for a sample in an untargeted search: those whose linearised boundary is
+            nearest.
+        tolerance: relative precision with which the decision boundary is located on the way from the
+            sample to its example.
+        history: pairs of steps that L-BFGS remembers.
+        loss_scale: factor on the logits inside the loss of ``szegedy``. ``"auto"`` sharpens each sample's
+            loss so that the answer depends neither on the scale of the logits nor on third classes; ``1.0``
+            is the paper's letter.
+        seed: seed of everything drawn at random.
+    """
+
+    method: Method = field(default="boundary", metadata=said("how to search", "search"))
+    budget: int | None = field(
+        default=None,
+        metadata=said(
+            "gradient evaluations of a sample at most",
+            "search",
+            default=", ".join(f"{budget} for {method}" for method, budget in DEFAULT_BUDGET.items()),
+        ),
+    )
+    candidates: int = field(
+        default=3, metadata=said("classes tried for a sample, those whose boundary is nearest", "search")
+    )
+    tolerance: float = field(
+        default=1e-4, metadata=said("relative precision with which the boundary is located", "search")
+    )
+    history: int = field(default=10, metadata=said("pairs of steps that L-BFGS remembers", "search"))
+    loss_scale: float | Literal["auto"] = field(
+        default="auto",
+        metadata=said("factor on the logits in the loss of szegedy", "search", metavar="auto|X"),
+    )
+    seed: int = field(default=0, metadata=said("of all that is drawn", "search"))
+
+    def __post_init__(self) -> None:
+        methods = list(get_args(Method))
+        require(self.method in methods, option("method"), f"one of {methods}", self.method)
+        fewest = 20 if self.method == "boundary" else 60
+        # the upper ends are far beyond any use, and keep a stored report from asking for a search without end
+        for name, least, most in (("budget", fewest, 10**6), ("candidates", 1, 10**5), ("history", 1, 1000)):
+            value = getattr(self, name)
+            fits = whole(value, least, most) or (name == "budget" and value is None)
+            require(fits, option(name), f"a whole number from {least} to {most}", value)
+        seeded = isinstance(self.seed, int) and self.seed >= 0
+        require(seeded, option("seed"), "a whole number, 0 or more", self.seed)
+        precise = isinstance(self.tolerance, int | float) and 0 < self.tolerance <= 0.1
+        require(precise, option("tolerance"), "a number above 0 and at most 0.1", self.tolerance)
+        scale = self.loss_scale
+        positive = isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0
+        require(scale == "auto" or positive, option("loss_scale"), "'auto' or a positive number", scale)
+
+    @property
+    def evaluations(self) -> int:
+        """The budget in force."""
+        return self.budget or DEFAULT_BUDGET[self.method]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How a model is to be read, where it does not tell by itself.
+
+    Attributes:
+        input_shape: shape of one sample; open dimensions need it, and models that were never called.
+        output: which output holds the classes, by name or position.
+        perturb: names of the inputs that may change.
+        head: what the output is: ``"logits"``, ``"softmax"``; or of a single one ``"sigmoid"`` (above 0.5 is
+            class 1), ``"tanh"`` or ``"binary_logit"`` (positive is class 1).
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    input_shape: tuple[int, ...] | None = field(
+        default=None,
+        metadata=said("shape of one sample, for a model whose input sizes are open", "model", several=True),
+    )
+    output: str | int | None = field(
+        default=None,
+        metadata=said("which output holds the classes, where there are several", "model", metavar="NAME"),
+    )
+    perturb: tuple[str, ...] | None = field(
+        default=None, metadata=said("input that may change, where there are several", "model", metavar="NAME")
+    )
+    head: Literal["auto"] | HeadKind = field(
+        default="auto", metadata=said("what the output is, where the model's graph does not show it", "model")
+    )
+
+    def __post_init__(self) -> None:
+        kinds = ("auto", *get_args(HeadKind))
+        require(self.head in kinds, option("head"), f"one of {list(kinds)}", self.head)
+        shape = self.input_shape
+        sizes = shape is None or all(whole(n, 1) for n in shape)
+        require(sizes, option("input_shape"), "whole numbers of 1 or more", shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferOptions:
+    """How examples are tried on other models.
+
+    Attributes:
+        rms: sizes at which all models' examples are compared besides their own, RMS in units of the box.
+        draws: of Gaussian noise for the control.
+        seed: of the noise.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    rms: tuple[float, ...] = ()
+    draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for rms in self.rms:
+            require(math.isfinite(rms) and rms > 0, option("transfer_rms"), "a finite number above 0", rms)
+        require(whole(self.draws, 1), option("noise_draws"), "a whole number of at least 1", self.draws)
