@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.models import Classifier
+from robustcheck.models import Predictor
 
 
 def directions(
-    draw: np.random.Generator, classifier: Classifier, count: int, dtype: type[np.floating[Any]] = np.float32
+    draw: np.random.Generator, predictor: Predictor, count: int, dtype: type[np.floating[Any]] = np.float32
 ) -> NDArray[Any]:
     """Random directions of L2 length 1 in the features that may change, ``[count, D]``.
 
     Drawn row after row: those of blocks of rows are those of all the rows at once.
     """
-    noise = draw.standard_normal((count, classifier.layout.width), dtype) * classifier.free
+    noise = draw.standard_normal((count, predictor.layout.width), dtype) * predictor.free
     length = np.linalg.norm(noise, axis=1, keepdims=True)
     scaled: NDArray[Any] = noise / np.maximum(length, np.finfo(dtype).tiny)
     return scaled
 
 
-def moved(classifier: Classifier, rows: NDArray[np.float32], r: NDArray[Any]) -> NDArray[np.float32]:
+def moved(predictor: Predictor, rows: NDArray[np.float32], r: NDArray[Any]) -> NDArray[np.float32]:
     """Rows ``[B, D]`` with perturbations ``[B, D]``, clipped to the box; what may not change stays."""
-    lower, upper = classifier.bounds(rows)
+    lower, upper = predictor.bounds(rows)
     clipped: NDArray[np.float32] = np.clip((rows + r).astype(np.float32), lower, upper)
     return clipped

@@ -1,4 +1,4 @@
-"""A user's arrays as checked rows for one classifier.
+"""A user's arrays as checked rows for one predictor.
 
 Arrays come in many shapes and types. What can be adapted without changing its meaning is adapted and said so;
 anything else is refused with what was expected and what came.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robustcheck.config import DataRange
 from robustcheck.errors import ConfigError, DataRefused
-from robustcheck.models import Classifier, own_labels
+from robustcheck.models import Predictor, own_labels
 from robustcheck.text import option
 
 # values this close outside the box, in shares of its width, are rounding and are clipped
@@ -63,7 +63,7 @@ class Samples:
 
 
 def as_samples(
-    classifier: Classifier,
+    predictor: Predictor,
     x: Any,
     y: Any,
     *,
@@ -73,7 +73,7 @@ def as_samples(
     """Check samples and labels and lay them out as rows.
 
     Args:
-        classifier: whose inputs they are to be.
+        predictor: whose inputs they are to be.
         x: ``[N, *input_shape]``, or a dict or list of arrays for a model with several inputs. One axis of
             size 1 more or less is adapted.
         y: labels ``[N]``, ``[N, 1]`` or one-hot ``[N, K]``; None = what the model predicts.
@@ -84,23 +84,23 @@ def as_samples(
     Raises:
         DataRefused: an array that does not fit, naming expected and got.
     """
-    if not isinstance(classifier, Classifier):
+    if not isinstance(predictor, Predictor):
         raise ConfigError(
-            f"expected a classifier, got {type(classifier).__name__}: pass robustcheck.wrap(model)"
+            f"expected a classifier, got {type(predictor).__name__}: pass robustcheck.wrap(model)"
         )
     notes: list[str] = []
-    rows = _rows(classifier, x, data_range, notes)
+    rows = _rows(predictor, x, data_range, notes)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():
         notes.append(f"{int((~finite).sum())} samples hold a NaN or an infinity and are not attacked")
-    _clip_to_box(classifier, rows, finite)
+    _clip_to_box(predictor, rows, finite)
     if y is None:
         label = np.full(len(rows), -1, np.int64)
-        label[finite] = own_labels(classifier, rows[finite])
+        label[finite] = own_labels(predictor, rows[finite])
     else:
-        label = _labels(y, len(rows), classifier.classes, notes)
+        label = _labels(y, len(rows), predictor.classes, notes)
     return Samples(
         index=np.arange(len(rows)) if index is None else np.asarray(index, np.int64),
         rows=rows,
@@ -110,8 +110,8 @@ def as_samples(
     )
 
 
-def _rows(classifier: Classifier, x: Any, data_range: DataRange, notes: list[str]) -> NDArray[np.float32]:
-    layout = classifier.layout
+def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> NDArray[np.float32]:
+    layout = predictor.layout
     flat: list[NDArray[np.float32]] = []
     parts = layout.split(x)
     start = 0
@@ -123,7 +123,7 @@ def _rows(classifier: Classifier, x: Any, data_range: DataRange, notes: list[str
         start += size
         if moves:
             own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
-            fitted = _to_box(fitted, classifier.lower[side], classifier.upper[side], own, notes)
+            fitted = _to_box(fitted, predictor.lower[side], predictor.upper[side], own, notes)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a status, not an error
             flat.append(np.array(fitted, np.float32, order="C"))
     if len({len(part) for part in flat}) != 1:
@@ -180,19 +180,19 @@ def _to_box(
     return lower + share * (upper.astype(np.float64) - lower)
 
 
-def _clip_to_box(classifier: Classifier, rows: NDArray[np.float32], finite: NDArray[np.bool_]) -> None:
+def _clip_to_box(predictor: Predictor, rows: NDArray[np.float32], finite: NDArray[np.bool_]) -> None:
     """Take off the little that rounding may have left outside; in place, by blocks to save memory."""
     for start in range(0, len(rows), _BLOCK):
         block, there = rows[start : start + _BLOCK], finite[start : start + _BLOCK]
-        lower, upper = classifier.bounds(block)
+        lower, upper = predictor.bounds(block)
         with np.errstate(invalid="ignore"):
             slack = _OUTSIDE * np.where(np.isfinite(upper - lower), upper - lower, 1.0)
             outside = ((block < lower - slack) | (block > upper + slack)) & there[:, None]
         if outside.any():
-            values = rows[finite][:, classifier.free]
+            values = rows[finite][:, predictor.free]
             row, feature = np.argwhere(outside)[0]
             raise DataRefused(
-                f"samples: expected values in the box {classifier.box}, got {values.min():g} to "
+                f"samples: expected values in the box {predictor.box}, got {values.min():g} to "
                 f"{values.max():g} (sample {start + row}, feature {feature}: {block[row, feature]:g} is not "
                 f"in [{lower[row, feature]:g}, {upper[row, feature]:g}]); give the range of the stored "
                 f"values, {option('data_range')}, or the model's own box, {option('box')}"

@@ -105,16 +105,17 @@ def _finite(text: str) -> float:
     return value
 
 
-def require_archive(path: Path, what: str, refuse: type[RobustcheckError]) -> None:
-    """Refuse a file that is not a zip archive, or one that unpacks to more than 32 GiB."""
+def require_archive(
+    path: Path, what: str, refuse: type[RobustcheckError], *, most: int = _MOST_UNPACKED
+) -> None:
+    """Refuse a file that is not a zip archive, or one that unpacks to more than ``most`` bytes: 32 GiB."""
     if not zipfile.is_zipfile(path):
         raise refuse(f"{path}: expected {what}, got a file that is not one")
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > _MOST_UNPACKED:
-        raise refuse(
-            f"{path}: expected at most {_MOST_UNPACKED >> 30} GiB unpacked, got {unpacked / 2**30:.0f} GiB"
-        )
+    if unpacked > most:
+        gib = 2**30
+        raise refuse(f"{path}: expected at most {most / gib:.3g} GiB unpacked, got {unpacked / gib:.3g} GiB")
 
 
 @contextmanager

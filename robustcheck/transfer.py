@@ -20,7 +20,7 @@ from robustcheck import measures
 from robustcheck.config import DataRange, SearchOptions, TransferOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
-from robustcheck.models import Classifier, own_labels
+from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import directions, moved
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import (
@@ -127,7 +127,7 @@ def _require_same_samples(name: str, result: SearchResult, samples: Samples) -> 
         )
 
 
-def require_comparable(models: Mapping[str, Classifier]) -> None:
+def require_comparable(models: Mapping[str, Predictor]) -> None:
     """Refuse models that cannot take each other's examples."""
     subject = next(iter(models.values()))
     for name, other in models.items():
@@ -148,7 +148,7 @@ def require_comparable(models: Mapping[str, Classifier]) -> None:
 
 
 def cross_errors(
-    models: Mapping[str, Classifier],
+    models: Mapping[str, Predictor],
     samples: Samples,
     results: Mapping[str, SearchResult],
     options: TransferOptions,
@@ -181,10 +181,10 @@ def cross_errors(
     )
 
 
-def _clean_errors(classifier: Classifier, samples: Samples) -> Mask:
+def _clean_errors(predictor: Predictor, samples: Samples) -> Mask:
     """Which samples a model gets wrong, ``[N]``."""
     blocks = [samples.rows[start : start + _BLOCK] for start in range(0, len(samples), _BLOCK)]
-    decided = [own_labels(classifier, np.nan_to_num(block)) for block in blocks]
+    decided = [own_labels(predictor, np.nan_to_num(block)) for block in blocks]
     wrong: Mask = np.concatenate(decided) != samples.label
     return wrong
 
@@ -215,7 +215,7 @@ class _Made:
     """
 
     name: str
-    models: Mapping[str, Classifier]
+    models: Mapping[str, Predictor]
     rows: NDArray[np.float32]
     points: NDArray[np.float32]
     found: NDArray[np.int64]
@@ -225,7 +225,7 @@ class _Made:
     @staticmethod
     def of(
         name: str,
-        models: Mapping[str, Classifier],
+        models: Mapping[str, Predictor],
         samples: Samples,
         result: SearchResult,
         wrong: Mapping[str, Mask],
@@ -245,7 +245,7 @@ class _Made:
         return len(self.found)
 
     @property
-    def model(self) -> Classifier:
+    def model(self) -> Predictor:
         """That they were made for."""
         return self.models[self.name]
 

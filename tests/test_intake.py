@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 
 from robustcheck import assets, intake
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
+from robustcheck.stored import require_archive
 
 X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(6, 2, 2)
 Y = np.array([0, 1, 0, 1, 0, 1])
@@ -54,22 +56,32 @@ def test_npz_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             r"expected an array 'x' or 'x_test', got \['a'\]; choose one with x_key= \(--x-key\)",
         ),
         (saved(tmp_path, x=X), "expected an array 'y' or 'y_test'.*--y-key"),
-        (saved(tmp_path, x=np.array([Marker()], dtype=object), y=Y), "expected arrays of numbers"),
+        (saved(tmp_path, x=np.array([Marker()], dtype=object), y=Y), "arrays of numbers"),
     ):
         with pytest.raises(DataRefused, match=text):
             load(source)
     assert not Path("unpickled").exists()
     (tmp_path / "text.npz").write_text("not an archive")
-    with pytest.raises(DataRefused, match=r"expected an \.npz archive, got a file that is not one"):
+    with pytest.raises(
+        DataRefused, match=r"expected an \.npz with arrays of numbers, got a file that is not one"
+    ):
         load(tmp_path / "text.npz")
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("robustcheck.intake._files._MOST_UNPACKED", 100)
-    with pytest.raises(DataRefused, match="at most 0 GiB unpacked"):
-        load(saved(tmp_path, x=X, y=Y))
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    """Whether it does is written in the archive, and read there before anything is unpacked."""
+    file = saved(tmp_path, x=X, y=Y)
+    content = bytearray(file.read_bytes())
+    # the directory at the end of an archive says how large its members are
+    with zipfile.ZipFile(file) as archive:
+        size = archive.getinfo("x.npy").file_size
+    at = content.rindex(struct.pack("<L", size))
+    content[at : at + 4] = struct.pack("<L", 0xFFFFFFF0)
+    file.write_bytes(content)
+    with pytest.raises(DataRefused, match=r"expected an \.npz with arrays of numbers"):
+        load(file)
+    with pytest.raises(DataRefused, match="at most 1 GiB unpacked, got 4 GiB"):
+        require_archive(file, "an archive", DataRefused, most=2**30)
 
 
 def image_folder(tmp_path: Path, names: tuple[str, ...] = ("ape", "bee"), count: int = 5) -> Path:
@@ -227,7 +239,7 @@ def test_archives_that_are_not_what_they_seem(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "broken.npz").read_bytes())
     content[120:160] = b"\xff" * 40
     (tmp_path / "broken.npz").write_bytes(bytes(content))
-    with pytest.raises(DataRefused, match="expected arrays of numbers, could not be read"):
+    with pytest.raises(DataRefused, match=r"expected an \.npz with arrays of numbers: "):
         load(tmp_path / "broken.npz")
 
 

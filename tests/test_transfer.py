@@ -184,7 +184,7 @@ def test_split_halves() -> None:
 
 @pytest.mark.parametrize("rms", [0.0, -1.0, np.inf, np.nan])
 def test_sizes_are_checked(rms: float) -> None:
-    with pytest.raises(ConfigError, match="transfer rms: expected a finite number above 0"):
+    with pytest.raises(ConfigError, match=r"--transfer-rms.: expected a finite number above 0"):
         rc.TransferOptions(rms=(rms,))
 
 

@@ -94,7 +94,7 @@ def _reading(classifier: Classifier) -> Iterator[Finding]:
     frozen = classifier.features - int(classifier.free.sum())
     held = f", {frozen} of {classifier.features} features may not change" if frozen else ""
     yield Finding("PASS", "box", f"{classifier.box}{held}; {option('box')} sets it")
-    blind = "log of" in classifier.head
+    blind = classifier.ends_in.recovered is False
     advice = (
         "; scores before it are out of reach, so where it saturates distances come out too long: return "
         f"logits, and say {option('head', 'logits')}"

@@ -16,7 +16,7 @@ from robustcheck.checks import _data, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
 from robustcheck.checks._shared import noisy_blocks
 from robustcheck.checks._stable import stability
-from robustcheck.models import Classifier, own_labels
+from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import CHECKS, Check, CurvePoint, SearchResult, Status
 
@@ -60,7 +60,7 @@ def skipped(reason: str) -> list[Check]:
 
 
 def noise_curve(
-    classifier: Classifier, result: SearchResult, curve: list[CurvePoint], *, seed: int
+    predictor: Predictor, result: SearchResult, curve: list[CurvePoint], *, seed: int
 ) -> list[CurvePoint]:
     """Accuracy on Gaussian noise of each L2 length, clipped to the box: what chance does at that radius.
 
@@ -69,10 +69,10 @@ def noise_curve(
     radii = np.linspace(0.0, curve[-1].l2, _NOISE_POINTS)
     finite = ~result.is_(Status.NON_FINITE)
     right = np.zeros(len(radii))
-    for block, direction in noisy_blocks(classifier, finite, seed):
+    for block, direction in noisy_blocks(predictor, finite, seed):
         rows, label = result.rows[block], result.label[block]
         for at, radius in enumerate(radii):
-            right[at] += np.sum(own_labels(classifier, moved(classifier, rows, radius * direction)) == label)
+            right[at] += np.sum(own_labels(predictor, moved(predictor, rows, radius * direction)) == label)
     return [
         CurvePoint(float(radius), float(hits / finite.sum()))
         for radius, hits in zip(radii, right, strict=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.checks._shared import graded, noisy_blocks
 from robustcheck.measures import MIN_FOUND, count, last_doubling
-from robustcheck.models import Classifier, own_labels
+from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
 from robustcheck.text import percent
@@ -49,13 +49,13 @@ def budget(result: SearchResult) -> Check:
     return Check(id="budget", outcome=graded(fell, _DOUBLING_WARN, _DOUBLING_FAIL), detail=detail)
 
 
-def verified(classifier: Classifier, result: SearchResult) -> Check:
+def verified(predictor: Predictor, result: SearchResult) -> Check:
     """Every stored example once more, as a reader of ``samples.npz`` would classify it."""
     found = result.found
     if not found.any():
         return Check(id="verified", outcome="SKIP", detail="there is no example to classify")
     now = result.label.copy()
-    now[found] = own_labels(classifier, result.points[found])
+    now[found] = own_labels(predictor, result.points[found])
     wrong = result.reached(now)[found]
     detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
     return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
@@ -88,22 +88,22 @@ def _trace_slope(classifier: Classifier) -> Any:
     return slope
 
 
-def noise(classifier: Classifier, result: SearchResult, seed: int) -> Check:
+def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:
     """Whether noise as long as each example fools the model as well: then the search found nothing."""
     if not result.found.any():
         return Check(id="noise", outcome="SKIP", detail="there is no example to compare with")
     lengths, now = result.l2.astype(np.float32), result.label.copy()
-    for block, direction in noisy_blocks(classifier, result.found, seed):
-        noisy = moved(classifier, result.rows[block], lengths[block, None] * direction)
-        now[block] = own_labels(classifier, noisy)
+    for block, direction in noisy_blocks(predictor, result.found, seed):
+        noisy = moved(predictor, result.rows[block], lengths[block, None] * direction)
+        now[block] = own_labels(predictor, noisy)
     share = float(np.mean(result.reached(now)[result.found]))
     detail = f"random noise as long as each example fools the model for {percent(share)} of the samples"
     return Check(id="noise", outcome=graded(share, _NOISE_WARN, _NOISE_FAIL), detail=detail)
 
 
-def eight_bit(classifier: Classifier, result: SearchResult) -> Check:
+def eight_bit(predictor: Predictor, result: SearchResult) -> Check:
     """How many examples survive being stored as 8 bit integers over the box."""
-    lower, upper, free = classifier.lower, classifier.upper, classifier.free
+    lower, upper, free = predictor.lower, predictor.upper, predictor.free
     if not result.found.any() or not (np.isfinite(lower[free]).all() and np.isfinite(upper[free]).all()):
         reason = "there is no example" if not result.found.any() else "the box has infinite sides"
         return Check(id="eight_bit", outcome="SKIP", detail=reason)
@@ -111,7 +111,7 @@ def eight_bit(classifier: Classifier, result: SearchResult) -> Check:
     step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
     points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
     now = result.label.copy()
-    now[result.found] = own_labels(classifier, points)
+    now[result.found] = own_labels(predictor, points)
     share = float(np.mean(result.reached(now)[result.found]))
     detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
     return Check(id="eight_bit", outcome="PASS" if share >= _EIGHT_BIT_WARN else "WARN", detail=detail)

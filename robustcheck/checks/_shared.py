@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.models import Classifier
+from robustcheck.models import Predictor
 from robustcheck.noise import directions
 
 Rows = NDArray[np.float32]
@@ -22,11 +22,11 @@ def graded(value: float, warn: float, fail: float) -> Literal["PASS", "WARN", "F
 
 
 def noisy_blocks(
-    classifier: Classifier, chosen: NDArray[np.bool_], seed: int
+    predictor: Predictor, chosen: NDArray[np.bool_], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], Rows]]:
     """Blocks of the chosen samples: their positions ``[B]``, and a random direction of length 1 for each."""
     draw = np.random.default_rng((seed, 1))
     where = np.flatnonzero(chosen)
     for start in range(0, len(where), _BLOCK):
         block = where[start : start + _BLOCK]
-        yield block, directions(draw, classifier, len(block))
+        yield block, directions(draw, predictor, len(block))

@@ -15,6 +15,7 @@ import keras
 
 from robustcheck.config import Box, BoxLike
 from robustcheck.errors import ConfigError, ModelRefused
+from robustcheck.models import LayerGraph, inputs_of, layer_of
 
 INPUT = "input"
 
@@ -77,12 +78,12 @@ def find_cuts(model: Any, layers: str | Sequence[str] = "all", box: BoxLike = (0
         raise ModelRefused(
             f"harden: expected a model that takes any number of samples, got one for batches of {batch}"
         )
-    graph = _Graph(model)
+    graph = LayerGraph(model)
     if layers == "all":
-        names = graph.between_kernels()
+        names = _between_kernels(graph)
     else:
         names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
-        known = [INPUT, *graph.cutting()]
+        known = [INPUT, *_cutting(graph)]
         strange = [name for name in names if name not in known]
         if strange or not names:
             raise ConfigError(
@@ -92,7 +93,7 @@ def find_cuts(model: Any, layers: str | Sequence[str] = "all", box: BoxLike = (0
     return [_cut(model, graph, name, box) for name in names]
 
 
-def _cut(model: Any, graph: _Graph, name: str, box: BoxLike) -> Cut:
+def _cut(model: Any, graph: LayerGraph, name: str, box: BoxLike) -> Cut:
     if name == INPUT:
         return Cut(name, None, model, Box.of(box))
     tensor = graph.layers[name].output
@@ -101,103 +102,52 @@ def _cut(model: Any, graph: _Graph, name: str, box: BoxLike) -> Cut:
     return Cut(name, below, above, Box.of(_range(graph, tensor, box)))
 
 
-class _Graph:
-    """The layers of a functional model, by name in the order of the model, and how they hang together."""
-
-    def __init__(self, model: Any) -> None:
-        if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-            raise ModelRefused(
-                "harden: expected a built Sequential or functional Keras model, got one without a graph of "
-                "layers"
-            )
-        if len(model.inputs) != 1 or len(model.outputs) != 1:
-            raise ModelRefused(
-                f"harden: expected a model with one input and one output, got {len(model.inputs)} and "
-                f"{len(model.outputs)}"
-            )
-        self.source, self.sink = model.inputs[0], model.outputs[0]
-        self.layers = {
-            layer.name: layer
-            for layer in model.layers
-            if type(layer).__name__ != "InputLayer" and len(getattr(layer, "_inbound_nodes", ())) >= 1
-        }
-
-    def cutting(self) -> Iterator[str]:
-        """Names of the layers that cut the graph and have trainable weights above."""
-        for name, layer in self.layers.items():
-            if self._cuts(layer):
-                yield name
-
-    def _cuts(self, layer: Any) -> bool:
-        try:
-            tensor = layer.output
-        except AttributeError:  # a layer that is used more than once has no one output
-            return False
-        if isinstance(tensor, (list, tuple, dict)) or tensor is self.sink:
-            return False
-        seen = list(self._above(tensor))
-        trainable = any(one.trainable_weights for one in seen if one is not None)
-        return trainable and None not in seen
-
-    def _above(self, cut: Any) -> Iterator[Any]:
-        """Layers on the way back from the output that stops at ``cut``; None where it comes to the input."""
-        stack, known = [self.sink], {id(cut)}
-        while stack:
-            tensor = stack.pop()
-            if id(tensor) in known:
-                continue
-            known.add(id(tensor))
-            if tensor is self.source:
-                yield None
-                continue
-            yield tensor._keras_history.operation
-            stack += inputs_of(tensor)
-
-    def between_kernels(self) -> list[str]:
-        """The input, and what goes into each further layer with a kernel, if it cuts the graph."""
-        cutting = set(self.cutting())
-        names = [INPUT]
-        for layer in self.layers.values():
-            if getattr(layer, "kernel", None) is None or not layer.trainable:
-                continue
-            tensor = layer.input if not isinstance(layer.input, (list, tuple, dict)) else None
-            while tensor is not None and tensor is not self.source:
-                below = tensor._keras_history.operation
-                if not type(below).__name__.startswith(_ONLY_IN_TRAINING):
-                    break
-                tensor = inputs_of(tensor)[0]
-            if tensor is None or self._same_as_input(tensor):
-                continue
-            name = tensor._keras_history.operation.name
-            if name in cutting and name not in names:
-                names.append(name)
-        return names
-
-    def _same_as_input(self, tensor: Any) -> bool:
-        """Whether there are no trained weights between the input and a tensor."""
-        while tensor is not self.source:
-            if tensor._keras_history.operation.trainable_weights:
-                return False
-            below = inputs_of(tensor)
-            if len(below) != 1:
-                return False
-            tensor = below[0]
-        return True
+def _cutting(graph: LayerGraph) -> Iterator[str]:
+    """Names of the layers that cut the graph and have trainable weights above."""
+    for name, layer in graph.layers.items():
+        if _cuts(graph, layer):
+            yield name
 
 
-def inputs_of(tensor: Any) -> list[Any]:
-    """The tensors that a symbolic tensor is made of."""
-    history = tensor._keras_history
-    return list(history.operation._inbound_nodes[history.node_index].input_tensors)
+def _cuts(graph: LayerGraph, layer: Any) -> bool:
+    try:
+        tensor = layer.output
+    except AttributeError:  # a layer that is used more than once has no one output
+        return False
+    if isinstance(tensor, (list, tuple, dict)) or tensor is graph.sink:
+        return False
+    seen = list(graph.above(tensor))
+    trainable = any(layer.trainable_weights for layer in seen if layer is not None)
+    return trainable and None not in seen
 
 
-def _range(graph: _Graph, tensor: Any, box: BoxLike) -> tuple[Any, Any]:
+def _between_kernels(graph: LayerGraph) -> list[str]:
+    """The input, and what goes into each further layer with a kernel, if it cuts the graph."""
+    there = set(_cutting(graph))
+    names = [INPUT]
+    for layer in graph.layers.values():
+        if getattr(layer, "kernel", None) is None or not layer.trainable:
+            continue
+        tensor = layer.input if not isinstance(layer.input, (list, tuple, dict)) else None
+        while tensor is not None and tensor is not graph.source:
+            if not type(layer_of(tensor)).__name__.startswith(_ONLY_IN_TRAINING):
+                break
+            tensor = inputs_of(tensor)[0]
+        if tensor is None or not graph.trained_below(tensor):
+            continue
+        name = layer_of(tensor).name
+        if name in there and name not in names:
+            names.append(name)
+    return names
+
+
+def _range(graph: LayerGraph, tensor: Any, box: BoxLike) -> tuple[Any, Any]:
     """The values that a tensor of the graph can have."""
     if tensor is graph.source:
         sides = Box.of(box)
         # values of the input's own box, feature by feature, mean nothing in another shape
         return float(sides.lower.min()), float(sides.upper.max())
-    layer = tensor._keras_history.operation
+    layer = layer_of(tensor)
     kind = type(layer).__name__
     if kind == "ReLU":
         plain = not layer.negative_slope and not layer.threshold

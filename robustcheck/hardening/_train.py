@@ -156,11 +156,11 @@ def compile_for(model: Any, classifier: Classifier, rate: float = 1e-3) -> None:
         "binary_logit": keras.losses.BinaryCrossentropy(from_logits=True),
         "tanh": keras.losses.Hinge(),
     }
-    threshold = {"sigmoid": 0.5, "binary_logit": 0.0, "tanh": 0.0}.get(classifier.kind)
+    threshold = {"sigmoid": 0.5, "binary_logit": 0.0, "tanh": 0.0}.get(classifier.ends_in.kind)
     accuracy = (
         "accuracy" if threshold is None else keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)
     )
-    model.compile(keras.optimizers.Adam(rate), losses[classifier.kind], metrics=[accuracy])
+    model.compile(keras.optimizers.Adam(rate), losses[classifier.ends_in.kind], metrics=[accuracy])
 
 
 def _settings(

@@ -23,7 +23,7 @@ def load_npz(path: Path, wanted: Wanted) -> LoadedData:
         raise DataRefused(
             f"{path}: expected an .npz file, a folder of images or package.module:function, got nothing there"
         )
-    with open_arrays(path, "an .npz archive of numbers", DataRefused) as stored:
+    with open_arrays(path, "an .npz with arrays of numbers", DataRefused) as stored:
         names = list(stored)
         inputs = _inputs(path, names, wanted)
         y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)

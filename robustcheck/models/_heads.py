@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from robustcheck.config import HeadKind
 from robustcheck.errors import ModelRefused
 from robustcheck.models._calling import Function, Output
+from robustcheck.models._classifier import Head
 from robustcheck.models._ends import End, last_operation
 from robustcheck.text import option
 
@@ -28,35 +29,25 @@ _ONE_OUTPUT = ("sigmoid", "tanh", "binary_logit")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Head:
-    """What a model ends in, and the scores and labels it gives.
+class Scores:
+    """The scores and labels that a model gives.
 
     Attributes:
-        kind: logits, softmax; or of one output sigmoid, tanh, binary_logit.
-        recovered: whether the scores are those before the softmax, sigmoid or tanh; None without one.
+        head: what it ends in.
         logits: graph ``[B, D] -> [B, K]`` float32.
         label: graph ``[B, D] -> [B]`` int32, the decision of the model's own output.
         classes: ``K``.
         rounding: lead that a decision needs because the output rounds, in logits.
     """
 
-    kind: HeadKind
-    recovered: bool | None
+    head: Head
     logits: Function
     label: Function
     classes: int
     rounding: float
 
-    @property
-    def how(self) -> str:
-        """For reports: what the model ends in and how its logits were had."""
-        if self.recovered is None:
-            return "one logit" if self.kind == "binary_logit" else "logits"
-        what = "logits" if self.kind == "softmax" else "logit"
-        return f"{self.kind}, {f'{what} recovered' if self.recovered else 'log of probabilities'}"
 
-
-def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
+def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Scores:
     """Find the head of a model: what its graph shows, or what the user says it is; never by values alone.
 
     Raises:
@@ -68,9 +59,8 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Head:
     score = _before(output.call) if recovered else _as_float(output.call)
     one = output.units == 1
     label = _above(output.call, 0.5 if kind == "sigmoid" else 0.0) if one else _largest(output.call)
-    return Head(
-        kind=kind,
-        recovered=recovered,
+    return Scores(
+        head=Head(kind, recovered),
         logits=output.graph(_logits(score, kind, made=recovered is False)),
         label=output.graph(label),
         classes=2 if one else output.units,

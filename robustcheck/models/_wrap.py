@@ -79,11 +79,11 @@ def wrap(
     chosen = output_of(model, layout, options, domain.probes())
     found = find_head(chosen, options.head)
     _require_gradient(model, found.logits, chosen.probe, domain.free)
-    if found.recovered is False:
+    if found.head.recovered is False:
         warnings.warn(
-            f"{name_of(model, name)}: the scores before the {found.kind} are out of reach, so logits are the "
-            "logarithm of the probabilities; where these saturate the search is blind and distortions come "
-            "out too long",
+            f"{name_of(model, name)}: the scores before the {found.head.kind} are out of reach, so logits "
+            "are the logarithm of the probabilities; where these saturate the search is blind and "
+            "distortions come out too long",
             RobustcheckWarning,
             stacklevel=2,
         )
@@ -100,8 +100,7 @@ def wrap(
         free=domain.free,
         features=sum(size for size, moves in zip(layout.sizes, layout.perturbed, strict=True) if moves),
         classes=found.classes,
-        head=found.how,
-        kind=found.kind,
+        ends_in=found.head,
         rounding=found.rounding,
         parameters=int(parameters()) if parameters and getattr(model, "built", True) else None,
         options=options,

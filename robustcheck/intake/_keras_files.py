@@ -1,0 +1,114 @@
+"""Model files of Keras, and why one cannot be loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from robustcheck.errors import ModelRefused, one_line
+from robustcheck.intake._keras2 import is_keras2, write_cleaned
+from robustcheck.stored import require_archive
+
+# classes that Keras 2 had and Keras 3 has no more, or under another name
+_OF_KERAS2 = ("Functional", "TFOpLambda", "SlicingOpLambda", "ThresholdedReLU")
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is a SavedModel."""
+    return any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt"))
+
+
+def refuse_saved_model(path: Path) -> NoReturn:
+    """A SavedModel holds code, which only its owner can decide to run."""
+    layer = f'keras.layers.TFSMLayer({json.dumps(str(path))}, call_endpoint="serving_default")'
+    raise ModelRefused(_way(f"{path}: a SavedModel folder, which holds code", "keras", layer))
+
+
+def load_archive(path: Path, custom_objects: dict[str, Any]) -> Any:
+    """A ``.keras`` file; its archive is measured before it is unpacked."""
+    require_archive(path, "a .keras archive", ModelRefused)
+    return load_hdf5(path, custom_objects)
+
+
+def load_hdf5(path: Path, custom_objects: dict[str, Any]) -> Any:
+    """A file that Keras loads, in its safe mode; one of Keras 2 without what means nothing any more.
+
+    Raises:
+        ModelRefused: with the reason in a line, and what to do.
+    """
+    import keras
+
+    def load(file: Path) -> Any:
+        return keras.saving.load_model(file, custom_objects=custom_objects, compile=False, safe_mode=True)
+
+    try:
+        return load(path)
+    except Exception as error:
+        if not is_keras2(path):
+            raise ModelRefused(f"{path}: {_reason(error)}") from error
+        return _from_keras2(path, load, error)
+
+
+def _from_keras2(path: Path, load: Any, error: Exception) -> Any:
+    """The file without arguments that mean nothing any more; else the refusal that says how it can be had."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            cleaned = write_cleaned(path, Path(scratch))
+            if cleaned is not None:
+                return load(cleaned)
+        except Exception as second:
+            error = second
+    missing = _missing_class(error)
+    own = missing is not None and missing not in _OF_KERAS2
+    if own or (missing is None and "ambda" in str(error)):
+        raise ModelRefused(f"{path}: {_reason(error)}") from error
+    call = f"tf_keras.models.load_model({json.dumps(str(path))}, compile=False)"
+    raise ModelRefused(
+        _way(f"{path}: written by Keras 2, and Keras 3 cannot load it ({_essence(error)})", "tf_keras", call)
+    ) from error
+
+
+def _way(problem: str, module: str, expression: str) -> str:
+    """A refusal with three lines that load the model."""
+    return (
+        f"{problem}; {module}, which comes with robustcheck, can load it if you trust it: put these lines "
+        "into a file loader.py here, and give loader:build_model instead of the path\n"
+        f"    import {module}\n"
+        "    def build_model():\n"
+        f"        return {expression}"
+    )
+
+
+def _missing_class(error: Exception) -> str | None:
+    """The class or function that Keras does not know."""
+    text = str(error)
+    found = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
+        r"Unknown (?:layer|object|[a-z]+(?: function)?): '([^']+)'", text
+    )
+    return found.group(1) if found else None
+
+
+def _reason(error: Exception) -> str:
+    """Why Keras could not load a file, and what to do; told by its whole text, which is long."""
+    text, missing = str(error), _missing_class(error)
+    if "ambda" in text and missing is None:
+        return (
+            "it holds Python code (a Lambda layer), which is never run from a file: give "
+            "package.module:factory, a function that returns the model"
+        )
+    if missing is not None:
+        return (
+            f"it needs {missing!r}, which is not Keras' own: --import package.module names the module that "
+            "defines it (in Python: import that module first, its class registered with "
+            "keras.saving.register_keras_serializable), or give package.module:factory, a function that "
+            "returns the model"
+        )
+    return f"Keras could not load the model: {_essence(error)}"
+
+
+def _essence(error: Exception) -> str:
+    """The last of an error's causes: what stands before it is the configuration of a layer."""
+    return one_line(error, str(error).rpartition("Exception encountered: ")[2])
