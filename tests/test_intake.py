@@ -78,8 +78,6 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     at = content.rindex(struct.pack("<L", size))
     content[at : at + 4] = struct.pack("<L", 0xFFFFFFF0)
     file.write_bytes(content)
-    with pytest.raises(DataRefused, match=r"expected an \.npz with arrays of numbers"):
-        load(file)
     with pytest.raises(DataRefused, match="at most 1 GiB unpacked, got 4 GiB"):
         require_archive(file, "an archive", DataRefused, most=2**30)
 
