@@ -40,7 +40,6 @@ LAYERS = {
     "norms": 1,
     "numerics": 2,
     "results": 2,
-    "figures": 3,
     "identity": 4,
     "intake": 3,
     "measures": 3,
@@ -62,7 +61,7 @@ LAYERS = {
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "assets", "cli", "compare", "config", "errors", "figures", "identity", "intake", "measures", "norms",
+    "assets", "cli", "compare", "config", "errors", "identity", "intake", "measures", "norms",
     "policy", "progress", "report", "settings", "pytest_plugin", "results", "startup", "stored", "testing",
     "text",
 }  # fmt: skip

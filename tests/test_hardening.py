@@ -23,8 +23,8 @@ from robustcheck import assets
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
 from robustcheck.hardening import PoolTraining, find_cuts, mcnemar, paired_mean
 from robustcheck.hardening._batches import Batches
-from robustcheck.hardening._paired import t_quantile
 from robustcheck.hardening._pool import Pool
+from robustcheck.measures._paired import t_quantile
 
 Data = tuple[np.ndarray, np.ndarray]
 # some nets here are hardly trained, and some pools of theirs stay empty, which is told

@@ -158,17 +158,16 @@ def test_styles_and_images_beside_the_page(report: rc.AuditReport, tmp_path: Pat
     assert len(list((tmp_path / "out" / "assets").iterdir())) == 3 * report.counts.found + 1
 
 
-def test_pictures_are_capped(report: rc.AuditReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_triples, "_MOST_SMALL", 7)
-    assert [one.told.l2 for one in _triples.triples(report)] == sorted(
-        report.samples.l2[report.samples.found]
-    )[:7]
-    monkeypatch.setattr(_triples, "_SMALL_SIDE", 4)
-    assert len(_triples.triples(report)) == 24
-    monkeypatch.setattr(_triples, "_MOST_BYTES", 5000)
-    shown = _triples.triples(report)
+def test_pictures_are_capped(report: rc.AuditReport) -> None:
+    limits = _triples.PageLimits(most_small=7)
+    nearest = sorted(report.samples.l2[report.samples.found])[:7]
+    assert [one.told.l2 for one in _triples.triples(report, limits)] == nearest
+    limits = _triples.PageLimits(small_side=4)
+    assert len(_triples.triples(report, limits)) == 24
+    limits = _triples.PageLimits(small_side=4, most_bytes=5000)
+    shown = _triples.triples(report, limits)
     assert 0 < sum(len(png) for one in shown for png in one.pictures) * 4 / 3 <= 5000
-    assert f"Showing {len(shown)} of {report.counts.found}" in html_page(report).text
+    assert f"Showing {len(shown)} of {report.counts.found}" in html_page(report, limits=limits).text
 
 
 def test_what_is_no_image_is_a_table_of_features(report: rc.AuditReport) -> None:

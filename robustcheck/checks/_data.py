@@ -7,21 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded
 from robustcheck.measures import MIN_SAMPLES, binomial_tail, count
 from robustcheck.models import Classifier
 from robustcheck.results import Check, SearchResult, Status
 from robustcheck.text import option, percent
-
-# an accuracy that chance would give this often is none
-_CHANCE = 0.05
-# shares of a range that the values fill: less is little, or next to nothing
-_FILL_WARN, _FILL_FAIL = 0.2, 0.05
-# values that a range must be told by
-_FEWEST_VALUES = 30
-# how far the classes of a sample may be from those of the whole, in total variation, beyond twice what a
-# random draw gives
-_SKEW = 0.1
 
 
 def labels(classifier: Classifier, result: SearchResult) -> Check:
@@ -35,13 +26,13 @@ def better_than_chance(correct: int, tried: int, classes: int) -> Check:
     detail = f"{correct} of {tried} samples are classified right"
     fits = "do the labels, the order of the classes and the range of the data fit the model?"
     chance = binomial_tail(correct, tried, 1.0 / classes)
-    if chance > _CHANCE and tried >= MIN_SAMPLES:
+    if chance > LIMITS.chance and tried >= MIN_SAMPLES:
         return Check(
             id="labels", outcome="FAIL", detail=f"only {detail}, about what chance would give: {fits}"
         )
-    if chance <= _CHANCE and classes >= 5 and correct <= 2 * tried / classes:
+    if chance <= LIMITS.chance and classes >= 5 and correct <= 2 * tried / classes:
         return Check(id="labels", outcome="WARN", detail=f"only {detail}, little more than chance: {fits}")
-    if chance > _CHANCE:
+    if chance > LIMITS.chance:
         detail += f", which guessing gives in {percent(chance)} of the cases: more samples would tell; {fits}"
         return Check(id="labels", outcome="WARN", detail=detail)
     return Check(id="labels", outcome="PASS", detail=detail)
@@ -62,7 +53,7 @@ def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:
             id="inputs", outcome="SKIP", detail="the box has infinite sides, or there are few values"
         )
     share, what = min(there, key=lambda one: one[0])
-    outcome = graded(-share, -_FILL_WARN, -_FILL_FAIL)
+    outcome = graded(-share, -LIMITS.fill_warn, -LIMITS.fill_fail)
     detail = f"the values of the samples fill {percent(share)} of {what}"
     if outcome != "PASS":
         detail += f": are {option('box')} and {option('data_range')} right?"
@@ -72,7 +63,7 @@ def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:
 def _fill_of_box(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
     width = classifier.upper - classifier.lower
     told = classifier.free & np.isfinite(width)
-    if rows.shape[0] * int(told.sum()) < _FEWEST_VALUES:
+    if rows.shape[0] * int(told.sum()) < LIMITS.fewest_values:
         return None
     share = (rows[:, told] - classifier.lower[told]) / width[told]
     return float(share.max() - share.min()), f"the box {classifier.box}"
@@ -81,7 +72,7 @@ def _fill_of_box(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[flo
 def _fill_of_layer(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
     """The share of the range that a Rescaling or Normalization is made for, and that range in words."""
     first = classifier.preprocessing
-    if first is None or rows.size < _FEWEST_VALUES:
+    if first is None or rows.size < LIMITS.fewest_values:
         return None
     try:
         after = rows.reshape(-1, *classifier.input_shape) * first.scale + first.offset
@@ -110,7 +101,7 @@ def sample(result: SearchResult, strata: NDArray[Any] | None) -> Check:
     by_chance = 0.5 * float(np.sqrt(2 / np.pi * expected * (1 - expected) / len(result)).sum())
     missing = int(np.sum(drawn == 0))
     detail = f"{len(result)} of {len(strata)} samples were taken"
-    if skew <= 2 * by_chance + _SKEW:
+    if skew <= 2 * by_chance + LIMITS.skew:
         return Check(id="sample", outcome="PASS", detail=f"{detail}; their classes are those of the whole")
     lacking = f", and {missing} of {len(classes)} classes are missing" if missing else ""
     detail += (

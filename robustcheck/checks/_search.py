@@ -8,22 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from robustcheck import numerics
+from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded, noisy_blocks
-from robustcheck.measures import MIN_FOUND, count, last_doubling
+from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
 from robustcheck.text import percent
-
-# samples whose gradient is looked at
-_GRADIENTS = 128
-
-# limits, each between "nothing to see" and "this figure says little"
-_FOUND_FAIL, _FOUND_WARN = MIN_FOUND, 1.0
-_DOUBLING_WARN, _DOUBLING_FAIL = 0.01, 0.1
-_NOISE_WARN, _NOISE_FAIL = 0.1, 0.5
-_FLAT_WARN, _FLAT_FAIL = 0.0, 0.1
-_EIGHT_BIT_WARN = 0.25
 
 
 def search(result: SearchResult, *, stable: bool) -> Check:
@@ -31,13 +22,13 @@ def search(result: SearchResult, *, stable: bool) -> Check:
     counts = count(result)
     share = counts.found / counts.correct
     detail = f"an example was found for {counts.found} of {counts.correct} samples"
-    if share < _FOUND_WARN:
+    if share < LIMITS.found_warn:
         why = "the budget may be too small, or gradients masked"
         why = (
             why if stable else "the model's answers change (see the check stable), so none can be held on to"
         )
         detail += f", while the whole box was allowed: {why}"
-    return Check(id="search", outcome=graded(-share, -_FOUND_WARN, -_FOUND_FAIL), detail=detail)
+    return Check(id="search", outcome=graded(-share, -LIMITS.found_warn, -LIMITS.found_fail), detail=detail)
 
 
 def budget(result: SearchResult) -> Check:
@@ -46,7 +37,7 @@ def budget(result: SearchResult) -> Check:
     if fell is None:
         return Check(id="budget", outcome="SKIP", detail="the method does not tell what half the budget gave")
     detail = f"the last doubling of the budget shortened the median L2 by {percent(fell)}"
-    return Check(id="budget", outcome=graded(fell, _DOUBLING_WARN, _DOUBLING_FAIL), detail=detail)
+    return Check(id="budget", outcome=graded(fell, LIMITS.doubling_warn, LIMITS.doubling_fail), detail=detail)
 
 
 def verified(predictor: Predictor, result: SearchResult) -> Check:
@@ -63,7 +54,7 @@ def verified(predictor: Predictor, result: SearchResult) -> Check:
 
 def gradient(classifier: Classifier, result: SearchResult) -> Check:
     """Gradients of the margin at the samples; where they vanish a search cannot see (masked gradients)."""
-    where = np.flatnonzero(result.correct)[:_GRADIENTS]
+    where = np.flatnonzero(result.correct)[: LIMITS.slopes]
     rows = tf.constant(result.rows[where])
     label = tf.constant(result.label[where].astype(np.int32))
     target = tf.constant(result.target[where].astype(np.int32))
@@ -71,7 +62,7 @@ def gradient(classifier: Classifier, result: SearchResult) -> Check:
     slope = graph(rows, label, target).numpy()[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
     detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
-    return Check(id="gradient", outcome=graded(flat, _FLAT_WARN, _FLAT_FAIL), detail=detail)
+    return Check(id="gradient", outcome=graded(flat, LIMITS.flat_warn, LIMITS.flat_fail), detail=detail)
 
 
 def _trace_slope(classifier: Classifier) -> Any:
@@ -98,7 +89,7 @@ def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:
         now[block] = own_labels(predictor, noisy)
     share = float(np.mean(result.reached(now)[result.found]))
     detail = f"random noise as long as each example fools the model for {percent(share)} of the samples"
-    return Check(id="noise", outcome=graded(share, _NOISE_WARN, _NOISE_FAIL), detail=detail)
+    return Check(id="noise", outcome=graded(share, LIMITS.noise_warn, LIMITS.noise_fail), detail=detail)
 
 
 def eight_bit(predictor: Predictor, result: SearchResult) -> Check:
@@ -114,4 +105,4 @@ def eight_bit(predictor: Predictor, result: SearchResult) -> Check:
     now[result.found] = own_labels(predictor, points)
     share = float(np.mean(result.reached(now)[result.found]))
     detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
-    return Check(id="eight_bit", outcome="PASS" if share >= _EIGHT_BIT_WARN else "WARN", detail=detail)
+    return Check(id="eight_bit", outcome="PASS" if share >= LIMITS.eight_bit_warn else "WARN", detail=detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.checks._limits import LIMITS
 from robustcheck.models import Classifier, logits_of, own_labels
 from robustcheck.results import Check, SearchResult, Status
 
@@ -12,23 +13,17 @@ Rows = NDArray[np.float32]
 # scores [N, K] and decisions [N]
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-# samples that are asked about again
-_SAMPLES = 128
-# scores that differ by more, in shares of the largest, are others: of the same batch, and of another, where
-# half precision rounds
-_AGAIN, _ROUNDING = 1e-3, 0.05
-
 
 def stable(classifier: Classifier, result: SearchResult) -> Check:
     """Ask the same of the model in other ways; random layers and batch statistics give other answers."""
-    there = np.flatnonzero(~result.is_(Status.NON_FINITE))[:_SAMPLES]
+    there = np.flatnonzero(~result.is_(Status.NON_FINITE))[: LIMITS.asked_again]
     return stability(classifier, result.rows[there])
 
 
 def stability(classifier: Classifier, rows: Rows) -> Check:
     """The check on rows ``[N, D]``."""
     first = _answers(classifier, rows)
-    if _differ(first, _answers(classifier, rows), _AGAIN).any():
+    if _differ(first, _answers(classifier, rows), LIMITS.again).any():
         # what is random is so in every company: asked some more, so that few changes are seen too
         changed = np.zeros(len(rows), bool)
         for _ in range(3):
@@ -45,7 +40,7 @@ def stability(classifier: Classifier, rows: Rows) -> Check:
         "in another order": (turned[0][back], turned[1][back]),
         "in other company": _in_other_company(classifier, rows),
     }
-    apart = {way: _differ(first, again, _ROUNDING) for way, again in ways.items()}
+    apart = {way: _differ(first, again, LIMITS.company) for way, again in ways.items()}
     worst = max(apart, key=lambda way: int(apart[way].sum()))
     count = int(apart[worst].sum())
     if count:

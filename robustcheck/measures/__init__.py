@@ -1,8 +1,9 @@
 """Figures, each with its number of samples and an interval, from what a search found.
 
 Nothing here sees a model, so a stored report can be measured again. ``_statistics`` has the figures of plain
-arrays, ``_metric`` the names that policies use, ``_bootstrap`` intervals by resampling,
-``_audit`` all figures of an audit, ``_belief`` why a figure may not be believed.
+arrays, ``_metric`` the names that policies use, ``_bootstrap`` intervals by resampling, ``_paired`` models
+over the same samples or seeds, ``_audit`` all figures of an audit, ``_belief`` why a figure may not be
+believed.
 """
 
 from robustcheck.measures._audit import (
@@ -23,6 +24,7 @@ from robustcheck.measures._metric import (
     parse_metric,
     transfer_measures,
 )
+from robustcheck.measures._paired import McNemar, PairedMean, mcnemar, paired_mean
 from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, mean, quantile, share
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "Column",
     "Doubt",
     "Grounds",
+    "McNemar",
     "Metric",
+    "PairedMean",
     "Whose",
     "audit_measures",
     "believed",
@@ -45,8 +49,10 @@ __all__ = [
     "doubt",
     "known",
     "last_doubling",
+    "mcnemar",
     "mean",
     "measure",
+    "paired_mean",
     "parse_metric",
     "quantile",
     "resamples",

@@ -33,8 +33,8 @@ def _of_rows(metric: Metric, result: SampleOutcomes) -> Measure:
 
 def distortion_measures(result: SampleOutcomes) -> dict[str, Measure]:
     """``distortion.NORM.STATISTIC`` over the samples that the model classifies right."""
-    names = (f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS)
-    return {name: _of_rows(parse_metric(name), result) for name in names}
+    metrics = [Metric.distortion(norm, statistic) for norm in NORMS for statistic in STATISTICS]
+    return {metric.name: _of_rows(metric, result) for metric in metrics}
 
 
 def audit_measures(result: SampleOutcomes, transfer: TransferMatrix | None) -> dict[str, Measure]:

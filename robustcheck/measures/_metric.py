@@ -51,6 +51,28 @@ class Metric:
     statistic: str = ""
     radius: float = math.nan
 
+    @classmethod
+    def distortion(cls, norm: str, statistic: str) -> Metric:
+        """A statistic of the distances in a norm."""
+        return cls(f"distortion.{norm}.{statistic}", "distortion", norm, statistic)
+
+    @classmethod
+    def robust_accuracy(cls, radius: float | str, norm: str = "l2") -> Metric:
+        """The share that is right and stays so within a radius; a text keeps its way to write the number."""
+        written = radius if isinstance(radius, str) else repr(float(radius))
+        name = f"accuracy.robust.{norm}@{written}"
+        return cls(name, "robust", norm, radius=float(radius))
+
+    @classmethod
+    def transfer(cls, made_for: str, to: str) -> Metric:
+        """The share of the examples made for one model that another gets wrong."""
+        return cls(f"transfer.{made_for}->{to}", "transfer")
+
+    @classmethod
+    def check(cls, check: str) -> Metric:
+        """Whether a check passes."""
+        return cls(f"check.{check}", "check")
+
     @property
     def higher_is_better(self) -> bool:
         """Whether a model is more robust where the figure is larger."""
@@ -81,23 +103,25 @@ def parse_metric(name: str) -> Metric:
     if kind == "distortion":
         norm, _, statistic = rest.partition(".")
         if norm in NORMS and statistic in STATISTICS:
-            return Metric(name, "distortion", norm, statistic)
+            return Metric.distortion(norm, statistic)
     if name.startswith("accuracy.robust.l2@"):
         radius = name.partition("@")[2]
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?", radius):
-            return Metric(name, "robust", radius=float(radius))
-    if kind == "transfer" and rest.count("->") == 1 and all(rest.partition("->")):
-        return Metric(name, "transfer")
+            return Metric.robust_accuracy(radius)
+    made_for, arrow, to = rest.partition("->")
+    if kind == "transfer" and made_for and arrow and to and "->" not in to:
+        return Metric.transfer(made_for, to)
     if kind == "check" and rest in CHECKS:
-        return Metric(name, "check")
-    known_names = [
-        *_PLAIN,
-        *(f"distortion.{norm}.{one}" for norm in NORMS for one in STATISTICS),
-        *(f"check.{one}" for one in CHECKS),
-    ]
-    near = difflib.get_close_matches(name, known_names, n=1)
+        return Metric.check(rest)
+    near = difflib.get_close_matches(name, _known_names(), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f" ({', '.join(GRAMMAR)})"
     raise ConfigError(f"expected a metric, got {name!r}{hint}")
+
+
+def _known_names() -> list[str]:
+    """The names that there are without a report."""
+    distances = (Metric.distortion(norm, statistic) for norm in NORMS for statistic in STATISTICS)
+    return [*_PLAIN, *(metric.name for metric in (*distances, *map(Metric.check, CHECKS)))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +176,7 @@ def _at_rank(
     """The order statistic of each rank ``[R]``: values sorted ``[n]``, counted up to each in ``upto``."""
     if not len(values):
         return np.full(len(rank), math.nan)
-    place = [int(np.searchsorted(row, one, side="right")) for row, one in zip(upto, rank, strict=True)]
+    place = [int(np.searchsorted(row, at, side="right")) for row, at in zip(upto, rank, strict=True)]
     return values[np.minimum(place, len(values) - 1)]
 
 
@@ -198,14 +222,16 @@ def transfer_measures(transfer: TransferMatrix, level: float = LEVEL) -> dict[st
     for row in transfer.rows:
         for name, errors in zip(transfer.models, row.errors, strict=True):
             if name != row.made_for and errors is not None:
-                measures[f"transfer.{row.made_for}->{name}"] = share(errors, row.n, level)
+                measures[Metric.transfer(row.made_for, name).name] = share(errors, row.n, level)
     if not transfer.rows:
         return measures
     subject = transfer.rows[0]
-    excess = [one for one in subject.excess[1:] if one is not None]
+    excess = [more for more in subject.excess[1:] if more is not None]
     if excess:
         shares = [share(errors, subject.n, level) for errors in subject.errors[1:] if errors is not None]
-        measures["transfer.max"] = max(shares, key=lambda one: one.value or 0.0)
-        measures["transfer.mean"] = Measure(sum(one.value or 0.0 for one in shares) / len(shares), subject.n)
+        measures["transfer.max"] = max(shares, key=lambda figure: figure.value or 0.0)
+        measures["transfer.mean"] = Measure(
+            sum(figure.value or 0.0 for figure in shares) / len(shares), subject.n
+        )
         measures["transfer.max_excess"] = Measure(max(excess), subject.n)
     return measures

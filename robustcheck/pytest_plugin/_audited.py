@@ -12,6 +12,7 @@ import pytest
 
 from robustcheck import testing
 from robustcheck.errors import ConfigError
+from robustcheck.measures import Metric
 from robustcheck.policy import Policy, judge, read_policy
 from robustcheck.pytest_plugin._context import AskingTest
 from robustcheck.report import number, read_evidence
@@ -61,11 +62,11 @@ class TestedAudit:
 
     def distortion(self, statistic: str = "median", *, norm: str = "l2") -> Measure:
         """A statistic of the distances; see :func:`robustcheck.testing.assert_min_distortion`."""
-        return self.measure(f"distortion.{norm}.{statistic}")
+        return self.measure(Metric.distortion(norm, statistic).name)
 
     def robust_accuracy(self, *, l2: float) -> Measure:
         """Share of the samples that are right and have no misclassified input within a radius."""
-        return self.measure(f"accuracy.robust.l2@{float(l2)!r}")
+        return self.measure(Metric.robust_accuracy(l2).name)
 
     def transfer_to(self, reference: Any) -> Measure:
         """Share of the examples that fool another model too.
@@ -75,13 +76,13 @@ class TestedAudit:
         """
         subject, known = self.given.model.name, [one.name for one in self.given.references]
         if isinstance(reference, str) and reference in known:
-            return self.measure(f"transfer.{subject}->{reference}")
+            return self.measure(Metric.transfer(subject, reference).name)
         from robustcheck.auditing import transfer_rate
 
         rate = transfer_rate(self.given, self._test.place(reference))
         other = getattr(reference, "name", type(reference).__name__)
         name = Path(str(reference)).stem if isinstance(reference, str | Path) else other
-        metric = f"transfer.{subject}->{name}"
+        metric = Metric.transfer(subject, name).name
         return self._figure(testing.figure_of(self.given, metric, rate, min_samples=self._min_samples))
 
     def measure(self, metric: str) -> Measure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from robustcheck import figures
+from robustcheck.report import _drawings
 from robustcheck.report._html import content_policy, environment
 from robustcheck.results import Comparison, Evidence
 
@@ -19,7 +19,7 @@ def comparison_page(found: Comparison, old: Evidence, new: Evidence) -> str:
             found=found,
             style=Markup(style),
             policy=Markup(content_policy(style)),
-            curves=Markup(figures.two_curves_svg(new.document.curve, old.document.curve)),
+            curves=Markup(_drawings.two_curves_svg(new.document.curve, old.document.curve)),
         )
     )
     return page

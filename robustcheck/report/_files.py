@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from robustcheck.errors import ConfigError, one_line
@@ -19,10 +19,19 @@ from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport
 from robustcheck.text import option
 
+# what is made of a report as a text, by file; None = there is nothing to say. The page is made beside these,
+# since it may have files of its own
+FORMATS: Mapping[str, Callable[[AuditReport], str | None]] = {
+    "report.json": AuditReport.to_json,
+    "summary.md": markdown_summary,
+    "junit.xml": junit_xml,
+    "samples.csv": samples_csv,
+    "attestation.json": attestation,
+}
 # what a report folder may hold; anything else is somebody else's
 _OURS = re.compile(
-    r"report\.json|report\.html|summary\.md|junit\.xml|samples\.csv|samples\.npz|box\.npz|attestation\.json"
-    r"|transfer|transfer/[\w.-]+\.npz|assets|assets/style\.css|assets/\d{3}-(original|perturbation|adversarial)\.png",
+    "|".join(map(re.escape, (*FORMATS, "report.html", "samples.npz", "box.npz", "transfer", "assets")))
+    + r"|transfer/[\w.-]+\.npz|assets/style\.css|assets/\d{3}-(original|perturbation|adversarial)\.png",
     re.ASCII,
 )
 
@@ -109,14 +118,7 @@ def _save_arrays(report: AuditReport, folder: Path) -> None:
 def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
     """The files that are made of the report, by their path in the folder."""
     page = html_page(report, assets=assets)
-    texts = {
-        "report.json": report.to_json(),
-        "report.html": page.text,
-        "summary.md": markdown_summary(report),
-        "junit.xml": junit_xml(report),
-        "samples.csv": samples_csv(report),
-        "attestation.json": attestation(report),
-    }
+    texts = {name: write(report) for name, write in FORMATS.items()} | {"report.html": page.text}
     return {
         name: text.encode("utf-8", "replace") for name, text in texts.items() if text is not None
     } | page.assets

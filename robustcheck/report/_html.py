@@ -12,9 +12,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from robustcheck import figures
 from robustcheck.norms import NORMS
-from robustcheck.report._triples import Told, Triple, changed_rows, most_changed, triples
+from robustcheck.report import _drawings
+from robustcheck.report._triples import PAGE, PageLimits, Told, Triple, changed_rows, most_changed, triples
 from robustcheck.report._wording import (
     STATISTICS,
     class_name,
@@ -23,6 +23,7 @@ from robustcheck.report._wording import (
     headline,
     interval,
     number,
+    rules_by_outcome,
     scope,
     transfer_tables,
 )
@@ -50,7 +51,7 @@ class _Shown:
     told: Told
 
 
-def html_page(report: AuditReport, *, assets: bool = False) -> Page:
+def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits = PAGE) -> Page:
     """The page. Everything from outside is escaped by the template engine.
 
     With ``assets`` styles and images are files of their own, for servers that forbid inline content.
@@ -58,7 +59,7 @@ def html_page(report: AuditReport, *, assets: bool = False) -> Page:
     style = environment().get_template("style.css").render()
     files = {"assets/style.css": style.encode()} if assets else {}
     shown: list[_Shown] = []
-    for one in triples(report):
+    for one in triples(report, limits):
         paths = [f"assets/{len(shown):03}-{part}.png" for part in ("original", "perturbation", "adversarial")]
         if assets:
             files |= dict(zip(paths, one.pictures, strict=True))
@@ -74,6 +75,7 @@ def html_page(report: AuditReport, *, assets: bool = False) -> Page:
             scope=scope(report),
             norms={norm.name: norm.title for norm in NORMS.values()},
             statistics=STATISTICS,
+            rules=rules_by_outcome(report),
             distance_title=distance_title(report),
             conditions=conditions(report),
             transfer=transfer_tables(report),
@@ -109,9 +111,9 @@ def _figures(report: AuditReport) -> dict[str, Any]:
     shown = [(class_name(report, label), by_class[label]) for label in sorted(weakest)]
     found = result.distance[result.found]
     return {
-        "curve": Markup(figures.curve_svg(report.curve, report.noise_curve)),
-        "histogram": Markup(figures.histogram_svg(found)) if len(found) else None,
-        "classes": Markup(figures.classes_svg(shown)) if shown else None,
+        "curve": Markup(_drawings.curve_svg(report.curve, report.noise_curve)),
+        "histogram": Markup(_drawings.histogram_svg(found)) if len(found) else None,
+        "classes": Markup(_drawings.classes_svg(shown)) if shown else None,
         "shown_classes": len(shown),
         "classes_left_out": len(by_class) - len(shown),
     }

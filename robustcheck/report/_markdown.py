@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from robustcheck.measures import Metric
 from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
     STATISTICS,
@@ -14,6 +15,7 @@ from robustcheck.report._wording import (
     interval,
     number,
     rule_value,
+    rules_by_outcome,
     transfer_tables,
 )
 from robustcheck.results import ReportDocument
@@ -39,7 +41,10 @@ def markdown_summary(document: ReportDocument) -> str:
             [
                 [
                     norm.title,
-                    *(number(document.measures[f"distortion.{norm.name}.{one}"].value) for one in STATISTICS),
+                    *(
+                        number(document.measures[Metric.distortion(norm.name, one).name].value)
+                        for one in STATISTICS
+                    ),
                 ]
                 for norm in NORMS.values()
             ],
@@ -73,7 +78,6 @@ def _verdict(document: ReportDocument) -> list[str]:
         lines += ["The audit was interrupted: the figures are of the samples that were done.", ""]
     if not document.rules:
         return lines
-    order = {"FAIL": 0, "INCOMPLETE": 1, "PASS": 2}
     rows = [
         [
             one.outcome + (" (warning only)" if one.severity == "warning" else ""),
@@ -81,7 +85,7 @@ def _verdict(document: ReportDocument) -> list[str]:
             rule_value(one),
             _escape(one.reason),
         ]
-        for one in sorted(document.rules, key=lambda one: order[one.outcome])
+        for one in rules_by_outcome(document)
     ]
     return [*lines, *_table(["outcome", "rule", "value", "reason"], rows), ""]
 

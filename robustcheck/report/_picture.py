@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from robustcheck import figures
+from robustcheck.report import _drawings
 from robustcheck.report._triples import shown_range, triple_values
 from robustcheck.results import AuditReport
 
@@ -21,7 +21,7 @@ class Picture:
     def __init__(self, report: AuditReport, row: int) -> None:
         low, high = shown_range(report, np.array([row]))
         parts, self.factor = triple_values(report, row, low, high)
-        self._images = [figures.image_pixels(*one) for one in parts]
+        self._images = [_drawings.image_pixels(*one) for one in parts]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = (options.max_width - _GAP * (len(self._images) - 1)) // len(self._images)
@@ -34,7 +34,7 @@ class Picture:
 
 def picture(report: AuditReport, row: int) -> Picture | None:
     """A picture of a row with an example; None where samples are no images."""
-    drawn = figures.is_image(report.samples.input.shape[1:]) and bool(report.samples.found[row])
+    drawn = _drawings.is_image(report.samples.input.shape[1:]) and bool(report.samples.found[row])
     return Picture(report, row) if drawn else None
 
 

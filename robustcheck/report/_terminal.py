@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from robustcheck.measures import Metric
 from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
     STATISTICS,
@@ -16,6 +17,7 @@ from robustcheck.report._wording import (
     distance_title,
     interval,
     number,
+    rules_by_outcome,
     transfer_tables,
 )
 from robustcheck.results import Change, Comparison, Moved, ReportDocument
@@ -53,8 +55,7 @@ def verdict(document: ReportDocument) -> RenderableType:
             ("verdict  ", "bold"), (document.verdict or "none", _STYLES.get(document.verdict or "", ""))
         )
     ]
-    order = {"FAIL": 0, "INCOMPLETE": 1, "PASS": 2}
-    for one in sorted(document.rules, key=lambda one: order[one.outcome]):
+    for one in rules_by_outcome(document):
         outcome = one.outcome + (" (warning only)" if one.severity == "warning" else "")
         rule = printable(f"{one.metric} {one.bound}")
         line = Text.assemble((outcome, _STYLES[one.outcome]), f"  {rule}")
@@ -144,7 +145,7 @@ def _distortions(document: ReportDocument) -> Table:
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
     for norm in NORMS.values():
-        values = (document.measures[f"distortion.{norm.name}.{one}"].value for one in STATISTICS)
+        values = (document.measures[Metric.distortion(norm.name, one).name].value for one in STATISTICS)
         table.add_row(norm.title.partition(" ")[0], *map(number, values))
     return table
 

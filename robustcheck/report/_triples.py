@@ -9,17 +9,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck import figures
+from robustcheck.report import _drawings
 from robustcheck.report._wording import class_name
 from robustcheck.results import AuditReport, SearchResult
 from robustcheck.text import percent
 
-# pictures whose sides are no longer than this are small
-_SMALL_SIDE = 64
-_MOST_SMALL, _MOST_LARGE = 200, 24
-# of all pictures together, as the page holds them
-_MOST_BYTES = 9_500_000
-_MOST_ROWS, _MOST_FEATURES, _MOST_CHANGES = 24, 20, 3
+
+@dataclass(frozen=True, kw_only=True)
+class PageLimits:
+    """How much a page shows.
+
+    Attributes:
+        small_side: pictures whose sides are no longer than this are small.
+        most_small, most_large: samples shown as small and as large pictures.
+        most_bytes: of all pictures together, as the page holds them.
+        most_rows, most_features, most_changes: of what is no image: samples, features over all of them, and
+            features of a sample.
+    """
+
+    small_side: int = 64
+    most_small: int = 200
+    most_large: int = 24
+    most_bytes: int = 9_500_000
+    most_rows: int = 24
+    most_features: int = 20
+    most_changes: int = 3
+
+
+PAGE = PageLimits()
 
 
 @dataclass(frozen=True)
@@ -85,18 +102,18 @@ def told(report: AuditReport, row: int) -> Told:
     )
 
 
-def triples(report: AuditReport) -> list[Triple]:
-    """The nearest samples as pictures: at most 200 small or 24 large ones, and 10 MB; none if no images."""
+def triples(report: AuditReport, limits: PageLimits = PAGE) -> list[Triple]:
+    """The nearest samples as pictures, as many as fit; none if samples are no images."""
     shape = report.samples.input.shape[1:]
-    if not figures.is_image(shape):
+    if not _drawings.is_image(shape):
         return []
-    most = _MOST_SMALL if max(shape) <= _SMALL_SIDE else _MOST_LARGE
+    most = limits.most_small if max(shape) <= limits.small_side else limits.most_large
     kept, size = [], 0
-    for one in _pictures(report, nearest(report.samples)[:most]):
-        size += sum(len(picture) * 4 // 3 for picture in one.pictures)
-        if size > _MOST_BYTES:
+    for triple in _pictures(report, nearest(report.samples)[:most]):
+        size += sum(len(picture) * 4 // 3 for picture in triple.pictures)
+        if size > limits.most_bytes:
             break
-        kept.append(one)
+        kept.append(triple)
     return kept
 
 
@@ -106,7 +123,7 @@ def _pictures(report: AuditReport, rows: NDArray[np.int64]) -> Iterator[Triple]:
         pictures, factor = triple_values(report, int(row), low, high)
         yield Triple(
             index=int(report.samples.index[row]),
-            pictures=tuple(figures.image_png(*one) for one in pictures),  # type: ignore[arg-type]
+            pictures=tuple(_drawings.image_png(*one) for one in pictures),  # type: ignore[arg-type]
             factor=factor,
             told=told(report, int(row)),
         )
@@ -135,10 +152,10 @@ def triple_values(
 
 def triple_png(report: AuditReport, row: int) -> bytes | None:
     """Original, perturbation and example of a row side by side; None where there is nothing to draw."""
-    if not figures.is_image(report.samples.input.shape[1:]) or not report.samples.found[row]:
+    if not _drawings.is_image(report.samples.input.shape[1:]) or not report.samples.found[row]:
         return None
     parts, _ = triple_values(report, row, *shown_range(report, np.array([row])))
-    return figures.side_by_side([figures.image_pixels(*one) for one in parts])
+    return _drawings.side_by_side([_drawings.image_pixels(*one) for one in parts])
 
 
 def _perturbations(result: SearchResult) -> NDArray[np.float64]:
@@ -156,7 +173,7 @@ def most_changed(report: AuditReport) -> list[FeatureChange]:
     mean, square = moved.mean(axis=0), (moved**2).sum(axis=0)
     share = square / max(square.sum(), np.finfo(float).tiny)
     led = np.bincount(moved.argmax(axis=1), minlength=moved.shape[1]) / len(moved)
-    order = np.argsort(-share, kind="stable")[:_MOST_FEATURES]
+    order = np.argsort(-share, kind="stable")[: PAGE.most_features]
     shape = report.samples.input.shape[1:]
     return [
         FeatureChange(_feature(int(at), shape), float(mean[at]), float(share[at]), float(led[at]))
@@ -170,9 +187,9 @@ def changed_rows(report: AuditReport) -> list[ChangedRow]:
     result = report.samples
     shape = result.input.shape[1:]
     rows = []
-    for row in nearest(result)[:_MOST_ROWS]:
+    for row in nearest(result)[: PAGE.most_rows]:
         before, after = (one[row].reshape(-1) for one in (result.input, result.adversarial))
-        largest = np.argsort(-np.abs(after - before), kind="stable")[:_MOST_CHANGES]
+        largest = np.argsort(-np.abs(after - before), kind="stable")[: PAGE.most_changes]
         changes = [(_feature(int(at), shape), float(before[at]), float(after[at])) for at in largest]
         rows.append(ChangedRow(told(report, int(row)), changes))
     return rows

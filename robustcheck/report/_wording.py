@@ -25,6 +25,12 @@ def distance_title(document: ReportDocument) -> str:
     return f"Distance to {to}, box {printable(document.data.box)}"
 
 
+def rules_by_outcome(document: ReportDocument) -> list[RuleResult]:
+    """How each rule was met, what is not met first."""
+    order = ("FAIL", "INCOMPLETE", "PASS")
+    return sorted(document.rules, key=lambda rule: order.index(rule.outcome))
+
+
 def conditions(document: ReportDocument) -> list[str]:
     """What is to be known beside the figures, a sentence each."""
     data, told = document.data, []

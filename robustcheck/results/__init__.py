@@ -1,7 +1,8 @@
 """All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
 
-``_samples`` has a row a sample, ``_transfer`` the models against each other, ``_document`` what
-``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two reports side by side.
+``_outcomes`` has a row a sample, ``_conditions`` where a search may go, ``_transfer`` the models against each
+other, ``_document`` what ``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two
+reports side by side.
 """
 
 from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
@@ -28,7 +29,7 @@ from robustcheck.results._document import (
     plain,
     verdict_of,
 )
-from robustcheck.results._samples import (
+from robustcheck.results._outcomes import (
     Joined,
     SampleDistances,
     SampleOutcomes,

@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeAlias
 import numpy as np
 
 from robustcheck.results._document import AuditReport, DataFacts, ModelFacts, Provenance, plain
-from robustcheck.results._samples import SampleDistances
+from robustcheck.results._outcomes import SampleDistances
 
 BASELINE_SCHEMA = "robustcheck.baseline/1"
 

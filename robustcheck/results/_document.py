@@ -13,7 +13,7 @@ import numpy as np
 
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.results._conditions import Conditions
-from robustcheck.results._samples import SampleOutcomes, SearchResult
+from robustcheck.results._outcomes import SampleOutcomes, SearchResult
 from robustcheck.results._transfer import TransferMatrix
 
 SCHEMA = "robustcheck.report/1"

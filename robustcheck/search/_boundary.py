@@ -37,24 +37,9 @@ from robustcheck.progress import OnProgress
 from robustcheck.search._candidates import Candidates, choose
 from robustcheck.search._geometry import L2
 from robustcheck.search._known import Known
-from robustcheck.search._lbfgs import Effort
 from robustcheck.search._problem import STAGE, Answer, Floats, Ints, Positions, Problem
+from robustcheck.search._schedule import LENGTHS
 from robustcheck.search._starts import hop, other_side
-
-# steps of walks: to the nearest class, to the others, where they go on, from the other side, after a hop
-_FIRST_WALK, _WALK, _WALK_ON, _OTHER_WALK, _HOP_WALK = 20, 10, 40, 30, 16
-_POLISH = 8
-# the look at which coordinates are frozen is an evaluation too
-_ROUND_MOST = 24
-_ROUND = Effort(iterations=6, line_search=4, most=_ROUND_MOST - 1)
-# a start is polished if it came this near to the best one known
-_NEAR, _HOP_NEAR = 1.25, 1.05
-# a sample is hard if polishing and the other side brought it down to this share of what walks had found;
-# the walks of the others go on late, in this cycle
-_HARD = 0.9
-_EASY_WALK_ON = 1
-# lengths of the random steps, in shares of the nearest point's distance
-_HOPS = (0.6, 0.9, 1.2)
 
 
 @dataclass(frozen=True)
@@ -120,26 +105,26 @@ class _Schedule:
         for rank in first:
             yield _Stage(0, partial(self._look, rank))
         for rank in first:
-            steps = _WALK if rank else _FIRST_WALK
+            steps = LENGTHS.walk if rank else LENGTHS.first_walk
             yield _Stage(steps, partial(self._walk, rank, steps, 0))
         walked = known.shortest.copy()
-        yield _Stage(_POLISH, partial(known.polish_nearest, _POLISH))
-        yield self._other_side(0, _WALK)
-        yield _Stage(_ROUND_MOST, partial(known.refine_nearest, _ROUND))
-        hard = ~(known.shortest > _HARD * walked)
+        yield _Stage(LENGTHS.polish, partial(known.polish_nearest, LENGTHS.polish))
+        yield self._other_side(0, LENGTHS.walk)
+        yield _Stage(LENGTHS.round_most, partial(known.refine_nearest, LENGTHS.round))
+        hard = ~(known.shortest > LENGTHS.hard * walked)
         for rank in first:
             yield self._walk_on(rank, hard)
         for cycle in itertools.count():
-            for number, length in enumerate(_HOPS):
-                number += cycle * len(_HOPS)
-                yield _Stage(_HOP_WALK + _POLISH, partial(self._hop, number, length))
-            yield self._other_side(1 + cycle, _OTHER_WALK)
-            if cycle == _EASY_WALK_ON:
+            for number, length in enumerate(LENGTHS.hops):
+                number += cycle * len(LENGTHS.hops)
+                yield _Stage(LENGTHS.hop_walk + LENGTHS.polish, partial(self._hop, number, length))
+            yield self._other_side(1 + cycle, LENGTHS.other_walk)
+            if cycle == LENGTHS.easy_walk_on:
                 for rank in first:
                     yield self._walk_on(rank, ~hard)
             if len(first) + cycle < len(self.paths):
                 yield self._walk_on(len(first) + cycle, None)
-            yield _Stage(_ROUND_MOST, partial(known.refine_nearest, _ROUND))
+            yield _Stage(LENGTHS.round_most, partial(known.refine_nearest, LENGTHS.round))
 
     def _look(self, rank: int, at: Positions) -> None:
         rows = self.known.rows(at, self.paths[rank].target[at])
@@ -148,13 +133,15 @@ class _Schedule:
     def _walk(self, rank: int, steps: int, polished: int, at: Positions) -> None:
         path = self.paths[rank]
         rows = self.known.rows(at, path.target[at])
-        path.at[at] = self.known.start(at, rows, path.at[at], steps, polished=polished, near=_NEAR)
+        path.at[at] = self.known.start(at, rows, path.at[at], steps, polished=polished, near=LENGTHS.near)
 
     def _walk_on(self, rank: int, only: NDArray[np.bool_] | None) -> _Stage:
-        return _Stage(_WALK_ON + _POLISH, partial(self._walk, rank, _WALK_ON, _POLISH), only)
+        return _Stage(
+            LENGTHS.walk_on + LENGTHS.polish, partial(self._walk, rank, LENGTHS.walk_on, LENGTHS.polish), only
+        )
 
     def _other_side(self, rank: int, steps: int) -> _Stage:
-        return _Stage(steps + _POLISH, partial(self._from_other_side, rank, steps))
+        return _Stage(steps + LENGTHS.polish, partial(self._from_other_side, rank, steps))
 
     def _from_other_side(self, rank: int, steps: int, at: Positions) -> None:
         known = self.known
@@ -166,7 +153,7 @@ class _Schedule:
         point, reached = known.boundary(at, rows, other[found])
         rows = known.rows(at, known.leading_class(at, point))
         z = np.where(reached[:, None], point, rows.x)
-        known.start(at, rows, z, steps, polished=_POLISH, near=_NEAR)
+        known.start(at, rows, z, steps, polished=LENGTHS.polish, near=LENGTHS.near)
 
     def _hop(self, number: int, length: float, at: Positions) -> None:
         known = self.known
@@ -176,4 +163,4 @@ class _Schedule:
         scale = np.where(there, known.shortest[at], self.candidates.distance[at, 0])
         z = hop(known.problem, at, base, length * scale, seed=(known.options.seed, number))
         rows = known.rows(at, known.leading_class(at, z))
-        known.start(at, rows, z, _HOP_WALK, polished=_POLISH, near=_HOP_NEAR)
+        known.start(at, rows, z, LENGTHS.hop_walk, polished=LENGTHS.polish, near=LENGTHS.hop_near)

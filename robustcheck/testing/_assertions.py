@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robustcheck.compare import compare
+from robustcheck.measures import Metric
 from robustcheck.policy import Policy, Rule, judge, read_policy
 from robustcheck.report import read_evidence
 from robustcheck.results import AuditReport, Evidence, RuleResult
@@ -36,7 +37,7 @@ def assert_min_distortion(
         ConfigError: an argument that makes no sense.
     """
     __tracebackhide__ = True
-    _require(report, Rule(metric=f"distortion.{norm}.{statistic}", min=float(minimum), **rule))
+    _require(report, Rule(metric=Metric.distortion(norm, statistic).name, min=float(minimum), **rule))
 
 
 def assert_robust_accuracy(report: AuditReport, minimum: float, *, l2: float, **rule: Any) -> None:
@@ -53,7 +54,7 @@ def assert_robust_accuracy(report: AuditReport, minimum: float, *, l2: float, **
         ConfigError: an argument that makes no sense.
     """
     __tracebackhide__ = True
-    _require(report, Rule(metric=f"accuracy.robust.l2@{float(l2)!r}", min=float(minimum), **rule))
+    _require(report, Rule(metric=Metric.robust_accuracy(l2).name, min=float(minimum), **rule))
 
 
 def assert_transfer_below(report: AuditReport, maximum: float, *, to: str | None = None, **rule: Any) -> None:
@@ -70,7 +71,7 @@ def assert_transfer_below(report: AuditReport, maximum: float, *, to: str | None
         ConfigError: an argument that makes no sense.
     """
     __tracebackhide__ = True
-    metric = "transfer.max" if to is None else f"transfer.{report.model.name}->{to}"
+    metric = "transfer.max" if to is None else Metric.transfer(report.model.name, to).name
     _require(report, Rule(metric=metric, max=float(maximum), **rule))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from robustcheck.errors import ConfigError
 
@@ -65,17 +64,27 @@ def paired_mean(differences: Sequence[float], level: float = 0.95) -> PairedMean
 
 
 def t_quantile(p: float, freedom: int) -> float:
-    """Quantile of Student's t for ``p`` above one half, by bisection on the incomplete beta function."""
+    """Quantile of Student's t for ``p`` above one half, by bisection.
 
-    def below(t: float) -> float:
-        x = freedom / (freedom + t * t)
-        beta = tf.math.betainc(*(tf.constant(one, tf.float64) for one in (freedom / 2, 0.5, x)))
-        return 1.0 - 0.5 * float(beta)
-
+    The probability is the finite sum that it is for a whole number of degrees of freedom (Abramowitz and
+    Stegun 1964, 26.7.3 and 26.7.4).
+    """
     low, high = 0.0, 1.0
-    while below(high) < p:
+    while _t_below(high, freedom) < p:
         high *= 2
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) < p else (low, middle)
+        low, high = (middle, high) if _t_below(middle, freedom) < p else (low, middle)
     return (low + high) / 2
+
+
+def _t_below(t: float, freedom: int) -> float:
+    """Probability of less than ``t``, which is not negative."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    cosine, sine, odd = math.cos(angle), math.sin(angle), freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= cosine**2 * k / (k + 1)
+    within = 2 / math.pi * (angle + sine * total) if odd else sine * total
+    return 0.5 + 0.5 * within

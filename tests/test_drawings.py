@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustcheck import figures
+from robustcheck.report import _drawings
 from robustcheck.results import CurvePoint
 
 
@@ -21,17 +21,17 @@ from robustcheck.results import CurvePoint
     ],
 )
 def test_ticks_are_round(largest: float, steps: list[float]) -> None:
-    assert figures.round_steps(largest) == pytest.approx(steps)
+    assert _drawings.round_steps(largest) == pytest.approx(steps)
 
 
 def test_figures_are_well_formed_and_stay_inside() -> None:
     distances = np.array([0.1, 0.5, 0.5, 2.0])
     curve = [CurvePoint(0.0, 1.0), CurvePoint(1.0, 0.5), CurvePoint(2.0, 0.0)]
     for svg in (
-        figures.curve_svg(curve, curve),
-        figures.histogram_svg(distances),
-        figures.histogram_svg(np.zeros(3)),
-        figures.classes_svg(
+        _drawings.curve_svg(curve, curve),
+        _drawings.histogram_svg(distances),
+        _drawings.histogram_svg(np.zeros(3)),
+        _drawings.classes_svg(
             [("<b>", distances), ("none", np.zeros(0)), ("a name too long to show", distances)]
         ),
     ):
@@ -46,18 +46,18 @@ def test_figures_are_well_formed_and_stay_inside() -> None:
 
 def test_a_histogram_counts_every_sample() -> None:
     draw = np.random.default_rng(0).random(500)
-    root = ElementTree.fromstring(figures.histogram_svg(draw))
+    root = ElementTree.fromstring(_drawings.histogram_svg(draw))
     bars = [float(one.attrib["height"]) for one in root.iter("{http://www.w3.org/2000/svg}rect")]
     counts, _ = np.histogram(draw, bins=len(bars), range=(0, draw.max()))
     np.testing.assert_allclose(np.array(bars) / max(bars), counts / counts.max(), atol=1e-3)
 
 
 def test_pixels_and_png() -> None:
-    grey = figures.image_pixels(np.array([[0.0, 0.5], [1.0, 2.0]]), 0.0, 1.0)
+    grey = _drawings.image_pixels(np.array([[0.0, 0.5], [1.0, 2.0]]), 0.0, 1.0)
     assert grey.tolist() == [[0, 128], [255, 255]]
     first = np.zeros((3, 4, 5))
-    assert figures.image_pixels(first, 0, 1).shape == (4, 5, 3)
-    with Image.open(io.BytesIO(figures.image_png(np.eye(8), 0, 1))) as image:
+    assert _drawings.image_pixels(first, 0, 1).shape == (4, 5, 3)
+    with Image.open(io.BytesIO(_drawings.image_png(np.eye(8), 0, 1))) as image:
         assert (image.format, image.size) == ("PNG", (96, 96))
-    with Image.open(io.BytesIO(figures.side_by_side([grey, grey, grey]))) as image:
+    with Image.open(io.BytesIO(_drawings.side_by_side([grey, grey, grey]))) as image:
         assert image.size == (3 * 96, 96)

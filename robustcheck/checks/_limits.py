@@ -1,0 +1,51 @@
+"""Where checks draw the line, and how much they look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustcheck.measures import MIN_FOUND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Each between "nothing to see" and "this figure says little"; shares unless said otherwise.
+
+    Attributes:
+        chance: an accuracy that chance would give this often is none.
+        fill_warn, fill_fail: of a range that the values fill: less is little, or next to nothing.
+        fewest_values: that a range must be told by, a number.
+        skew: how far the classes of a sample may be from those of the whole, in total variation, beyond twice
+            what a random draw gives.
+        asked_again: samples that are asked about once more, a number.
+        again, company: scores that differ by more, in shares of the largest, are others: of the same batch,
+            and of another, where half precision rounds.
+        found_warn, found_fail: of the samples with an example: fewer are too few.
+        doubling_warn, doubling_fail: by which the last doubling of the budget shortened the distances.
+        noise_warn, noise_fail: of the samples that noise as long as their example fools.
+        slopes: samples whose gradient is looked at, a number.
+        flat_warn, flat_fail: of these that have none.
+        eight_bit_warn: of the examples that survive being rounded to 8 bits: fewer are few.
+    """
+
+    chance: float = 0.05
+    fill_warn: float = 0.2
+    fill_fail: float = 0.05
+    fewest_values: int = 30
+    skew: float = 0.1
+    asked_again: int = 128
+    again: float = 1e-3
+    company: float = 0.05
+    found_warn: float = 1.0
+    found_fail: float = MIN_FOUND
+    doubling_warn: float = 0.01
+    doubling_fail: float = 0.1
+    noise_warn: float = 0.1
+    noise_fail: float = 0.5
+    slopes: int = 128
+    flat_warn: float = 0.0
+    flat_fail: float = 0.1
+    eight_bit_warn: float = 0.25
+
+
+LIMITS = Limits()
