@@ -76,13 +76,13 @@ def _require_tensorflow() -> None:
     """Keras on TensorFlow, before anything imports it."""
     from robustcheck.startup import keras_on_tensorflow
 
-    told = keras_on_tensorflow()
-    if told is not None:
+    warning = keras_on_tensorflow()
+    if warning is not None:
         import warnings
 
         from robustcheck.errors import RobustcheckWarning
 
-        warnings.warn(told, RobustcheckWarning, stacklevel=3)
+        warnings.warn(warning, RobustcheckWarning, stacklevel=3)
 
 
 def __dir__() -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from robustcheck import numerics
+from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import DataRange, SearchOptions
 from robustcheck.errors import ConfigError, DataRefused, SearchInterrupted
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
@@ -91,7 +91,7 @@ def default_batch_size(classifier: Classifier) -> int:
 def attack(
     classifier: Classifier,
     samples: Samples,
-    targets: NDArray[np.int64],
+    targets: I64,
     *,
     options: SearchOptions,
     batch_size: int,
@@ -143,7 +143,7 @@ def facts_of(classifier: Classifier, samples: Samples) -> SetFacts:
 def search_range(
     classifier: Classifier,
     samples: Samples,
-    targets: NDArray[np.int64],
+    targets: I64,
     facts: SetFacts,
     options: SearchOptions,
     on_progress: OnProgress = silent,
@@ -215,7 +215,7 @@ def measured_rounding(classifier: Classifier, samples: Samples) -> float:
     return max(_ROUNDING, _SPREAD_SAFETY * spread)
 
 
-def _targets(targets: Any, samples: Samples, classes: int) -> NDArray[np.int64]:
+def _targets(targets: Any, samples: Samples, classes: int) -> I64:
     if targets is None:
         return np.full(len(samples), -1, np.int64)
     wanted = np.asarray(targets)
@@ -242,9 +242,7 @@ def _others(classifier: Classifier, samples: Samples) -> Others:
     return Others(rows=rows, label=own_labels(classifier, rows))
 
 
-def _problem(
-    classifier: Classifier, samples: Samples, targets: NDArray[np.int64], facts: SetFacts
-) -> Problem:
+def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetFacts) -> Problem:
     lower, upper = classifier.bounds(samples.rows)
     return Problem(
         rows=samples.rows,
@@ -258,11 +256,9 @@ def _problem(
     )
 
 
-def _verify(
-    classifier: Classifier, problem: Problem, points: NDArray[np.float32]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _verify(classifier: Classifier, problem: Problem, points: F32) -> tuple[Mask, I64]:
     """Which points hold, ``[B]``, and the class that the plain model gives them, ``[B]``."""
-    held: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
+    held: Mask = np.asarray(np.isfinite(points).all(axis=1))
     now = problem.label.astype(np.int64)
     if not held.any():
         return held, now
@@ -280,7 +276,7 @@ def _verify(
     return held, now
 
 
-def _confidence(classifier: Classifier, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+def _confidence(classifier: Classifier, rows: F32) -> F64:
     """Softmax probability of the prediction, ``[N]``; NaN for rows that are not finite."""
     confidence = np.full(len(rows), np.nan)
     there = np.isfinite(rows).all(axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32
 from robustcheck.models import Predictor
 
 
@@ -23,8 +24,8 @@ def directions(
     return scaled
 
 
-def moved(predictor: Predictor, rows: NDArray[np.float32], r: NDArray[Any]) -> NDArray[np.float32]:
+def moved(predictor: Predictor, rows: F32, r: NDArray[Any]) -> F32:
     """Rows ``[B, D]`` with perturbations ``[B, D]``, clipped to the box; what may not change stays."""
     lower, upper = predictor.bounds(rows)
-    clipped: NDArray[np.float32] = np.clip((rows + r).astype(np.float32), lower, upper)
+    clipped: F32 = np.clip((rows + r).astype(np.float32), lower, upper)
     return clipped

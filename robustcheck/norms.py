@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from robustcheck.arrays import F32, F64
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +32,9 @@ class Norm:
     name: str
     title: str
     dual: str | None
-    length: Callable[[Floats, int], Floats]
+    length: Callable[[F64, int], F64]
 
-    def distance(self, rows: NDArray[np.float32], points: NDArray[np.float32], features: int) -> Floats:
+    def distance(self, rows: F32, points: F32, features: int) -> F64:
         """Length of ``points - rows`` in float64, ``[N]``; infinite where a point is not there (NaN)."""
         there = np.isfinite(points).all(axis=1) & np.isfinite(rows).all(axis=1)
         found = np.full(len(rows), np.inf)
@@ -43,28 +42,28 @@ class Norm:
         return found
 
 
-def _l2(r: Floats, _: int) -> Floats:
-    length: Floats = np.sqrt(np.sum(r * r, axis=1))
+def _l2(r: F64, _: int) -> F64:
+    length: F64 = np.sqrt(np.sum(r * r, axis=1))
     return length
 
 
-def _rms(r: Floats, features: int) -> Floats:
-    length: Floats = _l2(r, features) / np.sqrt(features)
+def _rms(r: F64, features: int) -> F64:
+    length: F64 = _l2(r, features) / np.sqrt(features)
     return length
 
 
-def _linf(r: Floats, _: int) -> Floats:
-    length: Floats = np.abs(r).max(axis=1)
+def _linf(r: F64, _: int) -> F64:
+    length: F64 = np.abs(r).max(axis=1)
     return length
 
 
-def _l1(r: Floats, _: int) -> Floats:
-    length: Floats = np.abs(r).sum(axis=1)
+def _l1(r: F64, _: int) -> F64:
+    length: F64 = np.abs(r).sum(axis=1)
     return length
 
 
-def _l0(r: Floats, _: int) -> Floats:
-    length: Floats = np.count_nonzero(r, axis=1).astype(np.float64)
+def _l0(r: F64, _: int) -> F64:
+    length: F64 = np.count_nonzero(r, axis=1).astype(np.float64)
     return length
 
 

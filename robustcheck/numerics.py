@@ -39,7 +39,7 @@ class Traced:
     @property
     def operations(self) -> list[tuple[str, str]]:
         """Type and name of each operation, without those of functions that it calls."""
-        return [(one.type, one.name) for one in self._graph.graph.get_operations()]
+        return [(operation.type, operation.name) for operation in self._graph.graph.get_operations()]
 
     @property
     def output(self) -> Tensor:

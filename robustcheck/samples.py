@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.config import DataRange
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Predictor, own_labels
@@ -38,10 +39,10 @@ class Samples:
         notes: what was adapted, one sentence each.
     """
 
-    index: NDArray[np.int64]
-    rows: NDArray[np.float32]
-    label: NDArray[np.int64]
-    finite: NDArray[np.bool_]
+    index: I64
+    rows: F32
+    label: I64
+    finite: Mask
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -68,7 +69,7 @@ def as_samples(
     y: Any,
     *,
     data_range: DataRange = None,
-    index: NDArray[np.int64] | None = None,
+    index: I64 | None = None,
 ) -> Samples:
     """Check samples and labels and lay them out as rows.
 
@@ -90,7 +91,7 @@ def as_samples(
         )
     notes: list[str] = []
     rows = _rows(predictor, x, data_range, notes)
-    finite: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
+    finite: Mask = np.asarray(np.isfinite(rows).all(axis=1))
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():
@@ -110,9 +111,9 @@ def as_samples(
     )
 
 
-def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> NDArray[np.float32]:
+def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> F32:
     layout = predictor.layout
-    flat: list[NDArray[np.float32]] = []
+    flat: list[F32] = []
     parts = layout.split(x)
     start = 0
     for part, name, shape, size, moves in zip(
@@ -153,8 +154,8 @@ def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: li
 
 def _to_box(
     values: NDArray[Any],
-    lower: NDArray[np.float32],
-    upper: NDArray[np.float32],
+    lower: F32,
+    upper: F32,
     data_range: tuple[float, float] | None,
     notes: list[str],
 ) -> NDArray[Any]:
@@ -180,7 +181,7 @@ def _to_box(
     return lower + share * (upper.astype(np.float64) - lower)
 
 
-def _clip_to_box(predictor: Predictor, rows: NDArray[np.float32], finite: NDArray[np.bool_]) -> None:
+def _clip_to_box(predictor: Predictor, rows: F32, finite: Mask) -> None:
     """Take off the little that rounding may have left outside; in place, by blocks to save memory."""
     for start in range(0, len(rows), _BLOCK):
         block, there = rows[start : start + _BLOCK], finite[start : start + _BLOCK]
@@ -200,7 +201,7 @@ def _clip_to_box(predictor: Predictor, rows: NDArray[np.float32], finite: NDArra
         block[there] = np.clip(block[there], lower[there], upper[there])
 
 
-def _labels(y: Any, count: int, classes: int, notes: list[str]) -> NDArray[np.int64]:
+def _labels(y: Any, count: int, classes: int, notes: list[str]) -> I64:
     label = np.asarray(y)
     if label.dtype.kind not in "fiub":
         raise DataRefused(f"labels: expected whole numbers, got dtype {label.dtype}")

@@ -65,7 +65,7 @@ def table(owner: type) -> Mapping[str, Setting]:
                 help=said["help"],
                 written=said.get("written", _without_none(hints[field.name])),
                 default=default,
-                default_text=said.get("default", _told(default)),
+                default_text=said.get("default", _shown(default)),
                 metavar=said.get("metavar"),
                 several=said.get("several", False),
                 read=said.get("read", _read),
@@ -119,7 +119,7 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _told(default: Any) -> str | None:
+def _shown(default: Any) -> str | None:
     if default is None or default is False or default == ():
         return None
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -61,9 +61,9 @@ def _backend_in(file: Path) -> str | None:
 
 def import_tensorflow(log: Console) -> None:
     """Import TensorFlow and let it look for devices, saying that this takes a while."""
-    told = keras_on_tensorflow()
-    if told is not None:
-        log.print(Text.assemble(("warning: ", "yellow"), printable(told)), soft_wrap=True)
+    warning = keras_on_tensorflow()
+    if warning is not None:
+        log.print(Text.assemble(("warning: ", "yellow"), printable(warning)), soft_wrap=True)
     if "tensorflow_probability" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -29,7 +29,7 @@ def brief(value: object) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of {value.dtype} of shape {tuple(value.shape)}" if value.shape else repr(value)
     if isinstance(value, dict):
-        inside = ", ".join(f"{key!r}: {brief(one)}" for key, one in value.items())
+        inside = ", ".join(f"{key!r}: {brief(item)}" for key, item in value.items())
         return _cut(f"{{{inside}}}")
     if isinstance(value, list | tuple):
         inside = ", ".join(map(brief, value[:_MOST_ITEMS])) + (", ..." if len(value) > _MOST_ITEMS else "")

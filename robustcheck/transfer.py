@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robustcheck import measures
+from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import DataRange, SearchOptions, TransferOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
@@ -33,10 +33,8 @@ from robustcheck.results import (
 )
 from robustcheck.samples import Samples, as_samples
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 # other perturbations in place of those found, [B, D] -> [B, D]
-Change: TypeAlias = Callable[[Floats], Floats]
+Change: TypeAlias = Callable[[F64], F64]
 
 # what progress is told under
 STAGE = "transfer"
@@ -96,7 +94,7 @@ def transfer_matrix(
     return cross_errors(models, samples, known, transfer or TransferOptions())
 
 
-def split_halves(y: Any, *, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_halves(y: Any, *, seed: int = 0) -> tuple[I64, I64]:
     """Two disjoint halves of a training set with as many samples of each class, give or take one.
 
     For models that differ in nothing but their training samples (Szegedy et al. 2013, tables 3 and 4).
@@ -193,7 +191,7 @@ def _clean_errors(predictor: Predictor, samples: Samples) -> Mask:
 class _Tried:
     """Perturbed samples: their distance after clipping ``[n]``, and by model which it gets wrong, ``[n]``."""
 
-    length: Floats
+    length: F64
     wrong: Mapping[str, Mask]
 
     def rms(self, features: int) -> float:
@@ -216,10 +214,10 @@ class _Made:
 
     name: str
     models: Mapping[str, Predictor]
-    rows: NDArray[np.float32]
-    points: NDArray[np.float32]
-    found: NDArray[np.int64]
-    label: NDArray[np.int64]
+    rows: F32
+    points: F32
+    found: I64
+    label: I64
     wrong: Mapping[str, Mask]
 
     @staticmethod
@@ -272,12 +270,12 @@ class _Made:
         return lambda r: _length(changed(r)) * directions(draw, self.model, len(r), np.float64)
 
 
-def _length(r: Floats) -> Floats:
-    length: Floats = np.linalg.norm(r, axis=1, keepdims=True)
+def _length(r: F64) -> F64:
+    length: F64 = np.linalg.norm(r, axis=1, keepdims=True)
     return np.maximum(length, np.finfo(np.float64).tiny)
 
 
-def _unchanged(r: Floats) -> Floats:
+def _unchanged(r: F64) -> F64:
     return r
 
 

@@ -29,6 +29,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``settings``  tables of what can be set, which the command line and the plugin share
 # ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
 LAYERS = {
+    "arrays": 0,
     "assets": 0,
     "errors": 0,
     "startup": 1,
@@ -61,7 +62,7 @@ LAYERS = {
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "assets", "cli", "compare", "config", "errors", "identity", "intake", "measures", "norms",
+    "arrays", "assets", "cli", "compare", "config", "errors", "identity", "intake", "measures", "norms",
     "policy", "progress", "report", "settings", "pytest_plugin", "results", "startup", "stored", "testing",
     "text",
 }  # fmt: skip

@@ -161,7 +161,7 @@ def test_styles_and_images_beside_the_page(report: rc.AuditReport, tmp_path: Pat
 def test_pictures_are_capped(report: rc.AuditReport) -> None:
     limits = _triples.PageLimits(most_small=7)
     nearest = sorted(report.samples.l2[report.samples.found])[:7]
-    assert [one.told.l2 for one in _triples.triples(report, limits)] == nearest
+    assert [one.caption.l2 for one in _triples.triples(report, limits)] == nearest
     limits = _triples.PageLimits(small_side=4)
     assert len(_triples.triples(report, limits)) == 24
     limits = _triples.PageLimits(small_side=4, most_bytes=5000)

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from robustcheck import checks, intake, numerics
+from robustcheck.arrays import F32
 from robustcheck.auditing._load import load_data, load_models, wrap_subject
 from robustcheck.config import AuditConfig
 from robustcheck.distortion import default_batch_size
@@ -21,8 +21,6 @@ from robustcheck.models import Classifier, own_labels, random_rows
 from robustcheck.results import Check
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option, percent
-
-Rows = NDArray[np.float32]
 
 # samples that are looked at
 _SAMPLES = 200
@@ -107,7 +105,7 @@ def _reading(classifier: Classifier) -> Iterator[Finding]:
 
 
 def _precision(model: Any) -> Finding:
-    policies = sorted({_policy(one) for one in (*getattr(model, "layers", ()), model)} - {""})
+    policies = sorted({_policy(layer) for layer in (*getattr(model, "layers", ()), model)} - {""})
     half = [name for name in policies if "16" in name]
     detail = f"layers compute in {', '.join(policies)}" if policies else "the model does not tell"
     if half:
@@ -153,7 +151,7 @@ def _data(
     yield _of(checks.filling(classifier, samples.rows[samples.finite]))
 
 
-def _cost(classifier: Classifier, rows: Rows, config: AuditConfig) -> Finding:
+def _cost(classifier: Classifier, rows: F32, config: AuditConfig) -> Finding:
     """Seconds of a gradient and of a forward pass, and what an audit would take of them."""
     batch = config.batch_size or default_batch_size(classifier)
     x = tf.constant(rows[np.arange(batch) % len(rows)])

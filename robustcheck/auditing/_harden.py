@@ -91,7 +91,7 @@ def _prepare(config: HardenConfig, on_progress: OnProgress) -> Callable[[], Hard
 
     def train() -> Hardened:
         on_progress("train", 0, config.epochs)
-        told = keras.callbacks.LambdaCallback(
+        progress = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, _: on_progress("train", epoch + 1, config.epochs)
         )
         done = harden(
@@ -105,7 +105,7 @@ def _prepare(config: HardenConfig, on_progress: OnProgress) -> Callable[[], Hard
             epochs=config.epochs,
             batch_size=config.batch_size,
             checkpoint=config.out / "run",
-            callbacks=[told],
+            callbacks=[progress],
         )
         # without the optimiser's state
         plain = keras.Model(loaded.model.inputs, loaded.model.outputs, name=loaded.model.name)

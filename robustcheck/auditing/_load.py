@@ -25,8 +25,8 @@ def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.Loa
     if isinstance(config.references, Mapping):
         references = [(given, name) for name, given in config.references.items()]
     else:
-        specs = [one for given in config.references for one in intake.model_specs(given)]
-        references = [_named(one) for one in specs]
+        specs = [spec for given in config.references for spec in intake.model_specs(given)]
+        references = [_named(spec) for spec in specs]
     sources = [_named(config.model), *references]
     own = intake.import_layers(config.imports)
     loaded = []
@@ -102,7 +102,7 @@ def _read_freeze(given: Any) -> Any:
     if not isinstance(given, str | Path):
         return given
     found = intake.read_by_input(Path(given), "freeze")
-    return {name: one[0] for name, one in found.items()} if isinstance(found, dict) else found[0]
+    return {name: arrays[0] for name, arrays in found.items()} if isinstance(found, dict) else found[0]
 
 
 def as_classifier(
@@ -124,8 +124,8 @@ def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
     output = options.output if len(getattr(model, "outputs", None) or [0, 0]) > 1 else None
     shapes = input_shapes(model)
     perturb = options.perturb if len(shapes or ()) > 1 else None
-    told = shapes is not None and not any(None in shape for shape in shapes)
-    shape = None if told else options.input_shape
+    tells = shapes is not None and not any(None in shape for shape in shapes)
+    shape = None if tells else options.input_shape
     return replace(options, output=output, perturb=perturb, input_shape=shape)
 
 
@@ -143,17 +143,17 @@ def named_apart(classifiers: list[Classifier], *, named: bool) -> list[Classifie
     A suffix makes names different that were found; a clash of names that the caller chose is refused.
     """
     names: list[str] = []
-    for one in classifiers:
-        if "->" in one.name or not one.name:
+    for classifier in classifiers:
+        if "->" in classifier.name or not classifier.name:
             raise ConfigError(
-                f"model: expected a name without '->', got {one.name!r}; name=MODEL gives another"
+                f"model: expected a name without '->', got {classifier.name!r}; name=MODEL gives another"
             )
-        number, candidate = 2, one.name
+        number, candidate = 2, classifier.name
         while candidate in names:
-            candidate, number = f"{one.name}-{number}", number + 1
+            candidate, number = f"{classifier.name}-{number}", number + 1
         names.append(candidate)
-    if named and classifiers[0].name in [one.name for one in classifiers[1:]]:
+    if named and classifiers[0].name in [classifier.name for classifier in classifiers[1:]]:
         raise ConfigError(
             f"references: expected other names than the model's own, got {classifiers[0].name!r}"
         )
-    return [replace(one, name=name) for one, name in zip(classifiers, names, strict=True)]
+    return [replace(classifier, name=name) for classifier, name in zip(classifiers, names, strict=True)]

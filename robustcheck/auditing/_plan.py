@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck import intake
+from robustcheck.arrays import I64
 from robustcheck.auditing._load import (
     as_classifier,
     for_reference,
@@ -39,7 +40,7 @@ class Plan:
     references: Mapping[str, Classifier]
     facts: Mapping[str, ModelFacts]
     samples: Samples
-    targets: NDArray[np.int64]
+    targets: I64
     data: DataFacts
     options: SearchOptions
     batch_size: int
@@ -61,7 +62,7 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     box = subject.lower, subject.upper
     frozen = None if config.freeze is None else ~subject.free
-    others = [_reference(one, subject, box, frozen) for one in loaded[1:]]
+    others = [_reference(reference, subject, box, frozen) for reference in loaded[1:]]
     classifiers = named_apart([subject, *others], named=isinstance(config.references, Mapping))
     return _plan(config, loaded, classifiers, data)
 
@@ -96,10 +97,10 @@ def _plan(
     samples, targets = choose_targets(subject, samples, config.target, seed=config.options.seed)
     return Plan(
         subject=subject,
-        references={one.name: one for one in classifiers[1:]},
+        references={classifier.name: classifier for classifier in classifiers[1:]},
         facts={
-            one.name: model_facts(one, path=file.path, sha256=file.sha256)
-            for one, file in zip(classifiers, loaded, strict=True)
+            classifier.name: model_facts(classifier, path=file.path, sha256=file.sha256)
+            for classifier, file in zip(classifiers, loaded, strict=True)
         },
         samples=samples,
         targets=targets,
@@ -115,7 +116,7 @@ def _plan(
 
 def choose_targets(
     subject: Classifier, samples: Samples, target: Target, *, seed: int
-) -> tuple[Samples, NDArray[np.int64]]:
+) -> tuple[Samples, I64]:
     """The class each sample is to be given, -1 = any other; samples of a target class are left out."""
     if target is None:
         return samples, np.full(len(samples), -1, np.int64)

@@ -145,7 +145,7 @@ def _model_options(report: AuditReport) -> ModelOptions:
     stored: dict[str, Any] = dict(report.model.options)
     try:
         said: dict[str, Any] = {
-            name: tuple(one) if isinstance(one, list) else one for name, one in stored.items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
         }
         return ModelOptions(**({"input_shape": tuple(report.model.input_shape)} | said))
     except (TypeError, ConfigError) as error:

@@ -93,7 +93,7 @@ def _report(
             unlabelled=plan.data.labels == "model",
             strata=plan.strata,
         ),
-        made_for={name: one for name, one in results.items() if name != plan.subject.name},
+        made_for={name: result for name, result in results.items() if name != plan.subject.name},
     )
 
 

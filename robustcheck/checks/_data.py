@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32
 from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded
 from robustcheck.measures import MIN_SAMPLES, binomial_tail, count
@@ -44,15 +45,15 @@ def inputs(classifier: Classifier, result: SearchResult) -> Check:
     return filling(classifier, result.rows[there])
 
 
-def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:
+def filling(classifier: Classifier, rows: F32) -> Check:
     """Whether the values of rows ``[N, D]`` fill the box, and what the model's first layer is made for."""
     fills = [_fill_of_box(classifier, rows), _fill_of_layer(classifier, rows)]
-    there = [one for one in fills if one is not None]
+    there = [fill for fill in fills if fill is not None]
     if not there:
         return Check(
             id="inputs", outcome="SKIP", detail="the box has infinite sides, or there are few values"
         )
-    share, what = min(there, key=lambda one: one[0])
+    share, what = min(there, key=lambda fill: fill[0])
     outcome = graded(-share, -LIMITS.fill_warn, -LIMITS.fill_fail)
     detail = f"the values of the samples fill {percent(share)} of {what}"
     if outcome != "PASS":
@@ -60,16 +61,16 @@ def filling(classifier: Classifier, rows: NDArray[np.float32]) -> Check:
     return Check(id="inputs", outcome=outcome, detail=detail)
 
 
-def _fill_of_box(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
+def _fill_of_box(classifier: Classifier, rows: F32) -> tuple[float, str] | None:
     width = classifier.upper - classifier.lower
-    told = classifier.free & np.isfinite(width)
-    if rows.shape[0] * int(told.sum()) < LIMITS.fewest_values:
+    bounded = classifier.free & np.isfinite(width)
+    if rows.shape[0] * int(bounded.sum()) < LIMITS.fewest_values:
         return None
-    share = (rows[:, told] - classifier.lower[told]) / width[told]
+    share = (rows[:, bounded] - classifier.lower[bounded]) / width[bounded]
     return float(share.max() - share.min()), f"the box {classifier.box}"
 
 
-def _fill_of_layer(classifier: Classifier, rows: NDArray[np.float32]) -> tuple[float, str] | None:
+def _fill_of_layer(classifier: Classifier, rows: F32) -> tuple[float, str] | None:
     """The share of the range that a Rescaling or Normalization is made for, and that range in words."""
     first = classifier.preprocessing
     if first is None or rows.size < LIMITS.fewest_values:
@@ -96,7 +97,7 @@ def sample(result: SearchResult, strata: NDArray[Any] | None) -> Check:
         )
     classes, whole = np.unique(strata, return_counts=True)
     expected = whole / whole.sum()
-    drawn = np.array([np.sum(result.label == one) for one in classes]) / len(result)
+    drawn = np.array([np.sum(result.label == label) for label in classes]) / len(result)
     skew = 0.5 * float(np.abs(drawn - expected).sum())
     by_chance = 0.5 * float(np.sqrt(2 / np.pi * expected * (1 - expected) / len(result)).sum())
     missing = int(np.sum(drawn == 0))

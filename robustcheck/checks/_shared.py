@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.models import Predictor
 from robustcheck.noise import directions
-
-Rows = NDArray[np.float32]
 
 _BLOCK = 1024
 
@@ -21,9 +19,7 @@ def graded(value: float, warn: float, fail: float) -> Literal["PASS", "WARN", "F
     return "FAIL" if value > fail else "WARN" if value > warn else "PASS"
 
 
-def noisy_blocks(
-    predictor: Predictor, chosen: NDArray[np.bool_], seed: int
-) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+def noisy_blocks(predictor: Predictor, chosen: Mask, seed: int) -> Iterator[tuple[I64, F32]]:
     """Blocks of the chosen samples: their positions ``[B]``, and a random direction of length 1 for each."""
     draw = np.random.default_rng((seed, 1))
     where = np.flatnonzero(chosen)

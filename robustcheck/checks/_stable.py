@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.checks._limits import LIMITS
 from robustcheck.models import Classifier, logits_of, own_labels
 from robustcheck.results import Check, SearchResult, Status
 
-Rows = NDArray[np.float32]
 # scores [N, K] and decisions [N]
-Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+Answers = tuple[F32, I64]
 
 
 def stable(classifier: Classifier, result: SearchResult) -> Check:
@@ -20,7 +19,7 @@ def stable(classifier: Classifier, result: SearchResult) -> Check:
     return stability(classifier, result.rows[there])
 
 
-def stability(classifier: Classifier, rows: Rows) -> Check:
+def stability(classifier: Classifier, rows: F32) -> Check:
     """The check on rows ``[N, D]``."""
     first = _answers(classifier, rows)
     if _differ(first, _answers(classifier, rows), LIMITS.again).any():
@@ -53,14 +52,14 @@ def stability(classifier: Classifier, rows: Rows) -> Check:
     return Check(id="stable", outcome="PASS", detail=detail)
 
 
-def _answers(classifier: Classifier, rows: Rows, batch_size: int = 256) -> Answers:
+def _answers(classifier: Classifier, rows: F32, batch_size: int = 256) -> Answers:
     return (
         logits_of(classifier, rows, batch_size=batch_size),
         own_labels(classifier, rows, batch_size=batch_size),
     )
 
 
-def _in_other_company(classifier: Classifier, rows: Rows) -> Answers:
+def _in_other_company(classifier: Classifier, rows: F32) -> Answers:
     """Each half of the rows together with copies of one row instead of the other half."""
     halves = np.array_split(np.arange(len(rows)), 2)
     parts = []
@@ -70,20 +69,20 @@ def _in_other_company(classifier: Classifier, rows: Rows) -> Answers:
         filled = np.concatenate(
             [rows[half], np.repeat(rows[half[:1]], max(len(rows) - len(half), 1), axis=0)]
         )
-        parts.append([one[: len(half)] for one in _answers(classifier, filled)])
+        parts.append([answer[: len(half)] for answer in _answers(classifier, filled)])
     scores, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     return scores, labels
 
 
-def _labels_differ(first: Answers, again: Answers) -> NDArray[np.bool_]:
-    differ: NDArray[np.bool_] = first[1] != again[1]
+def _labels_differ(first: Answers, again: Answers) -> Mask:
+    differ: Mask = first[1] != again[1]
     return differ
 
 
-def _differ(first: Answers, again: Answers, limit: float) -> NDArray[np.bool_]:
+def _differ(first: Answers, again: Answers, limit: float) -> Mask:
     """Where scores differ by more than rounding, ``[N]``."""
     size = np.maximum(np.abs(first[0]).max(axis=1), np.finfo(np.float32).tiny)
     with np.errstate(invalid="ignore"):
         apart = np.abs(first[0] - again[0]).max(axis=1) / size
-    differ: NDArray[np.bool_] = apart > limit
+    differ: Mask = apart > limit
     return differ

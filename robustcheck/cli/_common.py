@@ -41,8 +41,8 @@ def log_console(*, quiet: bool = False) -> Console:
 
 def print_json(schema: str, fields: dict[str, Any]) -> None:
     """One JSON document on stdout, under the name of its schema."""
-    told = {"schema": f"robustcheck.{schema}/1", **fields}
-    sys.stdout.write(json.dumps(told, indent=2, allow_nan=False) + "\n")
+    document = {"schema": f"robustcheck.{schema}/1", **fields}
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def exit_code(verdict: Outcome | None) -> int:

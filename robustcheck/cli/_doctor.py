@@ -72,9 +72,9 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check and tell."""
     lines = _installation(arguments) if arguments.model is None else _examined(arguments)
-    failed = any(one.outcome == "FAIL" for one in lines)
+    failed = any(line.outcome == "FAIL" for line in lines)
     if arguments.json:
-        print_json("doctor", {"lines": [asdict(one) for one in lines]})
+        print_json("doctor", {"lines": [asdict(line) for line in lines]})
         return EXIT_FAIL if failed else EXIT_OK
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -82,13 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
     table.add_column(overflow="fold")
     console = ResultConsole()
     copied: list[str] = []
-    for one in lines:
-        told, *code = one.detail.splitlines() or [""]
-        table.add_row(Text(one.outcome, _STYLES[one.outcome]), one.what, Text(printable(told)))
+    for line in lines:
+        text, *code = line.detail.splitlines() or [""]
+        table.add_row(Text(line.outcome, _STYLES[line.outcome]), line.what, Text(printable(text)))
         copied += code
     console.print(table)
-    for line in copied:  # to be pasted, so as wide as it is
-        console.print(Text(printable(line)), soft_wrap=True)
+    for code_line in copied:  # to be pasted, so as wide as it is
+        console.print(Text(printable(code_line)), soft_wrap=True)
     return EXIT_FAIL if failed else EXIT_OK
 
 
@@ -113,7 +113,7 @@ def _examined(arguments: argparse.Namespace) -> list[_Line]:
     with working(log_console(quiet=arguments.json)):
         from robustcheck.auditing import examine
 
-        return [_Line(one.outcome, one.what, one.detail) for one in examine(config)]
+        return [_Line(finding.outcome, finding.what, finding.detail) for finding in examine(config)]
 
 
 def _python() -> _Line:
@@ -163,7 +163,7 @@ def _surroundings() -> list[_Line]:
 def _devices() -> _Line:
     import tensorflow as tf
 
-    devices = [one.device_type for one in tf.config.list_physical_devices()]
+    devices = [device.device_type for device in tf.config.list_physical_devices()]
     return _Line("PASS", "devices", f"{', '.join(devices)}; {os.cpu_count()} CPU cores")
 
 

@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         log.print(Text.assemble(("note: ", "yellow"), note), soft_wrap=True)
     if arguments.json:
         names = ("verdict", "complete", "rules", "policy", "baseline")
-        told = {name: plain(getattr(document, name)) for name in names}
-        print_json("verdict", {"report": str(arguments.report), **told})
+        parts = {name: plain(getattr(document, name)) for name in names}
+        print_json("verdict", {"report": str(arguments.report), **parts})
     elif not arguments.quiet:
         ResultConsole().print(verdict(document))
     return exit_code(document.verdict)

@@ -89,7 +89,9 @@ def _show(console: Console, report: AuditReport, row: int, found: Replay) -> Non
         table.add_column(name)
     table.add_row("status", found.status, found.status_now)
     table.add_row("L2", number(found.l2), number(found.l2_now))
-    table.add_row("class", *(Text(class_name(report, one)) for one in (found.predicted, found.predicted_now)))
+    table.add_row(
+        "class", *(Text(class_name(report, number)) for number in (found.predicted, found.predicted_now))
+    )
     label = class_name(report, int(report.samples.label[row]))
     console.print(Text(f"sample {found.index}, class {label}"))
     console.print(table)
@@ -98,8 +100,8 @@ def _show(console: Console, report: AuditReport, row: int, found: Replay) -> Non
         console.print(f"The stored example {now} misclassified by the plain model.")
     if found.same_model is False:
         console.print("The model file is not the one of the report.", style="yellow")
-    told = ("reproduces", "bold green") if found.reproduces else ("does not reproduce", "bold red")
-    console.print(Text.assemble(told))
+    outcome = ("reproduces", "bold green") if found.reproduces else ("does not reproduce", "bold red")
+    console.print(Text.assemble(outcome))
 
 
 def _write_png(report: AuditReport, row: int, path: Path) -> None:

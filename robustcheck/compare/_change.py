@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import I64
 from robustcheck.compare._conditions import differences
 from robustcheck.measures import MIN_SAMPLES, Column, Metric, bootstrapped, column, known, measure, resamples
 from robustcheck.results import Change, Direction, Evidence, Measure, SampleDistances
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """Rows of the samples that two reports share, in step."""
 
-    old: Ints
-    new: Ints
+    old: I64
+    new: I64
 
 
 def pair(old: SampleDistances, new: SampleDistances) -> Pairs:
@@ -64,11 +62,11 @@ def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95)
 
 
 def _change_of_rows(metric: Metric, before: Column, after: Column, *, paired: bool, level: float) -> Change:
-    old, new = (float(one.weighted(np.ones((1, len(one.values)), np.int64))[0]) for one in (before, after))
+    old, new = (float(side.weighted(np.ones((1, len(side.values)), np.int64))[0]) for side in (before, after))
     n = int(min(before.counted.sum(), after.counted.sum()))
     draws = [
-        (before.weighted(one), after.weighted(other))
-        for one, other in resamples(len(before.values), len(after.values), paired=paired)
+        (before.weighted(mine), after.weighted(other))
+        for mine, other in resamples(len(before.values), len(after.values), paired=paired)
     ]
     was, now = (np.concatenate(side) for side in zip(*draws, strict=True))
     # the bootstrap says nothing of an extreme

@@ -69,7 +69,7 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     if differ.distances and paired:
         ratio = median_ratio(old.samples, new.samples, pairs, level)
     elif differ.distances:
-        ratio = next(one.ratio for one in changes if one.metric == "distortion.l2.median")
+        ratio = next(item.ratio for item in changes if item.metric == "distortion.l2.median")
     reasons = _reasons(ratio, changes, tolerance, level)
     doubts = _doubts(old, new)
     was, now = old.samples.correct[pairs.old], new.samples.correct[pairs.new]
@@ -93,8 +93,8 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
 def _doubts(old: Evidence, new: Evidence) -> list[str]:
     """Why distances of either report may not be believed, a sentence each; what is worse is so anyway."""
     found = []
-    for one, whose in ((old, _OLD), (new, _NEW)):
-        grounds = Grounds.of(one.document)
+    for side, whose in ((old, _OLD), (new, _NEW)):
+        grounds = Grounds.of(side.document)
         why = doubt(_MEDIAN, grounds, grounds.correct, whose=whose)
         if why is not None:
             found.append(why.sentence)
@@ -108,7 +108,9 @@ def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level
         return Measure(None, 0)
     ratio = new.distance[pairs.new][found] / old.distance[pairs.old][found]
     rows = Column(ratio, np.ones(len(ratio), bool), "median")
-    draws = np.concatenate([rows.weighted(one) for one, _ in resamples(len(ratio), len(ratio), paired=True)])
+    draws = np.concatenate(
+        [rows.weighted(weights) for weights, _ in resamples(len(ratio), len(ratio), paired=True)]
+    )
     return bootstrapped(float(np.median(ratio)), draws, len(ratio), level)
 
 
@@ -125,17 +127,17 @@ def fell_beyond(ratio: Measure, tolerance: float, level: float) -> list[str]:
 def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: float) -> list[str]:
     """Why this is a regression, a sentence each."""
     reasons = fell_beyond(ratio, tolerance, level)
-    for one in changes:
-        if one.direction == "worse" and one.metric in ("accuracy.clean", "transfer.max"):
+    for item in changes:
+        if item.direction == "worse" and item.metric in ("accuracy.clean", "transfer.max"):
             reasons.append(
-                f"{one.metric} went from {percent(one.old)} to {percent(one.new)}, more than its interval"
+                f"{item.metric} went from {percent(item.old)} to {percent(item.new)}, more than its interval"
             )
     return reasons
 
 
-def _worst_first(one: Change) -> tuple[int, float]:
-    rank = {"worse": 0, "unclear": 1, "same": 2, "better": 3}[one.direction]
-    moved = 0.0 if one.ratio.value is None else abs(np.log(max(one.ratio.value, 1e-12)))
+def _worst_first(item: Change) -> tuple[int, float]:
+    rank = {"worse": 0, "unclear": 1, "same": 2, "better": 3}[item.direction]
+    moved = 0.0 if item.ratio.value is None else abs(np.log(max(item.ratio.value, 1e-12)))
     return rank, -moved
 
 

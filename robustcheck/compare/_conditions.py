@@ -74,11 +74,12 @@ def differences(old: Conditioned, new: Conditioned) -> Differences:
         if (before := getattr(old.provenance, name)) != (after := getattr(new.provenance, name))
     ]
     references = [
-        sorted(one.sha256 or one.path or one.name for one in side.references) for side in (old, new)
+        sorted(reference.sha256 or reference.path or reference.name for reference in side.references)
+        for side in (old, new)
     ]
     if references[0] != references[1]:
-        told = "differ" if all(references) else "are there in one report only"
-        soft.append(f"the reference models {told}, so transfer rates are not compared")
+        how = "differ" if all(references) else "are there in one report only"
+        soft.append(f"the reference models {how}, so transfer rates are not compared")
     labelled = old.data.labels == new.data.labels == "data"
     return Differences([*hard, *soft], not hard, labelled, references[0] == references[1] and not hard)
 

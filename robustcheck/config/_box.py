@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32
 from robustcheck.config._values import Bound
 from robustcheck.errors import ConfigError
 from robustcheck.text import brief, option
@@ -23,8 +23,8 @@ class Box:
     allowed. Distances are measured in these units.
     """
 
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
+    lower: F32
+    upper: F32
 
     @classmethod
     def of(cls, box: BoxLike) -> Box:
@@ -42,7 +42,7 @@ class Box:
             raise ConfigError(f"{option('box')}: expected lower < upper, got {brief((low, high))}")
         return cls(lower, upper)
 
-    def rows(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def rows(self, shape: tuple[int, ...]) -> tuple[F32, F32]:
         """Both sides broadcast to a sample of ``shape`` and flattened, each ``[D]``.
 
         A side of ``D`` values is taken as flat already.

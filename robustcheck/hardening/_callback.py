@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from robustcheck.arrays import I64
 from robustcheck.config import BoxLike, HeadKind, PoolOptions
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.hardening._cuts import find_cuts
@@ -124,12 +125,12 @@ class PoolTraining(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has
 
     def restore(self, stored: dict[str, NDArray[Any]]) -> None:
         """Go on from what :meth:`arrays` gave; the model must be set."""
-        self.step, self.extra_steps = (int(one) for one in stored["steps"])
+        self.step, self.extra_steps = (int(count) for count in stored["steps"])
         self.training_seconds = float(stored["training_seconds"])
         for i, pool in enumerate(self.pools):
             start = f"pool/{i}/"
             pool.restore(
-                {name.removeprefix(start): one for name, one in stored.items() if name.startswith(start)}
+                {name.removeprefix(start): array for name, array in stored.items() if name.startswith(start)}
             )
 
 
@@ -149,7 +150,7 @@ def whole_numbers(y: NDArray[Any]) -> NDArray[Any]:
     return flat
 
 
-def class_numbers(y: NDArray[Any], classes: int) -> NDArray[np.int64]:
+def class_numbers(y: NDArray[Any], classes: int) -> I64:
     """The same as class numbers ``[N]``; -1 and 1 of two classes are 0 and 1.
 
     Raises:
@@ -190,7 +191,7 @@ def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:
 
     def step(examples: Any, label: Any) -> Any:
         variables = above.trainable_variables
-        kept = [tf.identity(one) for one in statistics]
+        kept = [tf.identity(statistic) for statistic in statistics]
         with tf.GradientTape() as tape:
             loss = model.compute_loss(y=label, y_pred=above(examples, training=True))
             scaled = model.optimizer.scale_loss(pool.options.weight * loss)
@@ -199,8 +200,8 @@ def _make_step(model: Any, pool: Pool, y: NDArray[Any]) -> Any:
         before = tf.identity(iterations)
         model.optimizer.apply(gradients, variables)
         iterations.assign(before)
-        for one, value in zip(statistics, kept, strict=True):
-            one.assign(value)
+        for variable, value in zip(statistics, kept, strict=True):
+            variable.assign(value)
         return loss
 
     shape = [None, *pool.classifier.input_shape]

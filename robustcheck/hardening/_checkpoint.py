@@ -82,7 +82,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
             "seconds": self.seconds + time.perf_counter() - self._begun,
         }
         arrays: dict[str, Any] = {
-            f"variable/{i}": one.numpy() for i, one in enumerate(_variables(self.model))
+            f"variable/{i}": variable.numpy() for i, variable in enumerate(_variables(self.model))
         }
         arrays |= self._pools.arrays() | {"meta": np.array(json.dumps(meta))}
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -94,5 +94,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
 
 def _variables(model: Any) -> list[Any]:
     """All that training changes: weights, states of random layers, and the optimiser's own."""
-    metrics = {id(one) for one in model.metrics_variables}
-    return [one for one in model.variables if id(one) not in metrics] + list(model.optimizer.variables)
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in model.variables if id(variable) not in metrics] + list(
+        model.optimizer.variables
+    )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, F64, I64
 from robustcheck.config import HeadKind, PoolOptions, SearchOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.hardening._cuts import Cut
@@ -16,9 +17,6 @@ from robustcheck.models import Classifier, wrap
 from robustcheck.noise import directions, moved
 from robustcheck.results import SearchResult
 from robustcheck.samples import Samples
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 # the examples of a pool take no more than this
 _MOST_BYTES = 256 * 2**20
@@ -67,7 +65,7 @@ class Pool:
         self.held = self.made = self.tried = self.gradients = self.forwards = 0
         self.seconds = 0.0
 
-    def refresh(self, x: NDArray[Any], label: Ints, draw: np.random.Generator) -> None:
+    def refresh(self, x: NDArray[Any], label: I64, draw: np.random.Generator) -> None:
         """Make examples of random training samples; they take free places, then those of random others.
 
         Args:
@@ -91,7 +89,7 @@ class Pool:
         self.tried += len(chosen)
         self.seconds += time.perf_counter() - begun
 
-    def activations(self, x: NDArray[Any]) -> Floats:
+    def activations(self, x: NDArray[Any]) -> F32:
         """What reaches the cut of samples ``[n, *shape]``, as rows ``[n, D]``."""
         rows = np.asarray(x, np.float32)
         if self.cut.below is not None:
@@ -102,9 +100,7 @@ class Pool:
         # a sigmoid may round to just outside of its range
         return np.clip(flat, self.classifier.lower, self.classifier.upper)
 
-    def _made(
-        self, clean: Floats, label: Ints, draw: np.random.Generator
-    ) -> tuple[Floats, NDArray[np.float64], Ints]:
+    def _made(self, clean: F32, label: I64, draw: np.random.Generator) -> tuple[F32, F64, I64]:
         """Examples ``[m, D]``, their distances ``[m]``, and the positions ``[m]`` they were made of."""
         if self.options.kind == "clean":
             return clean, np.zeros(len(clean)), np.arange(len(clean))
@@ -117,7 +113,7 @@ class Pool:
             examples = self._noise(clean[kept], result.distance[kept], draw)
         return examples, result.distance[kept], kept
 
-    def _search(self, clean: Floats, label: Ints, seed: int) -> SearchResult:
+    def _search(self, clean: F32, label: I64, seed: int) -> SearchResult:
         samples = Samples(
             index=np.arange(len(clean)),
             rows=clean,
@@ -136,12 +132,12 @@ class Pool:
         self.forwards += int(result.forward_evaluations.sum())
         return result
 
-    def _noise(self, clean: Floats, length: NDArray[np.float64], draw: np.random.Generator) -> Floats:
+    def _noise(self, clean: F32, length: F64, draw: np.random.Generator) -> F32:
         """Gaussian noise of the lengths that the search found, within the range: the control."""
         drawn = directions(draw, self.classifier, len(clean), np.float64)
         return moved(self.classifier, clean, length[:, None] * drawn)
 
-    def batch(self, count: int, draw: np.random.Generator) -> tuple[Floats, Ints]:
+    def batch(self, count: int, draw: np.random.Generator) -> tuple[F32, I64]:
         """Random examples ``[count, *shape]`` with the training samples ``[count]`` they were made of."""
         places = draw.integers(0, self.held, size=count)
         shape = (count, *self.classifier.input_shape)
@@ -176,7 +172,7 @@ class Pool:
 
     def restore(self, stored: dict[str, NDArray[Any]]) -> None:
         """Go on from what :meth:`arrays` gave."""
-        counts = [int(one) for one in stored["counts"]]
+        counts = [int(count) for count in stored["counts"]]
         self.held, self.made, self.tried, self.gradients, self.forwards = counts
         self.examples[: self.held] = stored["examples"]
         self.source[: self.held] = stored["source"]

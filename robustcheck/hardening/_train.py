@@ -115,7 +115,7 @@ def harden(
     begun, before = time.perf_counter(), 0.0 if kept is None else kept.seconds
     history = [] if kept is None else list(kept.history)
     if done < epochs:
-        told = model.fit(
+        fitted = model.fit(
             Batches(x, y, batch_size, seed=options.seed, first_epoch=done, augment=augment),
             epochs=epochs,
             initial_epoch=done,
@@ -124,7 +124,7 @@ def harden(
             callbacks=[pools, *callbacks, *([] if kept is None else [kept])],
             verbose=verbose,
         )
-        history += _by_epoch(told.history)
+        history += _by_epoch(fitted.history)
     _warn_of_nothing(pools)
     return Hardened(
         epochs=max(epochs, done),
@@ -132,17 +132,17 @@ def harden(
         pools=pools.states,
         extra_steps=pools.extra_steps,
         seconds=before + time.perf_counter() - begun,
-        making_seconds=sum(one.seconds for one in pools.states),
+        making_seconds=sum(state.seconds for state in pools.states),
         step_seconds=pools.training_seconds,
     )
 
 
 def _warn_of_nothing(pools: PoolTraining) -> None:
     """Say so where training was plain all along."""
-    empty = [one.layer for one in pools.states if not one.held]
+    empty = [state.layer for state in pools.states if not state.held]
     if not empty:
         return
-    tried = sum(one.tried for one in pools.states if one.layer in empty)
+    tried = sum(state.tried for state in pools.states if state.layer in empty)
     why = "no example was found within the cap" if tried else "training ended before its turn"
     warnings.warn(f"no pool was kept at {', '.join(empty)}: {why}", RobustcheckWarning, stacklevel=3)
 
@@ -172,18 +172,18 @@ def _settings(
         "start": _digest(model.get_weights()),
         "optimizer": type(model.optimizer).__name__,
         "pool": dataclasses.asdict(options),
-        "layers": [one.layer for one in pools.states],
+        "layers": [state.layer for state in pools.states],
         "batch_size": batch_size,
     }
 
 
 def _digest(arrays: Sequence[Any]) -> str:
     digest = hashlib.sha256()
-    for one in arrays:
-        digest.update(f"{one.dtype}{one.shape}".encode())
-        digest.update(np.ascontiguousarray(one).tobytes())
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
 def _by_epoch(logs: dict[str, list[float]]) -> list[dict[str, float]]:
-    return [dict(zip(logs, map(float, one), strict=True)) for one in zip(*logs.values(), strict=True)]
+    return [dict(zip(logs, map(float, epoch), strict=True)) for epoch in zip(*logs.values(), strict=True)]

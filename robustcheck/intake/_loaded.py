@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import I64
 from robustcheck.config import Draw
 
 Shape = tuple[int | None, ...]
@@ -70,7 +70,7 @@ class LoadedData:
 
     x: Any
     y: NDArray[Any] | None
-    index: NDArray[np.int64]
+    index: I64
     path: str | None
     sha256: str | None
     class_names: tuple[str, ...] | None

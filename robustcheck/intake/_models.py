@@ -74,8 +74,10 @@ def import_layers(modules: Sequence[str]) -> dict[str, Any]:
             module = importlib.import_module(name)
         except (Exception, SystemExit) as error:
             raise ConfigError(f"--import: {name} could not be imported: {one_line(error)}") from error
-        own = {key: one for key, one in vars(module).items() if getattr(one, "__module__", None) == name}
-        found |= {key: one for key, one in own.items() if callable(one)}
+        own = {
+            key: value for key, value in vars(module).items() if getattr(value, "__module__", None) == name
+        }
+        found |= {key: value for key, value in own.items() if callable(value)}
     return found
 
 

@@ -103,7 +103,7 @@ def read_by_input(path: Path, *names: str) -> Any:
         return read_arrays(path, *names)
     inputs = dict.fromkeys(key.rpartition(".")[0] for key in stored if key.rpartition(".")[2] in names)
     try:
-        found = {one: [stored[f"{one}.{name}"] for name in names] for one in inputs if one}
+        found = {part: [stored[f"{part}.{name}"] for name in names] for part in inputs if part}
     except KeyError as error:
         raise ConfigError(f"{path}: expected an array {error} beside {list(stored)}") from error
     if not found:

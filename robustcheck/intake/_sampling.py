@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import I64
 from robustcheck.config import Draw
-
-Rows = NDArray[np.int64]
 
 
 def strata_of(y: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -24,7 +23,7 @@ def strata_of(y: NDArray[Any] | None) -> NDArray[Any] | None:
 
 def choose_rows(
     strata: NDArray[Any] | None, total: int, limit: int | None, sample: Draw, seed: int
-) -> tuple[Rows, Draw | None]:
+) -> tuple[I64, Draw | None]:
     """Positions of the rows to take, in the order of the source, and how they were drawn.
 
     ``strata``: class of each row; without it a stratified draw is a random one. None = all were taken.

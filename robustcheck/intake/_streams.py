@@ -117,7 +117,7 @@ def _split(element: Any, wanted: Wanted) -> tuple[Any, NDArray[Any] | None]:
     if _is_pair(element):
         x, y = element[:2]
     elif isinstance(element, Mapping) and wanted.y_key in element:
-        x, y = {name: one for name, one in element.items() if name != wanted.y_key}, element[wanted.y_key]
+        x, y = {name: part for name, part in element.items() if name != wanted.y_key}, element[wanted.y_key]
     else:
         x, y = element, None
     label = choose_label(y, wanted.y_key) if isinstance(y, Mapping) else y

@@ -43,7 +43,7 @@ def as_inputs(x: Any, wanted: Wanted) -> Any:
 def _are_batches(arrays: list[NDArray[Any]], shape: Shape | None) -> bool:
     if shape is None or not arrays:
         return False
-    return all(fits(one.shape[1:], shape) and not fits(one.shape, shape) for one in arrays)
+    return all(fits(array.shape[1:], shape) and not fits(array.shape, shape) for array in arrays)
 
 
 def _only(named: dict[str, NDArray[Any]], wanted: Wanted) -> NDArray[Any]:

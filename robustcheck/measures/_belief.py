@@ -88,18 +88,18 @@ def doubt(
     if not grounds.complete:
         return Doubt("interrupted", f"the audit{whose} was interrupted, so its figures are of what was done")
     if metric.family in ("accuracy", "robust") and not grounds.labelled:
-        told = f"the audit{whose} had no labels, so accuracy is that of the model by its own word"
-        return Doubt("no_labels", told)
+        sentence = f"the audit{whose} had no labels, so accuracy is that of the model by its own word"
+        return Doubt("no_labels", sentence)
     # how much budget the search still used says the same of few samples
     if n is not None and n < min_samples and metric.family != "doubling":
         return Doubt("few_samples", f"expected at least {min_samples} samples, got {n}")
     share = grounds.found / grounds.correct if grounds.correct else None
     if metric.needs_found and min_found > 0 and (share is None or share < min_found):
-        told = (
+        sentence = (
             f"the search{whose} found an example for {percent(share)} of the samples, fewer than "
             f"{percent(min_found)}, so it says nothing of the model: a larger budget may find more"
         )
-        return Doubt("poor_search", told)
+        return Doubt("poor_search", sentence)
     return None
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F64, I64
 from robustcheck.results import Measure
-
-Ints = NDArray[np.int64]
 
 _DRAWS = 2000
 # cells of a table of resamples that are held at once
 _CELLS = 400_000
 
 
-def resamples(old: int, new: int, *, paired: bool) -> Iterator[tuple[Ints, Ints]]:
+def resamples(old: int, new: int, *, paired: bool) -> Iterator[tuple[I64, I64]]:
     """How often each row of two tables is drawn, blocks of ``[R, old]`` and ``[R, new]``, 2000 draws in all.
 
     The same draws for both where the rows are paired. The seed is fixed, so a figure does not change when it
@@ -26,18 +24,16 @@ def resamples(old: int, new: int, *, paired: bool) -> Iterator[tuple[Ints, Ints]
     block = max(1, _CELLS // max(old, new, 1))
     for start in range(0, _DRAWS, block):
         size = min(block, _DRAWS - start)
-        one = _weights(draw, old, size)
-        yield one, one if paired else _weights(draw, new, size)
+        weights = _weights(draw, old, size)
+        yield weights, weights if paired else _weights(draw, new, size)
 
 
-def _weights(draw: np.random.Generator, n: int, size: int) -> Ints:
+def _weights(draw: np.random.Generator, n: int, size: int) -> I64:
     rows = draw.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
     return np.bincount(rows.reshape(-1), minlength=size * n).reshape(size, n)
 
 
-def bootstrapped(
-    value: float, draws: NDArray[np.float64], n: int, level: float, *, bare: bool = False
-) -> Measure:
+def bootstrapped(value: float, draws: F64, n: int, level: float, *, bare: bool = False) -> Measure:
     """A figure with the percentile interval of its resamples.
 
     None where it is not finite; without an interval where a resample is not, or with ``bare``.

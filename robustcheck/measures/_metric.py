@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F64, I64, Mask
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
 from robustcheck.norms import NORMS
@@ -128,8 +128,8 @@ def _known_names() -> list[str]:
 class Column:
     """The rows that a figure is made of: a value a sample, and which samples count, both ``[N]``."""
 
-    values: NDArray[np.float64]
-    counted: NDArray[np.bool_]
+    values: F64
+    counted: Mask
     statistic: str
 
     def measure(self, level: float = LEVEL) -> Measure:
@@ -144,11 +144,11 @@ class Column:
         extreme = {"min": np.min, "max": np.max}[self.statistic]
         return Measure(known(extreme(values)) if len(values) else None, len(values))
 
-    def take(self, rows: NDArray[np.int64]) -> Column:
+    def take(self, rows: I64) -> Column:
         """Some of the rows."""
         return Column(self.values[rows], self.counted[rows], self.statistic)
 
-    def weighted(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    def weighted(self, weights: I64) -> F64:
         """The figure with each row repeated ``weights`` ``[R, N]`` times, for R resamples, ``[R]``.
 
         NaN of no row, infinite where the figure falls on a sample that nothing was found for.
@@ -170,9 +170,7 @@ class Column:
             return np.where(n == 0, math.nan, np.where(weight == 0, below, between))
 
 
-def _at_rank(
-    values: NDArray[np.float64], upto: NDArray[np.int64], rank: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _at_rank(values: F64, upto: I64, rank: F64) -> F64:
     """The order statistic of each rank ``[R]``: values sorted ``[n]``, counted up to each in ``upto``."""
     if not len(values):
         return np.full(len(rank), math.nan)
@@ -193,7 +191,7 @@ def column(metric: Metric, samples: SampleDistances) -> Column | None:
     if metric.family == "found":
         return Column(samples.found.astype(float), correct, "share")
     if metric.family == "distortion":
-        values: NDArray[np.float64] = getattr(samples, metric.norm)
+        values: F64 = getattr(samples, metric.norm)
         if metric.statistic == "mean_found":
             return Column(values, samples.found, "mean")
         return Column(values, correct, metric.statistic)

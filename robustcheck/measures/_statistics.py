@@ -6,8 +6,8 @@ import math
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F64
 from robustcheck.results import Measure
 
 QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
@@ -31,7 +31,7 @@ def share(hits: int, n: int, level: float = LEVEL) -> Measure:
     return Measure(p, n, 0.0 if hits == 0 else centre - half, 1.0 if hits == n else centre + half)
 
 
-def mean(values: NDArray[np.float64], level: float = LEVEL) -> Measure:
+def mean(values: F64, level: float = LEVEL) -> Measure:
     """A mean with the normal interval of its standard error; None where a value is infinite."""
     n = len(values)
     if n == 0 or not np.isfinite(values).all():
@@ -43,7 +43,7 @@ def mean(values: NDArray[np.float64], level: float = LEVEL) -> Measure:
     return Measure(middle, n, middle - half, middle + half)
 
 
-def quantile(values: NDArray[np.float64], q: float, level: float = LEVEL) -> Measure:
+def quantile(values: F64, q: float, level: float = LEVEL) -> Measure:
     """A quantile with the interval between two order statistics (no assumption on the distribution).
 
     The ranks are those of the normal approximation of the binomial; a side whose rank lies beyond the sample

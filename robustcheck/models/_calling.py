@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32
 from robustcheck.config import ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
 from robustcheck.models._ends import End, end_of
@@ -19,7 +19,6 @@ from robustcheck.numerics import Traced, traced
 from robustcheck.text import brief, option
 
 Tensor = Any
-Rows = NDArray[np.float32]
 Function = Callable[[Tensor], Tensor]
 
 # a row that moves by more than this with its company, in shares of the largest output, depends on it
@@ -42,7 +41,7 @@ class Output:
     graph: Callable[[Function], Function]
     probe: Tensor
     end: End
-    values: Rows
+    values: F32
 
     @property
     def units(self) -> int:
@@ -50,7 +49,7 @@ class Output:
         return int(self.values.shape[-1])
 
 
-def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: list[Rows]) -> Output:
+def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: list[F32]) -> Output:
     """Find out how a model can be called, by calling it on rows to try.
 
     Args:
@@ -99,7 +98,7 @@ def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: li
 def _call(model: Any, layout: InputLayout, output: str | int | None) -> Function:
     # a Keras layer is told that it is inference; a plain callable takes the batch alone
     arguments = {"training": False} if hasattr(model, "trainable_weights") else {}
-    stateful = [one for one in all_layers(model) if getattr(one, "stateful", False)]
+    stateful = [part for part in all_layers(model) if getattr(part, "stateful", False)]
 
     def call(rows: Tensor) -> Tensor:
         for layer in stateful:  # each batch is a beginning: what was asked before must not matter

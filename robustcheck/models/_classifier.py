@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, F64
 from robustcheck.config import HeadKind, ModelOptions
 from robustcheck.models._predictor import Predictor, in_batches
 
@@ -20,8 +20,8 @@ class Preprocessing:
     """The Rescaling or Normalization that a model begins with: ``x * scale + offset``, on the last axes."""
 
     kind: str
-    scale: NDArray[np.float64]
-    offset: NDArray[np.float64]
+    scale: F64
+    offset: F64
 
     @property
     def text(self) -> str:
@@ -84,8 +84,6 @@ class Classifier(Predictor):
         return self.traces[key]
 
 
-def logits_of(
-    classifier: Classifier, rows: NDArray[np.float32], *, batch_size: int = 256
-) -> NDArray[np.float32]:
+def logits_of(classifier: Classifier, rows: F32, *, batch_size: int = 256) -> F32:
     """Logits ``[N, K]`` of rows ``[N, D]``."""
     return np.concatenate(in_batches(classifier.logits, rows, batch_size))

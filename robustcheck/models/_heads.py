@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32
 from robustcheck.config import HeadKind
 from robustcheck.errors import ModelRefused
 from robustcheck.models._calling import Function, Output
@@ -57,13 +57,13 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Scores:
     kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output)
     recovered = None if kind in ("logits", "binary_logit") else end.kind == kind
     score = _before(output.call) if recovered else _as_float(output.call)
-    one = output.units == 1
-    label = _above(output.call, 0.5 if kind == "sigmoid" else 0.0) if one else _largest(output.call)
+    single = output.units == 1
+    label = _above(output.call, 0.5 if kind == "sigmoid" else 0.0) if single else _largest(output.call)
     return Scores(
         head=Head(kind, recovered),
         logits=output.graph(_logits(score, kind, made=recovered is False)),
         label=output.graph(label),
-        classes=2 if one else output.units,
+        classes=2 if single else output.units,
         rounding=0.0 if recovered is None else _ROUNDINGS * end.epsilon,
     )
 
@@ -86,12 +86,12 @@ def _as_float(call: Function) -> Function:
 def _checked(asked: HeadKind, output: Output) -> HeadKind:
     """What the user says, unless the graph or the values say that it cannot be."""
     end, units, values = output.end, output.units, output.values
-    one = asked in _ONE_OUTPUT
-    if one != (units == 1):
-        expected = "one output" if one else "one output a class"
+    single = asked in _ONE_OUTPUT
+    if single != (units == 1):
+        expected = "one output" if single else "one output a class"
         raise ModelRefused(f"{option('head', asked)}: expected {expected}, got {units} outputs")
     shown = end.kind if end.kind in ("softmax", "sigmoid", "tanh") else None
-    if one and shown is not None and shown != asked:
+    if single and shown is not None and shown != asked:
         raise ModelRefused(f"{option('head', asked)}: expected what the graph shows, which ends in a {shown}")
     if asked == "sigmoid" and not _in_unit_interval(values):
         raise ModelRefused(
@@ -106,16 +106,16 @@ def _checked(asked: HeadKind, output: Output) -> HeadKind:
     return asked
 
 
-def _are_probabilities(end: End, values: NDArray[np.float32]) -> bool:
+def _are_probabilities(end: End, values: F32) -> bool:
     whole = np.abs(values.sum(axis=-1) - 1.0) <= 1e-4 + 2.0 * end.epsilon
     return _in_unit_interval(values) and bool(np.all(whole))
 
 
-def _in_unit_interval(values: NDArray[np.float32]) -> bool:
+def _in_unit_interval(values: F32) -> bool:
     return bool(np.all((values >= 0) & (values <= 1)))
 
 
-def _kind_of(end: End, values: NDArray[np.float32]) -> HeadKind:
+def _kind_of(end: End, values: F32) -> HeadKind:
     units = values.shape[-1]
     if units == 1:
         if end.kind in ("sigmoid", "tanh"):
@@ -159,9 +159,9 @@ def _log_odds(p: Tensor) -> Tensor:
     return tf.math.log(inside) - tf.math.log1p(-inside) + (p - tf.clip_by_value(p, 0.0, 1.0))
 
 
-def _two(one: Function) -> Function:
+def _two(logit: Function) -> Function:
     def logits(rows: Tensor) -> Tensor:
-        z = one(rows)
+        z = logit(rows)
         return tf.concat([tf.zeros_like(z), z], axis=-1)
 
     return logits

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, Mask
 from robustcheck.config import Box, BoxLike, ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused
 from robustcheck.models._layout import InputLayout, Kind
@@ -31,13 +31,13 @@ class Domain:
         filled: features of inputs that have no box, ``[D]``.
     """
 
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
-    free: NDArray[np.bool_]
+    lower: F32
+    upper: F32
+    free: Mask
     text: str
-    filled: NDArray[np.bool_]
+    filled: Mask
 
-    def probes(self) -> list[NDArray[np.float32]]:
+    def probes(self) -> list[F32]:
         """Sets of seeded rows ``[P, D]`` to try a model on, none outside the box; the likeliest first.
 
         Uniform in the box, half-normal from the side that is finite where one is not. Sets differ in the
@@ -59,7 +59,7 @@ class Domain:
         return [np.where(self.filled, fills[name], inside).astype(np.float32) for name in _FILLS]
 
 
-def random_rows(classifier: Any) -> NDArray[np.float32]:
+def random_rows(classifier: Any) -> F32:
     """Seeded rows ``[P, D]`` in the box of a classifier; inputs without a box are ones."""
     moves = np.repeat(classifier.layout.perturbed, classifier.layout.sizes)
     return Domain(classifier.lower, classifier.upper, classifier.free, "", ~moves).probes()[0]
@@ -118,7 +118,7 @@ def _tensors(inputs: Any) -> tuple[list[str], list[Any], Kind]:
         return [str(name) for name in inputs], list(inputs.values()), "dict"
     if isinstance(inputs, (list, tuple)):
         tensors = list(inputs)
-        return [str(one.name) for one in tensors], tensors, "single" if len(tensors) == 1 else "list"
+        return [str(tensor.name) for tensor in tensors], tensors, "single" if len(tensors) == 1 else "list"
     return [str(inputs.name)], [inputs], "single"
 
 
@@ -243,9 +243,9 @@ def domain_of(layout: InputLayout, box: BoxLike, freeze: Any) -> Domain:
     boxes, text = _by_input(layout, box)
     sides = []
     for name, shape, size in zip(layout.names, layout.shapes, layout.sizes, strict=True):
-        one = boxes.get(name)
+        own = boxes.get(name)
         sides.append(
-            (np.zeros(size, np.float32), np.ones(size, np.float32)) if one is None else one.rows(shape)
+            (np.zeros(size, np.float32), np.ones(size, np.float32)) if own is None else own.rows(shape)
         )
     lower, upper = (layout.spread([side[i] for side in sides]) for i in (0, 1))
     filled = [
@@ -275,7 +275,7 @@ def _by_input(layout: InputLayout, box: BoxLike) -> tuple[dict[str, Box], str]:
             f"{option('box')}: expected a box for each of the inputs {moving} that may change, got some for "
             f"{list(given)}"
         )
-    boxes = {name: Box.of(one) for name, one in given.items() if one is not None}
+    boxes = {name: Box.of(value) for name, value in given.items() if value is not None}
     return boxes, ", ".join(f"{name} {boxes[name].describe()}" for name in moving)
 
 
@@ -285,9 +285,9 @@ def _cut(layout: InputLayout, whole: Box) -> dict[str, Box]:
     return {name: Box(whole.lower[i:j], whole.upper[i:j]) for name, moves, i, j in parts if moves}
 
 
-def _free(layout: InputLayout, freeze: Any) -> NDArray[np.bool_]:
+def _free(layout: InputLayout, freeze: Any) -> Mask:
     moving = [np.full(size, moves) for size, moves in zip(layout.sizes, layout.perturbed, strict=True)]
-    free: NDArray[np.bool_] = layout.spread(moving)
+    free: Mask = layout.spread(moving)
     if freeze is None:
         return free
     if isinstance(freeze, Mapping):
@@ -313,13 +313,13 @@ def _free(layout: InputLayout, freeze: Any) -> NDArray[np.bool_]:
         )
     if (mask | ~free).all():
         raise ConfigError(f"{option('freeze')}: expected at least one feature that may change, got none")
-    rest: NDArray[np.bool_] = free & ~mask
+    rest: Mask = free & ~mask
     return rest
 
 
-def _mask(given: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _mask(given: Any, shape: tuple[int, ...]) -> Mask:
     """A mask of one input, flat."""
-    mask: NDArray[np.bool_] = np.asarray(given, bool)
+    mask: Mask = np.asarray(given, bool)
     if mask.shape == (int(np.prod(shape)),):
         return mask
     try:

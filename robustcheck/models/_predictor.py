@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.models._layout import InputLayout
 
 Tensor = Any
@@ -37,9 +38,9 @@ class Predictor:
     label_singly: Callable[[Tensor], Tensor]
     layout: InputLayout
     box: str
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
-    free: NDArray[np.bool_]
+    lower: F32
+    upper: F32
+    free: Mask
     features: int
     classes: int
     parameters: int | None
@@ -49,30 +50,24 @@ class Predictor:
         """Shape of one sample."""
         return self.layout.sample_shape
 
-    def bounds(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def bounds(self, rows: F32) -> tuple[F32, F32]:
         """The box of each row, ``[B, D]`` twice: features that may not change are pinned to their value."""
         lower = np.where(self.free, self.lower, rows)
         upper = np.where(self.free, self.upper, rows)
         return lower, upper
 
 
-def in_batches(
-    ask: Callable[[Tensor], Tensor], rows: NDArray[np.float32], batch_size: int
-) -> list[NDArray[Any]]:
+def in_batches(ask: Callable[[Tensor], Tensor], rows: F32, batch_size: int) -> list[NDArray[Any]]:
     """What a model answers about rows ``[N, D]``, asked some at a time."""
     starts = range(0, max(len(rows), 1), batch_size)
     return [ask(tf.constant(rows[start : start + batch_size])).numpy() for start in starts]
 
 
-def own_labels(
-    predictor: Predictor, rows: NDArray[np.float32], *, batch_size: int = 256
-) -> NDArray[np.int64]:
+def own_labels(predictor: Predictor, rows: F32, *, batch_size: int = 256) -> I64:
     """Decisions ``[N]`` of the plain model's own head for rows ``[N, D]``."""
     return np.concatenate(in_batches(predictor.label, rows, batch_size)).astype(np.int64)
 
 
-def own_labels_singly(
-    predictor: Predictor, rows: NDArray[np.float32], *, batch_size: int = 256
-) -> NDArray[np.int64]:
+def own_labels_singly(predictor: Predictor, rows: F32, *, batch_size: int = 256) -> I64:
     """The same with every row a batch of one; ``batch_size`` bounds what is handed over at once."""
     return np.concatenate(in_batches(predictor.label_singly, rows, batch_size)).astype(np.int64)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from robustcheck.arrays import Mask
 from robustcheck.config import BoxLike, HeadKind, ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
 from robustcheck.models._calling import all_layers, output_of
@@ -130,7 +130,7 @@ def _one_by_one(label: Any) -> Any:
     return lambda rows: tf.map_fn(lambda row: label(row[None])[0], rows, fn_output_signature=tf.int32)
 
 
-def _require_gradient(model: Any, logits: Any, probe: Tensor, free: NDArray[np.bool_]) -> None:
+def _require_gradient(model: Any, logits: Any, probe: Tensor, free: Mask) -> None:
     """Refuse a model without a gradient; a row may be odd, all rows are not."""
     reaches = True
 

@@ -1,4 +1,4 @@
-"""A policy file: read, with every fault told at once; and one to start from."""
+"""A policy file: read, with every fault fault_text at once; and one to start from."""
 
 from __future__ import annotations
 
@@ -91,12 +91,16 @@ def _checked(stored: Any) -> tuple[_File | None, list[str]]:
         try:
             file: _File = _adapter().validate_json(json.dumps(stored))
         except ValidationError as error:
-            for one in error.errors():
-                place = tuple(one["loc"])
+            for fault in error.errors():
+                place = tuple(fault["loc"])
                 # what lacks only because it was taken out is no fault
                 if place not in dropped:
                     lacks = any(key[:2] == place for key in dropped)
-                    faults += [told for told in _fault(one) if not (lacks and told.endswith(NO_BOUND))]
+                    faults += [
+                        fault_text
+                        for fault_text in _fault(fault)
+                        if not (lacks and fault_text.endswith(NO_BOUND))
+                    ]
                 _drop(stored, place, dropped)
         else:
             return (None if faults else file), sorted(set(faults), key=faults.index)
@@ -115,10 +119,10 @@ def _drop(stored: Any, place: tuple[Any, ...], dropped: set[tuple[Any, ...]]) ->
 def _fault(error: Any) -> list[str]:
     """Faults with their place: ``rule 2: min_fuond: unknown key; did you mean 'min_found'?``."""
     loc = error["loc"][1:] if len(error["loc"]) > 1 and error["loc"][0] == "rule" else error["loc"]
-    place = [f"rule {one + 1}" if isinstance(one, int) else str(one) for one in loc]
+    place = [f"rule {key + 1}" if isinstance(key, int) else str(key) for key in loc]
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         owner = Limit if len(place) > 2 else Rule if len(place) > 1 else _File
-        names = [one.name for one in fields(owner)]
+        names = [field.name for field in fields(owner)]
         near = difflib.get_close_matches(place[-1], names, n=1)
         message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else f"; expected one of {names}")
     elif error["type"] == "missing":

@@ -77,7 +77,7 @@ def _findings(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> list
 
 def _check(rule: Rule, evidence: Evidence) -> _Finding:
     name = rule.metric.removeprefix("check.")
-    there = [one for one in evidence.document.checks if one.id == name]
+    there = [check for check in evidence.document.checks if check.id == name]
     if not there or there[0].outcome == "SKIP":
         why = f"did not run: {there[0].detail}" if there else "is not in the report"
         return _Finding("INCOMPLETE", f"the check {why}")
@@ -93,18 +93,18 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
         return _Finding("INCOMPLETE", why.sentence, *shown)
     if figure is None or figure.value is None:
         return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence), n=shown[3])
-    judged, told = figure.value, f"{figure.value:.4g}"
+    judged, sentence = figure.value, f"{figure.value:.4g}"
     if rule.confidence is not None:
         end = figure.low if side == "min" else figure.high
         if end is None:
             return _Finding("INCOMPLETE", f"{rule.metric} has no {_level(rule)} interval here", *shown)
-        judged, told = end, f"{figure.value:.4g}, its {_level(rule)} interval to {end:.4g}"
+        judged, sentence = end, f"{figure.value:.4g}, its {_level(rule)} interval to {end:.4g}"
     kept = judged >= bound if side == "min" else judged <= bound
     if not kept:
-        return _Finding("FAIL", f"{told}, {'below' if side == 'min' else 'above'} {bound:g}", *shown)
+        return _Finding("FAIL", f"{sentence}, {'below' if side == 'min' else 'above'} {bound:g}", *shown)
     if why is not None:
         return _Finding("INCOMPLETE", why.sentence, n=evidence.document.counts.correct)
-    return _Finding("PASS", f"{told}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown)
+    return _Finding("PASS", f"{sentence}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown)
 
 
 def _doubt(rule: Rule, evidence: Evidence, n: int | None, whose: Whose = "") -> Doubt | None:
@@ -168,13 +168,13 @@ def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Ev
             return _Finding("INCOMPLETE", f"its change has no {_level(rule)} interval here", *shown)
     assert worst is not None
     bound = (limit.relative if relative else limit.absolute) or 0.0
-    told = _told(rule, side, change, worst, relative=relative)
+    sentence = _sentence(rule, side, change, worst, relative=relative)
     allowed = percent(bound) if relative else f"{bound:g}"
     if not worst <= bound:
-        return _Finding("FAIL", f"{told}, more than {allowed}", *shown)
+        return _Finding("FAIL", f"{sentence}, more than {allowed}", *shown)
     for why in _doubts(rule, evidence, baseline):
         return _Finding("INCOMPLETE", why.sentence, n=moved.n)
-    return _Finding("PASS", f"{told}, at most {allowed}", *shown)
+    return _Finding("PASS", f"{sentence}, at most {allowed}", *shown)
 
 
 def _doubts(rule: Rule, evidence: Evidence, baseline: Evidence) -> list[Doubt]:
@@ -192,7 +192,7 @@ def _oriented(figure: Measure, *, drop: bool, relative: bool) -> Measure:
     return Measure(value, figure.n, high, low) if drop else Measure(value, figure.n, low, high)
 
 
-def _told(rule: Rule, side: str, change: Change, worst: float, *, relative: bool) -> str:
+def _sentence(rule: Rule, side: str, change: Change, worst: float, *, relative: bool) -> str:
     """How the figure moved; ``worst`` is what is judged, above 0 in the direction that is bounded."""
     size = percent(abs(worst)) if relative else f"{abs(worst):.4g}"
     word = "fell" if (side == "max_drop") == (worst >= 0) else "rose"

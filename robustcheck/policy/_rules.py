@@ -25,7 +25,7 @@ class Limit:
     absolute: float | None = None
 
     def __post_init__(self) -> None:
-        given = [one for one in (self.relative, self.absolute) if one is not None]
+        given = [bound for bound in (self.relative, self.absolute) if bound is not None]
         if len(given) != 1:
             raise ConfigError("expected either relative or absolute")
         if not (math.isfinite(given[0]) and given[0] >= 0):
@@ -80,8 +80,8 @@ class Rule:
         """Its bounds as the policy states them, each judged by itself."""
         values = (("min", self.min), ("max", self.max))
         limits = (("max_drop", self.max_drop), ("max_rise", self.max_rise))
-        told = [f"{name} = {value:g}" for name, value in values if value is not None]
-        return [*told, *(f"{name} = {limit.text}" for name, limit in limits if limit)] or ["passes"]
+        given_bounds = [f"{name} = {value:g}" for name, value in values if value is not None]
+        return [*given_bounds, *(f"{name} = {limit.text}" for name, limit in limits if limit)] or ["passes"]
 
     @property
     def parsed(self) -> Metric:
@@ -102,7 +102,7 @@ def _faults_of(rule: Rule) -> Iterator[str]:
     except ConfigError as error:
         yield str(error)
         return
-    given = [one for one in (rule.min, rule.max, rule.max_drop, rule.max_rise) if one is not None]
+    given = [bound for bound in (rule.min, rule.max, rule.max_drop, rule.max_rise) if bound is not None]
     if metric.family == "check" and given:
         yield f"{rule.metric}: expected no bound, a check passes or not"
     elif metric.family != "check":

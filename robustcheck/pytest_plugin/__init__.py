@@ -115,7 +115,7 @@ def pytest_runtest_makereport(
         for page in made.write_reports() if report.failed else ():
             report.sections.append(("robustness report", page))
         # pytest-xdist sends a report with all its attributes
-        report.robustness = made.told()  # type: ignore[attr-defined]
+        report.robustness = made.for_summary()  # type: ignore[attr-defined]
     return report
 
 
@@ -130,15 +130,15 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A table of the audits of all tests, those of all workers together."""
-    told = [
-        one
+    audits = [
+        audit
         for reports in terminalreporter.stats.values()
         for report in reports
         # a sub-test reports what its test does
         if type(report) is pytest.TestReport
-        for one in getattr(report, "robustness", ())
+        for audit in getattr(report, "robustness", ())
     ]
-    if told:
+    if audits:
         from robustcheck.pytest_plugin._summary import write_summary
 
-        write_summary(terminalreporter, told)
+        write_summary(terminalreporter, audits)

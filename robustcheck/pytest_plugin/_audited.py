@@ -74,7 +74,7 @@ class TestedAudit:
         Args:
             reference: the name of a reference of the audit; or a model, as ``robustness.audit`` takes it.
         """
-        subject, known = self.given.model.name, [one.name for one in self.given.references]
+        subject, known = self.given.model.name, [model.name for model in self.given.references]
         if isinstance(reference, str) and reference in known:
             return self.measure(Metric.transfer(subject, reference).name)
         from robustcheck.auditing import transfer_rate
@@ -160,17 +160,17 @@ class TestedAudit:
         against = None if baseline is None else read_evidence(Path(self._test.place(baseline)))
         found = judge(rules, self.given.evidence, against)
         self._test.judged = True
-        warned = [one for one in found if one.severity == "warning" and one.outcome != "PASS"]
-        self._notes += [f"warning: {testing.rule_line(one)}" for one in warned]
+        warned = [rule for rule in found if rule.severity == "warning" and rule.outcome != "PASS"]
+        self._notes += [f"warning: {testing.rule_line(rule)}" for rule in warned]
         subtests = self._test.subtests()
         if subtests is None:
             testing.require_rules(self.given, found, self.place)
             return
-        for one in found:
-            if one.severity == "error":
-                with subtests.test(msg=f"{one.metric} {one.bound}"):
-                    self._require(one)
-        broken = [one for one in found if one.severity == "error" and one.outcome != "PASS"]
+        for rule in found:
+            if rule.severity == "error":
+                with subtests.test(msg=f"{rule.metric} {rule.bound}"):
+                    self._require(rule)
+        broken = [rule for rule in found if rule.severity == "error" and rule.outcome != "PASS"]
         if broken:
             raise AssertionError(f"policy not met: {len(broken)} of {len(found)} bounds")
 
@@ -198,10 +198,10 @@ class TestedAudit:
             if value is not None:
                 self._test.properties(f"{self.given.model.name}.{metric}", value)
 
-    def told(self) -> dict[str, Any]:
+    def for_summary(self) -> dict[str, Any]:
         """What the summary needs, in plain values."""
         report = self.given
-        median, accuracy = (report.measures[one] for one in ("distortion.l2.median", "accuracy.clean"))
+        median, accuracy = (report.measures[name] for name in ("distortion.l2.median", "accuracy.clean"))
         return {
             "model": report.model.name,
             "samples": report.counts.total,
@@ -226,15 +226,19 @@ class _Shown(testing.Figure):
 
 def explain(op: str, left: object, right: object) -> list[str] | None:
     """Why a comparison with a measure failed, a line each; None where neither side is one."""
-    figures = [one for one in (left, right) if isinstance(one, Measure)]
+    figures = [side for side in (left, right) if isinstance(side, Measure)]
     if not figures or op not in ("<", "<=", ">", ">="):
         return None
-    sides = [number(one.value) if isinstance(one, Measure) else repr(one) for one in (left, right)]
-    names = [one.metric for one in figures if isinstance(one, testing.Figure)]
+    sides = [number(side.value) if isinstance(side, Measure) else repr(side) for side in (left, right)]
+    names = [figure.metric for figure in figures if isinstance(figure, testing.Figure)]
     lines = [f"{' and '.join(names) or 'measure'}: {sides[0]} {op} {sides[1]}"]
-    for one in figures:
-        if isinstance(one, _Shown):
-            lines += one.explain(one.place)
+    for figure in figures:
+        if isinstance(figure, _Shown):
+            lines += figure.explain(figure.place)
         else:
-            lines += one.explain() if isinstance(one, testing.Figure) else [f"  {testing.figure_line(one)}"]
+            lines += (
+                figure.explain()
+                if isinstance(figure, testing.Figure)
+                else [f"  {testing.figure_line(figure)}"]
+            )
     return lines

@@ -43,12 +43,12 @@ def _audit(config: AuditConfig) -> AuditReport:
 
     from robustcheck.startup import import_tensorflow, keras_on_tensorflow
 
-    told = keras_on_tensorflow()
-    if told is not None:
+    warning = keras_on_tensorflow()
+    if warning is not None:
         # told in the summary, whatever becomes of warnings: it is no fault of the test
         with warnings.catch_warnings():
             warnings.simplefilter("always")
-            warnings.warn(told, RobustcheckWarning, stacklevel=2)
+            warnings.warn(warning, RobustcheckWarning, stacklevel=2)
     import_tensorflow(Console(quiet=True))
     from robustcheck.auditing import audit_config
 

@@ -50,7 +50,7 @@ class Robustness:
         fault = unknown_argument(settings, audit_arguments())
         if fault is not None:
             raise ConfigError(f"robustness.audit: {fault}")
-        marked = {name: one for name, one in self._test.marked.items() if name in audit_arguments()}
+        marked = {name: value for name, value in self._test.marked.items() if name in audit_arguments()}
         chosen = marked | settings
         fewest = chosen.pop("min_samples", MIN_SAMPLES)
         report = self._audits.get(self._config(model, data, chosen))
@@ -93,7 +93,7 @@ class Robustness:
             data=_whole(self._test.place(data)),
             references=self._references(settings.pop("references", ())),
             model_options=_model_options(settings),
-            limit=min((one for one in limits if one is not None), default=None),
+            limit=min((limit for limit in limits if limit is not None), default=None),
             options=self._options(settings),
             **settings,
         )
@@ -101,9 +101,9 @@ class Robustness:
     def _references(self, given: Any) -> Any:
         """One reference, several, or several by name, with their files' places."""
         if isinstance(given, Mapping):
-            return {name: self._test.place(one) for name, one in given.items()}
+            return {name: self._test.place(model) for name, model in given.items()}
         several = given if isinstance(given, tuple | list) else [given]
-        return tuple(self._test.place(one) for one in several)
+        return tuple(self._test.place(model) for model in several)
 
     def _options(self, settings: dict[str, Any]) -> SearchOptions:
         """``options``, with those given by name over them."""
@@ -119,7 +119,7 @@ class Robustness:
         """Why a test that passed checked nothing, if so."""
         if "policy" in self._test.marked and not self._test.judged:
             return "the policy of the marker was not judged: call robustness.check_policy()"
-        if any(one.checked for one in self._made):
+        if any(audit.checked for audit in self._made):
             return None
         if sys.flags.optimize and self._made:
             return "python -O takes assert statements out, and nothing else was checked: leave out -O"
@@ -134,27 +134,27 @@ class Robustness:
         if self._test.settings.report is None:
             return []
         folders = [self._test.report_folder(self._test.settings.report, made.number) for made in self._made]
-        told = []
+        pages = []
         for made, folder in zip(self._made, folders, strict=True):
             try:
                 write_report(made.given, folder)
-                told.append(self._test.shown(folder / "report.html"))
+                pages.append(self._test.shown(folder / "report.html"))
             except OSError as error:
-                told.append(f"could not be written: {one_line(error)}")
-        return told
+                pages.append(f"could not be written: {one_line(error)}")
+        return pages
 
-    def told(self) -> list[dict[str, Any]]:
+    def for_summary(self) -> list[dict[str, Any]]:
         """What the summary needs, in plain values."""
-        return [one.told() for one in self._made]
+        return [audit.for_summary() for audit in self._made]
 
 
 def _model_options(settings: dict[str, Any]) -> ModelOptions:
     """How the model is read, taken out of the settings."""
-    names = [one.name for one in dataclasses.fields(ModelOptions) if one.name in settings]
+    names = [field.name for field in dataclasses.fields(ModelOptions) if field.name in settings]
     given: dict[str, Any] = {name: settings.pop(name) for name in names}
     if isinstance(given.get("perturb"), str):
         given["perturb"] = (given["perturb"],)
-    given = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     return ModelOptions(**given)
 
 

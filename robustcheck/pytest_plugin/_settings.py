@@ -142,7 +142,7 @@ def _update(config: pytest.Config) -> tuple[Update, bool]:
     update: Update = "new" if option.robustness_update_new_only else "no"
     update = "all" if option.robustness_update else update
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    asked = any(str(one).startswith("--robustness-update") for one in config.invocation_params.args)
+    asked = any(str(arg).startswith("--robustness-update") for arg in config.invocation_params.args)
     return ("no", update != "no") if in_ci and not asked else (update, False)
 
 

@@ -18,11 +18,11 @@ from robustcheck.text import percent, printable
 _SAME = ("model", "samples", "seed", "budget", "started", "median")
 
 
-def write_summary(reporter: pytest.TerminalReporter, told: Sequence[dict[str, Any]]) -> None:
+def write_summary(reporter: pytest.TerminalReporter, made: Sequence[dict[str, Any]]) -> None:
     """A line an audit, with the tests that used it; then what the tests had to say."""
     audits: dict[str, list[dict[str, Any]]] = {}
-    for one in told:
-        audits.setdefault(repr([one[name] for name in _SAME]), []).append(one)
+    for audit in made:
+        audits.setdefault(repr([audit[name] for name in _SAME]), []).append(audit)
     reporter.section("robustness")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     table.add_column("model", overflow="fold")
@@ -39,13 +39,13 @@ def write_summary(reporter: pytest.TerminalReporter, told: Sequence[dict[str, An
             percent(first["found"]),
             shown,
             f"{first['seconds']:.1f} s",
-            str(len({one["test"] for one in same})),
+            str(len({audit["test"] for audit in same})),
         )
     for line in _lines(table, reporter):
         reporter.write_line(line)
-    for one in told:
-        for note in one["notes"]:
-            reporter.write_line(printable(f"{one['test']}: {note}"))
+    for audit in made:
+        for note in audit["notes"]:
+            reporter.write_line(printable(f"{audit['test']}: {note}"))
 
 
 def _short(value: float | None) -> str:

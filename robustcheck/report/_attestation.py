@@ -32,10 +32,10 @@ def attestation(document: ReportDocument) -> str | None:
 
 def _predicate(document: ReportDocument) -> dict[str, Any]:
     assert document.policy is not None
-    warned = any(one.outcome != "PASS" for one in document.rules)
+    warned = any(rule.outcome != "PASS" for rule in document.rules)
     passed = "WARNED" if warned else "PASSED"
     named = {
-        outcome: [f"{one.metric} {one.bound}" for one in document.rules if _told(one) == outcome]
+        outcome: [f"{rule.metric} {rule.bound}" for rule in document.rules if _outcome_of(rule) == outcome]
         for outcome in ("PASS", "WARN", "FAIL")
     }
     provenance = document.provenance
@@ -51,16 +51,16 @@ def _predicate(document: ReportDocument) -> dict[str, Any]:
         "failedTests": named["FAIL"],
         "verdict": document.verdict,
         "measures": {
-            one.metric: document.measures[one.metric].value
-            for one in document.rules
-            if one.metric in document.measures
+            rule.metric: document.measures[rule.metric].value
+            for rule in document.rules
+            if rule.metric in document.measures
         },
         "versions": {name: getattr(provenance, name) for name in versions},
         "started": provenance.started,
     }
 
 
-def _told(rule: RuleResult) -> str:
+def _outcome_of(rule: RuleResult) -> str:
     """PASS, WARN or FAIL; what could not be measured failed."""
     if rule.outcome == "PASS":
         return "PASS"

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F64
 from robustcheck.results import CurvePoint
-
-Floats = NDArray[np.float64]
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 280, 56, 44, 12, 12
 _BINS = 30
@@ -69,8 +68,8 @@ def round_steps(largest: float) -> list[float]:
     """Some five round numbers from 0 to at most ``largest``."""
     rough = largest / 6
     unit = 10.0 ** np.floor(np.log10(rough))
-    step = unit * next(one for one in (1, 2, 2.5, 5, 10) if one * unit >= rough * 0.999)
-    return [float(step * one) for one in range(int(largest / step * 1.0001) + 1)]
+    step = unit * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough * 0.999)
+    return [float(step * number) for number in range(int(largest / step * 1.0001) + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
@@ -83,11 +82,11 @@ def curve_svg(curve: Sequence[CurvePoint], noise: Sequence[CurvePoint] = ()) -> 
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     control = ", with accuracy on noise of that length" if noise else ""
     label = f"Robust accuracy against the L2 radius{control}"
-    parts = [axes.opening(label), axes.up(shares, [f"{one:.0%}" for one in shares])]
+    parts = [axes.opening(label), axes.up(shares, [f"{share:.0%}" for share in shares])]
     parts.append(axes.across("L2 radius, box units"))
     if noise:
-        parts.append(axes.path([(one.l2, one.accuracy) for one in noise], "noise"))
-    parts.append(axes.path([(one.l2, one.accuracy) for one in curve], "curve"))
+        parts.append(axes.path([(point.l2, point.accuracy) for point in noise], "noise"))
+    parts.append(axes.path([(point.l2, point.accuracy) for point in curve], "curve"))
     return "".join([*parts, "</svg>"])
 
 
@@ -96,21 +95,21 @@ def two_curves_svg(curve: Sequence[CurvePoint], other: Sequence[CurvePoint]) -> 
     axes = _Axes(max(curve[-1].l2, other[-1].l2, np.finfo(float).tiny), 1.0)
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     parts = [axes.opening("Robust accuracy of two models against the L2 radius")]
-    parts += [axes.up(shares, [f"{one:.0%}" for one in shares]), axes.across("L2 radius, box units")]
+    parts += [axes.up(shares, [f"{share:.0%}" for share in shares]), axes.across("L2 radius, box units")]
     parts += [
-        axes.path([(one.l2, one.accuracy) for one in points], css)
+        axes.path([(point.l2, point.accuracy) for point in points], css)
         for points, css in ((other, "noise"), (curve, "curve"))
     ]
     return "".join([*parts, "</svg>"])
 
 
-def histogram_svg(distances: Floats) -> str:
+def histogram_svg(distances: F64) -> str:
     """How many samples lie at each distance; all distances finite, at least one."""
     largest = max(float(distances.max()), np.finfo(float).tiny)
     counts, edges = np.histogram(distances, bins=_BINS, range=(0.0, largest))
     axes = _Axes(largest, max(int(counts.max()), 1))
     ticks = sorted({0, int(axes.top) // 2, int(axes.top)})
-    parts = [axes.opening("Samples at each L2 distance"), axes.up(ticks, [f"{one}" for one in ticks])]
+    parts = [axes.opening("Samples at each L2 distance"), axes.up(ticks, [f"{tick}" for tick in ticks])]
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         (x, y), (end, floor) = axes.place(left, float(count)), axes.place(right, 0)
         parts.append(
@@ -120,9 +119,9 @@ def histogram_svg(distances: Floats) -> str:
     return "".join([*parts, axes.across("L2 distance, box units"), "</svg>"])
 
 
-def classes_svg(classes: Sequence[tuple[str, Floats]]) -> str:
+def classes_svg(classes: Sequence[tuple[str, F64]]) -> str:
     """For each class, by name, the middle 90 % and 50 % of its distances and their median."""
-    largest = max([float(one.max()) for _, one in classes if len(one)] or [1.0])
+    largest = max([float(distances.max()) for _, distances in classes if len(distances)] or [1.0])
     axes = _Axes(
         max(largest, np.finfo(float).tiny), 1.0, _TOP + _BOTTOM + _CLASS_HEIGHT * len(classes), left=120
     )
@@ -133,7 +132,7 @@ def classes_svg(classes: Sequence[tuple[str, Floats]]) -> str:
         if not len(values):
             continue
         p05, p25, median, p75, p95 = (
-            axes.place(float(one), 0)[0] for one in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+            axes.place(float(cut), 0)[0] for cut in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
         )
         parts.append(f'<line class="whisker" x1="{p05:.1f}" y1="{middle}" x2="{p95:.1f}" y2="{middle}"/>')
         width = max(p75 - p25, 1.0)

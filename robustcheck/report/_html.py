@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from robustcheck.norms import NORMS
 from robustcheck.report import _drawings
-from robustcheck.report._triples import PAGE, PageLimits, Told, Triple, changed_rows, most_changed, triples
+from robustcheck.report._triples import PAGE, Caption, PageLimits, Triple, changed_rows, most_changed, triples
 from robustcheck.report._wording import (
     STATISTICS,
     class_name,
@@ -48,7 +48,7 @@ class _Shown:
     index: int
     addresses: list[str]
     factor: float
-    told: Told
+    caption: Caption
 
 
 def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits = PAGE) -> Page:
@@ -59,11 +59,13 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
     style = environment().get_template("style.css").render()
     files = {"assets/style.css": style.encode()} if assets else {}
     shown: list[_Shown] = []
-    for one in triples(report, limits):
+    for triple in triples(report, limits):
         paths = [f"assets/{len(shown):03}-{part}.png" for part in ("original", "perturbation", "adversarial")]
         if assets:
-            files |= dict(zip(paths, one.pictures, strict=True))
-        shown.append(_Shown(one.index, paths if assets else _inline(one), one.factor, one.told))
+            files |= dict(zip(paths, triple.pictures, strict=True))
+        shown.append(
+            _Shown(triple.index, paths if assets else _inline(triple), triple.factor, triple.caption)
+        )
     text: str = (
         environment()
         .get_template("report.html")
@@ -88,8 +90,8 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
     return Page(text, files)
 
 
-def _inline(one: Triple) -> list[str]:
-    return [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in one.pictures]
+def _inline(triple: Triple) -> list[str]:
+    return [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in triple.pictures]
 
 
 def content_policy(style: str | None) -> str:

@@ -17,23 +17,26 @@ class _Case:
     name: str
     outcome: str
     reason: str
-    told: str | None
+    element: str | None
 
 
 def junit_xml(document: ReportDocument) -> str:
     """A FAIL is a failure, what could not be measured an error, what was not run skipped."""
     rules = [
         _Case(
-            f"{one.metric} {one.bound}",
-            one.outcome,
-            one.reason,
-            _ELEMENTS.get(one.outcome) if one.severity == "error" else None,
+            f"{rule.metric} {rule.bound}",
+            rule.outcome,
+            rule.reason,
+            _ELEMENTS.get(rule.outcome) if rule.severity == "error" else None,
         )
-        for one in document.rules
+        for rule in document.rules
     ]
     if not document.complete:
         rules.append(_Case("complete", "INCOMPLETE", "the audit was interrupted", "error"))
-    checks = [_Case(one.id, one.outcome, one.detail, _ELEMENTS.get(one.outcome)) for one in document.checks]
+    checks = [
+        _Case(check.id, check.outcome, check.detail, _ELEMENTS.get(check.outcome))
+        for check in document.checks
+    ]
     root = Element("testsuites", name="robustcheck")
     for name, cases in (("robustcheck.policy", rules), ("robustcheck.checks", checks)):
         _suite(root, name, cases)
@@ -42,17 +45,17 @@ def junit_xml(document: ReportDocument) -> str:
 
 
 def _suite(root: Element, name: str, cases: list[_Case]) -> None:
-    told = [one.told for one in cases]
+    element = [item.element for item in cases]
     counts = {
         "tests": len(cases),
-        "failures": told.count("failure"),
-        "errors": told.count("error"),
-        "skipped": told.count("skipped"),
+        "failures": element.count("failure"),
+        "errors": element.count("error"),
+        "skipped": element.count("skipped"),
     }
-    suite = SubElement(root, "testsuite", {"name": name} | {key: str(one) for key, one in counts.items()})
-    for one in cases:
-        case = SubElement(suite, "testcase", classname=name, name=printable(one.name))
-        if one.told is not None:
-            SubElement(case, one.told, message=printable(one.reason), type=one.outcome)
+    suite = SubElement(root, "testsuite", {"name": name} | {key: str(count) for key, count in counts.items()})
+    for item in cases:
+        case = SubElement(suite, "testcase", classname=name, name=printable(item.name))
+        if item.element is not None:
+            SubElement(case, item.element, message=printable(item.reason), type=item.outcome)
         else:
-            SubElement(case, "system-out").text = printable(f"{one.outcome}: {one.reason}")
+            SubElement(case, "system-out").text = printable(f"{item.outcome}: {item.reason}")

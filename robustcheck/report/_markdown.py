@@ -42,8 +42,8 @@ def markdown_summary(document: ReportDocument) -> str:
                 [
                     norm.title,
                     *(
-                        number(document.measures[Metric.distortion(norm.name, one).name].value)
-                        for one in STATISTICS
+                        number(document.measures[Metric.distortion(norm.name, statistic).name].value)
+                        for statistic in STATISTICS
                     ),
                 ]
                 for norm in NORMS.values()
@@ -59,14 +59,14 @@ def markdown_summary(document: ReportDocument) -> str:
             for line in table.rows
         ]
         lines += ["", f"{table.title}:", "", *_table(header, rows)]
-    told = [line for one in conditions(document) for line in ("", _escape(one))]
+    notes = [line for condition in conditions(document) for line in ("", _escape(condition))]
     doubts = [
         line
-        for one in document.checks
-        if one.outcome in ("WARN", "FAIL")
-        for line in ("", f"Check {one.outcome}: {_escape(one.detail)}.")
+        for check in document.checks
+        if check.outcome in ("WARN", "FAIL")
+        for line in ("", f"Check {check.outcome}: {_escape(check.detail)}.")
     ]
-    return "\n".join([*lines, *doubts, "", UPPER_BOUND, *told, ""])
+    return "\n".join([*lines, *doubts, "", UPPER_BOUND, *notes, ""])
 
 
 def _verdict(document: ReportDocument) -> list[str]:
@@ -80,12 +80,12 @@ def _verdict(document: ReportDocument) -> list[str]:
         return lines
     rows = [
         [
-            one.outcome + (" (warning only)" if one.severity == "warning" else ""),
-            f"{_escape(one.metric)} {_escape(one.bound)}",
-            rule_value(one),
-            _escape(one.reason),
+            rule.outcome + (" (warning only)" if rule.severity == "warning" else ""),
+            f"{_escape(rule.metric)} {_escape(rule.bound)}",
+            rule_value(rule),
+            _escape(rule.reason),
         ]
-        for one in rules_by_outcome(document)
+        for rule in rules_by_outcome(document)
     ]
     return [*lines, *_table(["outcome", "rule", "value", "reason"], rows), ""]
 

@@ -21,13 +21,13 @@ class Picture:
     def __init__(self, report: AuditReport, row: int) -> None:
         low, high = shown_range(report, np.array([row]))
         parts, self.factor = triple_values(report, row, low, high)
-        self._images = [_drawings.image_pixels(*one) for one in parts]
+        self._images = [_drawings.image_pixels(*part) for part in parts]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = (options.max_width - _GAP * (len(self._images) - 1)) // len(self._images)
         plain = console.color_system is None or console.no_color or options.ascii_only
-        images = [_shrunk(one, max(width, 1)) for one in self._images]
-        lines = [_in_letters(one) if plain else _in_colour(one) for one in images]
+        images = [_shrunk(image, max(width, 1)) for image in self._images]
+        lines = [_in_letters(image) if plain else _in_colour(image) for image in images]
         for parts in zip(*lines, strict=True):
             yield Text(" " * _GAP).join(parts)
 

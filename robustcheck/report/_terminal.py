@@ -40,11 +40,13 @@ def summary(document: ReportDocument) -> RenderableType:
         parts += [Text(), Text(table.title, style="bold"), _transfer(document.transfer.models, table.rows)]
     parts += [Text(), Text(UPPER_BOUND, style="dim")]
     parts += [
-        Text.assemble((f"check {one.id}: {one.outcome}  ", _STYLES[one.outcome]), printable(one.detail))
-        for one in document.checks
-        if one.outcome in ("WARN", "FAIL")
+        Text.assemble(
+            (f"check {check.id}: {check.outcome}  ", _STYLES[check.outcome]), printable(check.detail)
+        )
+        for check in document.checks
+        if check.outcome in ("WARN", "FAIL")
     ]
-    parts += [Text(told, style="yellow") for told in conditions(document)]
+    parts += [Text(line, style="yellow") for line in conditions(document)]
     return Group(*parts)
 
 
@@ -55,24 +57,24 @@ def verdict(document: ReportDocument) -> RenderableType:
             ("verdict  ", "bold"), (document.verdict or "none", _STYLES.get(document.verdict or "", ""))
         )
     ]
-    for one in rules_by_outcome(document):
-        outcome = one.outcome + (" (warning only)" if one.severity == "warning" else "")
-        rule = printable(f"{one.metric} {one.bound}")
-        line = Text.assemble((outcome, _STYLES[one.outcome]), f"  {rule}")
-        parts += [line, Padding(Text(printable(one.reason), style="dim"), (0, 0, 0, 4), expand=False)]
+    for rule in rules_by_outcome(document):
+        outcome = rule.outcome + (" (warning only)" if rule.severity == "warning" else "")
+        name = printable(f"{rule.metric} {rule.bound}")
+        line = Text.assemble((outcome, _STYLES[rule.outcome]), f"  {name}")
+        parts += [line, Padding(Text(printable(rule.reason), style="dim"), (0, 0, 0, 4), expand=False)]
     if not document.complete:
         parts.append(Text("The audit was interrupted, so it does not pass.", "yellow"))
-    if document.rules and all(one.severity == "warning" for one in document.rules):
+    if document.rules and all(rule.severity == "warning" for rule in document.rules):
         parts.append(Text("No rule is of severity error: this policy passes everything.", "yellow"))
     return Group(*parts)
 
 
 def comparison(found: Comparison) -> RenderableType:
     """Two reports side by side, what got worse first."""
-    told = ("no regression", "bold green") if found.comparable else ("not comparable", "bold yellow")
-    told = ("REGRESSION", "bold red") if found.regression else told
+    line = ("no regression", "bold green") if found.comparable else ("not comparable", "bold yellow")
+    line = ("REGRESSION", "bold red") if found.regression else line
     old, new = printable(found.old.model), printable(found.new.model)
-    parts: list[RenderableType] = [Text.assemble(told, f"  {old} -> {new}")]
+    parts: list[RenderableType] = [Text.assemble(line, f"  {old} -> {new}")]
     parts += [Padding(Text(reason), (0, 0, 0, 4), expand=False) for reason in found.reasons]
     if found.comparable:
         what = "median of each sample's" if found.paired else "of the medians,"
@@ -97,11 +99,13 @@ def _changes(changes: list[Change]) -> Table:
     for name in ("old", "new", "difference"):
         table.add_column(name, justify="right")
     styles = {"worse": "bold red", "better": "green"}
-    for one in changes:
+    for change in changes:
         direction = Text(
-            "-" if one.direction == "unclear" else one.direction, styles.get(one.direction, "dim")
+            "-" if change.direction == "unclear" else change.direction, styles.get(change.direction, "dim")
         )
-        table.add_row(direction, one.metric, number(one.old), number(one.new), interval(one.difference))
+        table.add_row(
+            direction, change.metric, number(change.old), number(change.new), interval(change.difference)
+        )
     return table
 
 
@@ -109,8 +113,8 @@ def _moved(moved: list[Moved]) -> Table:
     table = Table()
     for name in ("sample", "label", "old", "new"):
         table.add_column(name, justify="right")
-    for one in moved:
-        table.add_row(str(one.index), str(one.label), number(one.old), number(one.new))
+    for sample in moved:
+        table.add_row(str(sample.index), str(sample.label), number(sample.old), number(sample.new))
     return table
 
 
@@ -145,7 +149,7 @@ def _distortions(document: ReportDocument) -> Table:
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
     for norm in NORMS.values():
-        values = (document.measures[Metric.distortion(norm.name, one).name].value for one in STATISTICS)
+        values = (document.measures[Metric.distortion(norm.name, name).name].value for name in STATISTICS)
         table.add_row(norm.title.partition(" ")[0], *map(number, values))
     return table
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, F64, I64
 from robustcheck.report import _drawings
 from robustcheck.report._wording import class_name
 from robustcheck.results import AuditReport, SearchResult
@@ -46,11 +46,11 @@ class Triple:
     index: int
     pictures: tuple[bytes, bytes, bytes]
     factor: float
-    told: Told
+    caption: Caption
 
 
 @dataclass(frozen=True)
-class Told:
+class Caption:
     """What is said of one example."""
 
     index: int
@@ -75,24 +75,24 @@ class FeatureChange:
 class ChangedRow:
     """One sample as its most changed features: name, value before and after."""
 
-    told: Told
+    caption: Caption
     features: list[tuple[str, float, float]]
 
 
-def nearest(result: SearchResult) -> NDArray[np.int64]:
+def nearest(result: SearchResult) -> I64:
     """Rows with an example, nearest first."""
     found = np.flatnonzero(result.found)
     return found[np.argsort(result.distance[found], kind="stable")]
 
 
-def told(report: AuditReport, row: int) -> Told:
+def caption(report: AuditReport, row: int) -> Caption:
     """Labels, confidence and distances of a row."""
     result = report.samples
 
     def named(label: int, confidence: float) -> str:
         return f"{class_name(report, label)}, {percent(confidence)}"
 
-    return Told(
+    return Caption(
         index=int(result.index[row]),
         before=named(int(result.label[row]), float(result.confidence_before[row])),
         after=named(int(result.predicted[row]), float(result.confidence_after[row])),
@@ -117,31 +117,31 @@ def triples(report: AuditReport, limits: PageLimits = PAGE) -> list[Triple]:
     return kept
 
 
-def _pictures(report: AuditReport, rows: NDArray[np.int64]) -> Iterator[Triple]:
+def _pictures(report: AuditReport, rows: I64) -> Iterator[Triple]:
     low, high = shown_range(report, rows) if len(rows) else (0.0, 1.0)
     for row in rows:
         pictures, factor = triple_values(report, int(row), low, high)
         yield Triple(
             index=int(report.samples.index[row]),
-            pictures=tuple(_drawings.image_png(*one) for one in pictures),  # type: ignore[arg-type]
+            pictures=tuple(_drawings.image_png(*picture) for picture in pictures),  # type: ignore[arg-type]
             factor=factor,
-            told=told(report, int(row)),
+            caption=caption(report, int(row)),
         )
 
 
-def shown_range(report: AuditReport, rows: NDArray[np.int64]) -> tuple[float, float]:
+def shown_range(report: AuditReport, rows: I64) -> tuple[float, float]:
     """What is drawn black and white: the box where it is finite, else what the samples reach."""
     lower, upper = report.conditions.lower, report.conditions.upper
     low, high = float(lower.min()), float(upper.max())
     if np.isfinite(low) and np.isfinite(high):
         return low, high
     shown = report.samples.input[rows], report.samples.adversarial[rows]
-    return min(float(one.min()) for one in shown), max(float(one.max()) for one in shown)
+    return min(float(values.min()) for values in shown), max(float(values.max()) for values in shown)
 
 
 def triple_values(
     report: AuditReport, row: int, low: float, high: float
-) -> tuple[list[tuple[NDArray[np.float32], float, float]], float]:
+) -> tuple[list[tuple[F32, float, float]], float]:
     """Values with their range for original, perturbation and example; and the perturbation's factor."""
     before, after = report.samples.input[row], report.samples.adversarial[row]
     perturbation = after - before
@@ -155,10 +155,10 @@ def triple_png(report: AuditReport, row: int) -> bytes | None:
     if not _drawings.is_image(report.samples.input.shape[1:]) or not report.samples.found[row]:
         return None
     parts, _ = triple_values(report, row, *shown_range(report, np.array([row])))
-    return _drawings.side_by_side([_drawings.image_pixels(*one) for one in parts])
+    return _drawings.side_by_side([_drawings.image_pixels(*part) for part in parts])
 
 
-def _perturbations(result: SearchResult) -> NDArray[np.float64]:
+def _perturbations(result: SearchResult) -> F64:
     """Of the samples with an example, ``[n, D]``."""
     rows = result.found
     moved = result.adversarial[rows].astype(np.float64) - result.input[rows]
@@ -188,10 +188,10 @@ def changed_rows(report: AuditReport) -> list[ChangedRow]:
     shape = result.input.shape[1:]
     rows = []
     for row in nearest(result)[: PAGE.most_rows]:
-        before, after = (one[row].reshape(-1) for one in (result.input, result.adversarial))
+        before, after = (samples[row].reshape(-1) for samples in (result.input, result.adversarial))
         largest = np.argsort(-np.abs(after - before), kind="stable")[: PAGE.most_changes]
         changes = [(_feature(int(at), shape), float(before[at]), float(after[at])) for at in largest]
-        rows.append(ChangedRow(told(report, int(row)), changes))
+        rows.append(ChangedRow(caption(report, int(row)), changes))
     return rows
 
 
@@ -199,4 +199,4 @@ def _feature(at: int, shape: tuple[int, ...]) -> str:
     """A feature's place: its number, or its indices where samples have more than one axis."""
     if len(shape) <= 1:
         return str(at)
-    return ", ".join(str(int(one)) for one in np.unravel_index(at, shape))
+    return ", ".join(str(int(index)) for index in np.unravel_index(at, shape))

@@ -35,7 +35,7 @@ def require_consistent(document: ReportDocument, file: Path) -> None:
     names = data.class_names
     _require(names is None or len(names) == document.model.classes, file, "data.class_names")
     _require(bool(document.curve) and document.curve[-1].l2 > 0, file, "curve")
-    ids = [one.id for one in document.checks]
+    ids = [check.id for check in document.checks]
     _require(len(set(ids)) == len(ids) and set(ids) <= set(CHECKS), file, "checks")
     judged = verdict_of(document.rules, complete=document.complete)
     expected = (judged,) if document.rules else (None, "INCOMPLETE")
@@ -71,17 +71,17 @@ def _require_matrix(matrix: TransferMatrix, subject: str, file: Path) -> None:
     models = matrix.models
     fits = len(set(models)) == len(models) == len(matrix.clean_error) and models[:1] == [subject]
     _require(fits and bool(matrix.rows) and not any("->" in name for name in models), file, "transfer.models")
-    for rows in (matrix.rows, *(one.rows for one in matrix.equal)):
+    for rows in (matrix.rows, *(part.rows for part in matrix.equal)):
         for row in rows:
             _require_row(row, models, file)
     _require(matrix.rows[0].made_for == subject, file, "transfer.rows")
 
 
 def _require_row(row: TransferRow, models: list[str], file: Path) -> None:
-    lists = [one for one in vars(row).values() if isinstance(one, list) and one is not row.curve]
+    lists = [values for values in vars(row).values() if isinstance(values, list) and values is not row.curve]
     where = "transfer.rows"
     _require(row.made_for in models and row.n >= 0, file, where)
-    _require(all(len(one) == len(models) for one in lists), file, where)
+    _require(all(len(values) == len(models) for values in lists), file, where)
     _require(all(len(point.error) == len(models) for point in row.curve), file, where)
     for errors, error, clean, excess in zip(row.errors, row.error, row.clean_error, row.excess, strict=True):
         if row.n == 0:

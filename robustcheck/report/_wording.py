@@ -33,18 +33,18 @@ def rules_by_outcome(document: ReportDocument) -> list[RuleResult]:
 
 def conditions(document: ReportDocument) -> list[str]:
     """What is to be known beside the figures, a sentence each."""
-    data, told = document.data, []
+    data, sentences = document.data, []
     if data.labels == "model":
-        told.append("There were no labels: the model's own predictions stand for them.")
+        sentences.append("There were no labels: the model's own predictions stand for them.")
     if data.target is not None:
-        told.append(f"Examples had to reach a target class: {printable(data.target)}.")
+        sentences.append(f"Examples had to reach a target class: {printable(data.target)}.")
     if data.frozen:
-        told.append(f"{data.frozen} features could not change.")
+        sentences.append(f"{data.frozen} features could not change.")
     if data.data_range is not None:
-        told.append(
+        sentences.append(
             f"Stored values from {data.data_range[0]:g} to {data.data_range[1]:g} were mapped to the box."
         )
-    return [*told, *(f"Note: {printable(note)}." for note in data.notes)]
+    return [*sentences, *(f"Note: {printable(note)}." for note in data.notes)]
 
 
 def number(value: float | None) -> str:
@@ -108,8 +108,8 @@ def transfer_tables(document: ReportDocument) -> list[TransferTable]:
     if matrix is None:
         return []
     sized = [
-        (f"The same, all perturbations scaled to RMS {number(one.rms)} and clipped", one.rows)
-        for one in matrix.equal
+        (f"The same, all perturbations scaled to RMS {number(part.rms)} and clipped", part.rows)
+        for part in matrix.equal
     ]
     return [
         TransferTable(title, [_transfer_line(row) for row in rows])

@@ -70,7 +70,7 @@ class Baseline:
             sample_id=np.array(digest, "<U16"),
             label=np.array(label, np.int64),
             status=np.array(status, "<U13"),
-            l2=np.array([math.inf if one is None else one for one in l2], np.float64),
+            l2=np.array([math.inf if length is None else length for length in l2], np.float64),
         )
 
     def to_json(self) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, Mask
 from robustcheck.errors import ReportRefused
 from robustcheck.stored import open_arrays
 
@@ -20,9 +20,9 @@ class Conditions:
     Stored as ``box.npz`` beside a report, with the names that ``--box`` and ``--freeze`` read.
     """
 
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
-    freeze: NDArray[np.bool_]
+    lower: F32
+    upper: F32
+    freeze: Mask
 
     @property
     def sha256(self) -> str:

@@ -48,7 +48,7 @@ class Measure:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Measure):
-            mine, its = ((one.value, one.n, one.low, one.high) for one in (self, other))
+            mine, its = ((side.value, side.n, side.low, side.high) for side in (self, other))
             return mine == its
         if other is None:
             return False
@@ -192,7 +192,7 @@ def verdict_of(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome
 
     An interrupted audit never passes, and neither does nothing.
     """
-    outcomes = {one.outcome for one in rules if one.severity == "error"}
+    outcomes = {rule.outcome for rule in rules if rule.severity == "error"}
     if "FAIL" in outcomes:
         return "FAIL"
     return "INCOMPLETE" if "INCOMPLETE" in outcomes or not complete or not rules else "PASS"
@@ -322,7 +322,7 @@ class AuditReport(ReportDocument):
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain values."""
-        return {one.name: plain(getattr(self, one.name)) for one in fields(ReportDocument)}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(ReportDocument)}
 
     def to_json(self) -> str:
         """Strict JSON, in ASCII.
@@ -336,11 +336,11 @@ class AuditReport(ReportDocument):
 def plain(value: Any) -> Any:
     """Dataclasses as plain values for JSON; text that UTF-8 cannot hold, as in names of files, gets a "?"."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     return value

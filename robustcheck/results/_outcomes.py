@@ -13,11 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.errors import ReportRefused
 from robustcheck.stored import open_arrays
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # how a column is stored: its kind of values; beside it stand its name where that is another, and what takes
 # its place in files that were written before it was
@@ -50,31 +48,31 @@ class SampleDistances:
         l2: length of the perturbation, ``[N]``.
     """
 
-    index: Ints = field(metadata=WHOLE)
+    index: I64 = field(metadata=WHOLE)
     sample_id: NDArray[np.str_] = field(metadata=TEXT)
-    label: Ints = field(metadata=WHOLE)
+    label: I64 = field(metadata=WHOLE)
     status: NDArray[np.str_] = field(metadata=TEXT)
-    l2: Floats = field(metadata=REAL)
+    l2: F64 = field(metadata=REAL)
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def is_(self, *status: Status) -> NDArray[np.bool_]:
+    def is_(self, *status: Status) -> Mask:
         """Mask of the samples that ended in one of these ways, ``[N]``."""
-        return np.isin(self.status, [str(one) for one in status])
+        return np.isin(self.status, [str(ending) for ending in status])
 
     @property
-    def distance(self) -> Floats:
+    def distance(self) -> F64:
         """Distance in the norm that was searched, ``[N]``."""
         return self.l2
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def found(self) -> Mask:
         """Mask of the samples with an example, ``[N]``."""
         return self.is_(Status.FOUND)
 
     @property
-    def correct(self) -> NDArray[np.bool_]:
+    def correct(self) -> Mask:
         """Mask of the samples that the model classifies right, ``[N]``."""
         return self.is_(Status.FOUND, Status.NOT_FOUND)
 
@@ -97,20 +95,20 @@ class SampleOutcomes(SampleDistances):
         starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
     """
 
-    predicted: Ints = field(metadata=WHOLE)
-    target: Ints = field(metadata=WHOLE)
-    confidence_before: Floats = field(metadata=REAL)
-    confidence_after: Floats = field(metadata=REAL)
-    rms: Floats = field(metadata=REAL)
-    linf: Floats = field(metadata=REAL)
-    l1: Floats = field(metadata=REAL)
-    l0: Floats = field(metadata=REAL)
-    gradient_evaluations: Ints = field(metadata=WHOLE)
-    forward_evaluations: Ints = field(metadata=WHOLE)
-    halfway: Floats = field(metadata=REAL | {"name": "l2_halfway", "missing": np.nan})
-    starts_agreed: Ints = field(metadata=WHOLE | {"missing": 0})
+    predicted: I64 = field(metadata=WHOLE)
+    target: I64 = field(metadata=WHOLE)
+    confidence_before: F64 = field(metadata=REAL)
+    confidence_after: F64 = field(metadata=REAL)
+    rms: F64 = field(metadata=REAL)
+    linf: F64 = field(metadata=REAL)
+    l1: F64 = field(metadata=REAL)
+    l0: F64 = field(metadata=REAL)
+    gradient_evaluations: I64 = field(metadata=WHOLE)
+    forward_evaluations: I64 = field(metadata=WHOLE)
+    halfway: F64 = field(metadata=REAL | {"name": "l2_halfway", "missing": np.nan})
+    starts_agreed: I64 = field(metadata=WHOLE | {"missing": 0})
 
-    def reached(self, label: Ints) -> NDArray[np.bool_]:
+    def reached(self, label: I64) -> Mask:
         """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
         return is_wanted(label, label=self.label, target=self.target)
 
@@ -160,16 +158,16 @@ class SearchResult(SampleOutcomes):
             already wrong, NaN where none was found.
     """
 
-    input: NDArray[np.float32] = field(metadata=REAL | {"of_samples": True})
-    adversarial: NDArray[np.float32] = field(metadata=REAL | {"of_samples": True})
+    input: F32 = field(metadata=REAL | {"of_samples": True})
+    adversarial: F32 = field(metadata=REAL | {"of_samples": True})
 
     @property
-    def rows(self) -> NDArray[np.float32]:
+    def rows(self) -> F32:
         """The samples as flat rows, ``[N, D]``."""
         return self.input.reshape(len(self), -1)
 
     @property
-    def points(self) -> NDArray[np.float32]:
+    def points(self) -> F32:
         """Their examples as flat rows, ``[N, D]``."""
         return self.adversarial.reshape(len(self), -1)
 
@@ -182,7 +180,7 @@ class Joined:
         inputs: the samples, where they are there already, ``[total, *shape]``.
     """
 
-    def __init__(self, total: int, inputs: NDArray[np.float32] | None = None) -> None:
+    def __init__(self, total: int, inputs: F32 | None = None) -> None:
         self.total, self.done = total, 0
         self._columns: dict[str, NDArray[Any]] = {} if inputs is None else {"input": inputs}
         self._given = inputs is not None
@@ -216,12 +214,12 @@ def join(parts: Sequence[SearchResult]) -> SearchResult:
     return joined.result()
 
 
-def is_wanted(decided: NDArray[Any], *, label: NDArray[Any], target: NDArray[Any]) -> NDArray[np.bool_]:
+def is_wanted(decided: NDArray[Any], *, label: NDArray[Any], target: NDArray[Any]) -> Mask:
     """Where decisions are the mistake that is wanted: the target, or any class but the label where it is -1.
 
     The same in TensorFlow is the sign of :func:`robustcheck.numerics.adversarial_margin`.
     """
-    wanted: NDArray[np.bool_] = np.where(target >= 0, decided == target, decided != label)
+    wanted: Mask = np.where(target >= 0, decided == target, decided != label)
     return wanted
 
 
@@ -232,17 +230,20 @@ def _stored_name(column: Field[Any]) -> str:
 def _columns(path: Path, wanted: Sequence[Field[Any]]) -> dict[str, NDArray[Any]]:
     """The columns of a file; those that it is too old to have are filled."""
     with open_arrays(path, "arrays that robustcheck wrote", ReportRefused) as stored:
-        missing = [one for one in wanted if "missing" in one.metadata and _stored_name(one) not in stored]
-        found = {one.name: stored[_stored_name(one)] for one in wanted if one not in missing}
+        missing = [
+            column for column in wanted if "missing" in column.metadata and _stored_name(column) not in stored
+        ]
+        found = {column.name: stored[_stored_name(column)] for column in wanted if column not in missing}
     length = len(next(iter(found.values())))
     kinds = {"i": np.int64, "f": np.float64}
     fill = {
-        one.name: np.full(length, one.metadata["missing"], kinds[one.metadata["kind"]]) for one in missing
+        column.name: np.full(length, column.metadata["missing"], kinds[column.metadata["kind"]])
+        for column in missing
     }
     return found | fill
 
 
-def sample_ids(rows: NDArray[np.float32]) -> NDArray[np.str_]:
+def sample_ids(rows: F32) -> NDArray[np.str_]:
     """A digest for each sample ``[N, D]``: 16 hexadecimal digits, ``[N]``."""
     digests = [hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest() for row in rows]
     return np.array(digests, dtype="<U16")

@@ -56,7 +56,7 @@ class TransferRow:
             "clean_error": [None], "errors": [None], "error": [None], "low": [None], "high": [None],
             "excess": [None], "right": [None], "error_of_right": [None], "noise_error": [None],
         }  # fmt: skip
-        nothing: dict[str, Any] = {name: one * models for name, one in lists.items()}
+        nothing: dict[str, Any] = {name: value * models for name, value in lists.items()}
         return TransferRow(made_for=made_for, n=0, rms=None, noise_rms=None, **nothing)
 
 

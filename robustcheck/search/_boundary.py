@@ -29,15 +29,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._candidates import Candidates, choose
 from robustcheck.search._geometry import L2
 from robustcheck.search._known import Known
-from robustcheck.search._problem import STAGE, Answer, Floats, Ints, Positions, Problem
+from robustcheck.search._problem import STAGE, Answer, Problem
 from robustcheck.search._schedule import LENGTHS
 from robustcheck.search._starts import hop, other_side
 
@@ -47,8 +47,8 @@ class _Stage:
     """A step of the schedule: what it may cost a sample at most, and what it does for those at positions."""
 
     most: int
-    run: Callable[[Positions], None]
-    only: NDArray[np.bool_] | None = None  # by sample, [B]; None = all
+    run: Callable[[I64], None]
+    only: Mask | None = None  # by sample, [B]; None = all
 
 
 def search_boundary(
@@ -83,8 +83,8 @@ def search_boundary(
 class _Path:
     """The walk from each sample towards one of its classes: the classes ``[B]``, where it is ``[B, D]``."""
 
-    target: Ints
-    at: Floats
+    target: I32
+    at: F32
 
 
 class _Schedule:
@@ -126,16 +126,16 @@ class _Schedule:
                 yield self._walk_on(len(first) + cycle, None)
             yield _Stage(LENGTHS.round_most, partial(known.refine_nearest, LENGTHS.round))
 
-    def _look(self, rank: int, at: Positions) -> None:
+    def _look(self, rank: int, at: I64) -> None:
         rows = self.known.rows(at, self.paths[rank].target[at])
         self.known.settle(at, rows, self.candidates.start[at, rank])
 
-    def _walk(self, rank: int, steps: int, polished: int, at: Positions) -> None:
+    def _walk(self, rank: int, steps: int, polished: int, at: I64) -> None:
         path = self.paths[rank]
         rows = self.known.rows(at, path.target[at])
         path.at[at] = self.known.start(at, rows, path.at[at], steps, polished=polished, near=LENGTHS.near)
 
-    def _walk_on(self, rank: int, only: NDArray[np.bool_] | None) -> _Stage:
+    def _walk_on(self, rank: int, only: Mask | None) -> _Stage:
         return _Stage(
             LENGTHS.walk_on + LENGTHS.polish, partial(self._walk, rank, LENGTHS.walk_on, LENGTHS.polish), only
         )
@@ -143,7 +143,7 @@ class _Schedule:
     def _other_side(self, rank: int, steps: int) -> _Stage:
         return _Stage(steps + LENGTHS.polish, partial(self._from_other_side, rank, steps))
 
-    def _from_other_side(self, rank: int, steps: int, at: Positions) -> None:
+    def _from_other_side(self, rank: int, steps: int, at: I64) -> None:
         known = self.known
         found, other = other_side(known.problem, at, rank)
         at = at[found]
@@ -155,7 +155,7 @@ class _Schedule:
         z = np.where(reached[:, None], point, rows.x)
         known.start(at, rows, z, steps, polished=LENGTHS.polish, near=LENGTHS.near)
 
-    def _hop(self, number: int, length: float, at: Positions) -> None:
+    def _hop(self, number: int, length: float, at: I64) -> None:
         known = self.known
         there = np.isfinite(known.shortest[at])
         base = np.where(there[:, None], known.nearest[at], known.problem.rows[at])

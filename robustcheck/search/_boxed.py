@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.search._lbfgs import Effort, minimize
-from robustcheck.search._problem import Floats
 from robustcheck.search._rows import Rows
 
 # (points of the box [M, D], which rows they are [M]) -> (values [M], gradients by the units [M, D])
-Pull = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
+Pull = Callable[[F32, I64], tuple[F32, F32]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,21 +30,21 @@ class BoxedProblem:
         frozen: coordinates that stay where they are, ``[R, D]``.
     """
 
-    unit: Floats
-    weight: Floats
-    frozen: NDArray[np.bool_]
+    unit: F32
+    weight: F32
+    frozen: Mask
 
 
 def minimize_in_box(
-    rows: Rows, z: Floats, pull: Pull, problem: BoxedProblem, effort: Effort, history: int
-) -> tuple[Floats, NDArray[np.int64]]:
+    rows: Rows, z: F32, pull: Pull, problem: BoxedProblem, effort: Effort, history: int
+) -> tuple[F32, I64]:
     """A few iterations from ``z``; new points of the box ``[R, D]`` and evaluations ``[R]``.
 
     Where an iteration ran off to what is not finite, the point is ``z`` again.
     """
     unit = problem.unit[:, None]
 
-    def objective(u: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def objective(u: F32, which: I64) -> tuple[F32, F32]:
         part, scale, weight = rows.take(which), unit[which], problem.weight[which]
         inside = part.x + scale * u
         # a line search may run off to NaN, which no model should see: a row of it fails by its value alone

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from robustcheck import numerics
+from robustcheck.arrays import F32, I32
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import constraint
 from robustcheck.search._geometry import Geometry
-from robustcheck.search._problem import Floats, Ints, Problem
+from robustcheck.search._problem import Problem
 from robustcheck.search._rows import Rows, graph
 
 Tensor = Any
@@ -33,10 +34,10 @@ class Candidates:
         gradient_evaluations, forward_evaluations: spent on each sample.
     """
 
-    target: Ints
-    start: Floats
-    distance: Floats
-    gap: Floats
+    target: I32
+    start: F32
+    distance: F32
+    gap: F32
     gradient_evaluations: int
     forward_evaluations: int
 
@@ -70,7 +71,7 @@ def choose(classifier: Classifier, geometry: Geometry, problem: Problem) -> Cand
     )
 
 
-def _pool(logits: Floats, problem: Problem) -> Ints:
+def _pool(logits: F32, problem: Problem) -> I32:
     """Classes to linearise, ``[B, P]``: the target alone, or the other classes with the largest logits."""
     if np.all(problem.target >= 0):
         return problem.target[:, None]

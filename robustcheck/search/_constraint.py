@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from robustcheck import numerics
+from robustcheck.arrays import F32, Mask
 from robustcheck.models import Classifier
-from robustcheck.search._problem import Floats
 from robustcheck.search._rows import NUMBER, Rows, graph, points
 
 Tensor = Any
@@ -59,9 +58,7 @@ def _lead(classifier: Classifier, rows: Rows, z: Tensor) -> Tensor:
     return numerics.adversarial_margin(logits, rows.label, rows.wanted) - needed
 
 
-def to_boundary(
-    classifier: Classifier, rows: Rows, z: Floats, tolerance: float
-) -> tuple[NDArray[np.bool_], Floats, int]:
+def to_boundary(classifier: Classifier, rows: Rows, z: F32, tolerance: float) -> tuple[Mask, F32, int]:
     """The decision boundary on the ray from each sample through ``z``, at most a fifth beyond it.
 
     Returns:

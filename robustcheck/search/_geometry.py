@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from robustcheck import norms, numerics
-from robustcheck.search._problem import Floats
+from robustcheck.arrays import F32, F64
 
 Tensor = Any
 
@@ -29,7 +26,7 @@ class Geometry:
     length: Callable[[Tensor], Tensor]
     nearest_in_half_space: Callable[..., tuple[Tensor, Tensor]]
 
-    def distance(self, x: Floats, points: Floats) -> NDArray[np.float64]:
+    def distance(self, x: F32, points: F32) -> F64:
         """Distance of points from their samples, ``[R, D], [R, D] -> [R]``; infinite where there is none."""
         return self.norm.distance(x, points, x.shape[1])
 

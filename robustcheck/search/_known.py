@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, F64, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier, logits_of
 from robustcheck.search._constraint import to_boundary
 from robustcheck.search._geometry import Geometry
 from robustcheck.search._lbfgs import Effort
 from robustcheck.search._polish import polish
-from robustcheck.search._problem import Floats, Ints, Positions, Problem
+from robustcheck.search._problem import Problem
 from robustcheck.search._refine import refine
 from robustcheck.search._rows import Rows
 from robustcheck.search._walk import walk
@@ -37,21 +37,19 @@ class Known:
         self.nearest = np.full_like(problem.rows, np.nan)
         self.shortest = np.full(count, np.inf)
         self.target = np.zeros(count, np.int32)
-        self.starts: list[NDArray[np.float64]] = []
+        self.starts: list[F64] = []
         self.gradients, self.forwards = np.zeros((2, count), np.int64)
 
-    def rows(self, at: Positions, target: Ints) -> Rows:
+    def rows(self, at: I64, target: I32) -> Rows:
         """A row for each of the samples, heading for these classes."""
         return Rows.of(self.problem, at, target)
 
-    def agreed(self) -> NDArray[np.int64]:
+    def agreed(self) -> I64:
         """How many starts ended within 1 % of the nearest, ``[B]``."""
-        close = [np.isfinite(one) & (one <= _AGREE * self.shortest) for one in self.starts]
+        close = [np.isfinite(start) & (start <= _AGREE * self.shortest) for start in self.starts]
         return np.sum(close, axis=0, dtype=np.int64) if close else np.zeros(len(self.shortest), np.int64)
 
-    def start(
-        self, at: Positions, rows: Rows, z: Floats, steps: int, *, polished: int, near: float
-    ) -> Floats:
+    def start(self, at: I64, rows: Rows, z: F32, steps: int, *, polished: int, near: float) -> F32:
         """Walk from ``z``, and polish what came near to the best; where the walk ended, ``[R, D]``."""
         walked, ended = walk(self.classifier, self.geometry, rows, z, steps)
         self.spend(at, steps, steps)
@@ -64,13 +62,13 @@ class Known:
         self.starts[-1][at] = distance
         return ended
 
-    def polish_nearest(self, steps: int, at: Positions) -> None:
+    def polish_nearest(self, steps: int, at: I64) -> None:
         """Cutting planes from the nearest points."""
         at = at[np.isfinite(self.shortest[at])]
         if len(at):
             self._polished(at, self.rows(at, self.target[at]), self.nearest[at], steps)
 
-    def refine_nearest(self, effort: Effort, at: Positions) -> None:
+    def refine_nearest(self, effort: Effort, at: I64) -> None:
         """A round of L-BFGS from the nearest points."""
         at = at[np.isfinite(self.shortest[at])]
         if len(at):
@@ -79,7 +77,7 @@ class Known:
             self.spend(at, spent, 0)
             self.settle(at, rows, moved)
 
-    def settle(self, at: Positions, rows: Rows, z: Floats) -> tuple[Floats, NDArray[np.float64]]:
+    def settle(self, at: I64, rows: Rows, z: F32) -> tuple[F32, F64]:
         """Bring points to the boundary and keep the nearest; the points and their distances."""
         point, found = self.boundary(at, rows, z)
         distance = np.where(found, self.geometry.distance(rows.x, point), np.inf)
@@ -89,16 +87,16 @@ class Known:
         self.target[chosen] = rows.target[nearer]
         return point, distance
 
-    def boundary(self, at: Positions, rows: Rows, z: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    def boundary(self, at: I64, rows: Rows, z: F32) -> tuple[F32, Mask]:
         """The boundary on the rays through points, and where there is one."""
-        usable: NDArray[np.bool_] = np.asarray(np.isfinite(z).all(axis=1))
+        usable: Mask = np.asarray(np.isfinite(z).all(axis=1))
         found, point, asked = to_boundary(
             self.classifier, rows, np.where(usable[:, None], z, rows.x), self.options.tolerance
         )
         self.spend(at, 0, asked)
         return point, found & usable
 
-    def leading_class(self, at: Positions, z: Floats) -> Ints:
+    def leading_class(self, at: I64, z: F32) -> I32:
         """The class wanted, else the one that leads at ``z`` beside the label, ``[R]``."""
         logits = logits_of(self.classifier, z)
         self.spend(at, 0, 1)
@@ -106,11 +104,11 @@ class Known:
         wanted = self.problem.target[at]
         return np.where(wanted >= 0, wanted, logits.argmax(axis=1)).astype(np.int32)
 
-    def spend(self, at: Positions, gradients: int | NDArray[np.int64], forwards: int) -> None:
+    def spend(self, at: I64, gradients: int | I64, forwards: int) -> None:
         """Count evaluations of these samples."""
         self.gradients[at] += gradients
         self.forwards[at] += forwards
 
-    def _polished(self, at: Positions, rows: Rows, z: Floats, steps: int) -> NDArray[np.float64]:
+    def _polished(self, at: I64, rows: Rows, z: F32, steps: int) -> F64:
         self.spend(at, steps, steps)
         return self.settle(at, rows, polish(self.classifier, rows, z, steps))[1]

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from numpy.typing import NDArray
+
+from robustcheck.arrays import F32, I64
 
 Tensor = Any
-Floats = NDArray[np.float32]
 # (points [M, D], which rows they are [M]) -> (values [M], gradients [M, D])
-Objective = Callable[[Floats, NDArray[np.int64]], tuple[Floats, Floats]]
+Objective = Callable[[F32, I64], tuple[F32, F32]]
 
 # The objective is scaled to be about 1, and so is the distance to the answer. At a row that has come to
 # rest, float32's rounding makes tfp's line search bisect for as long as it can tell two points apart, and
@@ -57,9 +57,7 @@ class Effort:
     most: int
 
 
-def minimize(
-    objective: Objective, start: Floats, effort: Effort, *, history: int
-) -> tuple[Floats, NDArray[np.int64]]:
+def minimize(objective: Objective, start: F32, effort: Effort, *, history: int) -> tuple[F32, I64]:
     """A few L-BFGS iterations on every row at once.
 
     tfp's own verdicts are of no use here: it calls a zero gradient at the start converged, and the end of
@@ -93,13 +91,11 @@ class _Evaluator:
 
     objective: Objective
     most: int
-    evaluations: NDArray[np.int64]
-    remembered: deque[tuple[Floats, Floats, Floats]] = field(
-        default_factory=lambda: deque(maxlen=_REMEMBERED)
-    )
+    evaluations: I64
+    remembered: deque[tuple[F32, F32, F32]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     failures: list[BaseException] = field(default_factory=list)
 
-    def __call__(self, points: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, points: F32) -> tuple[F32, F32]:
         value, gradient = np.zeros(len(points), np.float32), np.zeros_like(points)
         new = np.ones(len(points), bool)
         for known_points, known_value, known_gradient in self.remembered:
@@ -116,7 +112,7 @@ class _Evaluator:
         return value, gradient
 
 
-def _evaluate(token: Tensor, points: Tensor) -> tuple[Floats, Floats]:
+def _evaluate(token: Tensor, points: Tensor) -> tuple[F32, F32]:
     evaluator = _running[int(token)]
     try:
         return evaluator(points.numpy())
@@ -126,7 +122,7 @@ def _evaluate(token: Tensor, points: Tensor) -> tuple[Floats, Floats]:
 
 
 @cache
-def _compiled(history: int) -> Callable[[Floats, int, int, int], Floats]:
+def _compiled(history: int) -> Callable[[F32, int, int, int], F32]:
     """tfp's optimiser as a function of (start, token, iterations, line search).
 
     It runs in a session with a thread of its own: a callback holds its thread while the model runs, and if
@@ -155,7 +151,7 @@ def _compiled(history: int) -> Callable[[Floats, int, int, int], Floats]:
         )
     threads = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=1, use_per_session_threads=True)
     session = tf.compat.v1.Session(graph=graph, config=threads)
-    run: Callable[[Floats, int, int, int], Floats] = session.make_callable(
+    run: Callable[[F32, int, int, int], F32] = session.make_callable(
         result.position, [start, token, iterations, line_search]
     )
     return run

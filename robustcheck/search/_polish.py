@@ -15,9 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from robustcheck import numerics
+from robustcheck.arrays import F32
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import beyond, constraint
-from robustcheck.search._problem import Floats
 from robustcheck.search._rows import COUNT, Rows, graph, points
 
 Tensor = Any
@@ -33,7 +33,7 @@ _BEHIND = 1e-4
 _SCALED = 0.1
 
 
-def polish(classifier: Classifier, rows: Rows, z: Floats, steps: int) -> Floats:
+def polish(classifier: Classifier, rows: Rows, z: F32, steps: int) -> F32:
     """The nearest misclassified points seen ``[R, D]``; ``z`` where there was none nearer.
 
     Args:
@@ -42,7 +42,7 @@ def polish(classifier: Classifier, rows: Rows, z: Floats, steps: int) -> Floats:
         z: misclassified points just behind the boundary ``[R, D]``.
         steps: gradient evaluations; as many forward evaluations are made.
     """
-    nearest: Floats = graph(_polish, classifier, points(classifier), COUNT)(rows, z, steps).numpy()
+    nearest: F32 = graph(_polish, classifier, points(classifier), COUNT)(rows, z, steps).numpy()
     return nearest
 
 

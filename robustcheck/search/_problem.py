@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from robustcheck.arrays import F32, F64, I32, I64
 
 # what searches call the stage that they are in
 STAGE = "search"
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-# which samples of a batch
-Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,8 +17,8 @@ class Others:
     The same for every batch, so that batches do not matter. ``rows`` is ``[M, D]``, ``label`` ``[M]``.
     """
 
-    rows: Floats
-    label: NDArray[np.int64]
+    rows: F32
+    label: I64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,11 +34,11 @@ class Problem:
         others: samples that may be of another class.
     """
 
-    rows: Floats
-    label: Ints
-    target: Ints
-    lower: Floats
-    upper: Floats
+    rows: F32
+    label: I32
+    target: I32
+    lower: F32
+    upper: F32
     relative: float
     absolute: float
     others: Others
@@ -63,8 +57,8 @@ class Answer:
         forward_evaluations: forward passes alone, ``[B]``.
     """
 
-    point: Floats
-    halfway: NDArray[np.float64]
-    agreed: NDArray[np.int64]
-    gradient_evaluations: NDArray[np.int64]
-    forward_evaluations: NDArray[np.int64]
+    point: F32
+    halfway: F64
+    agreed: I64
+    gradient_evaluations: I64
+    forward_evaluations: I64

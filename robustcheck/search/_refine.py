@@ -14,14 +14,13 @@ first step is about right. Then the point is brought back to the boundary on the
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.models import Classifier
 from robustcheck.search._boxed import BoxedProblem, minimize_in_box
 from robustcheck.search._constraint import constraint
 from robustcheck.search._geometry import L2
 from robustcheck.search._lbfgs import Effort
-from robustcheck.search._problem import Floats
 from robustcheck.search._rows import Rows
 
 # how strongly the constraint is enforced against the norm, both in units of 1
@@ -30,16 +29,14 @@ _PENALTY = 1.0
 _BEHIND = 1e-3
 
 
-def refine(
-    classifier: Classifier, rows: Rows, z: Floats, effort: Effort, history: int
-) -> tuple[Floats, NDArray[np.int64]]:
+def refine(classifier: Classifier, rows: Rows, z: F32, effort: Effort, history: int) -> tuple[F32, I64]:
     """One round from points on the boundary ``[R, D]``: new points (not on it) and evaluations ``[R]``."""
     distance = np.maximum(L2.distance(rows.x, z), np.finfo(np.float32).tiny).astype(np.float32)
     normal = constraint(classifier, rows, z)[1].numpy()
     multiplier, frozen, length = _multiplier(rows, z, (z - rows.x) / distance[:, None], normal)
     scale = np.where(length > 0, 1.0 / np.maximum(length, np.finfo(np.float32).tiny), 0.0).astype(np.float32)
 
-    def pull(at: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def pull(at: F32, which: I64) -> tuple[F32, F32]:
         gap, normal = (part.numpy() for part in constraint(classifier, rows.take(which), at))
         g = gap * scale[which] / distance[which] + _BEHIND
         force = np.maximum(multiplier[which] + _PENALTY * g, 0.0)
@@ -51,7 +48,7 @@ def refine(
     return np.where((length > 0)[:, None], moved, z), spent + 1
 
 
-def _multiplier(rows: Rows, z: Floats, u: Floats, normal: Floats) -> tuple[Floats, NDArray[np.bool_], Floats]:
+def _multiplier(rows: Rows, z: F32, u: F32, normal: F32) -> tuple[F32, Mask, F32]:
     """mu by least squares, the frozen coordinates, and the length of the free gradient; mu in its units."""
     on_lower, on_upper = z <= rows.lower, z >= rows.upper
     free = ~(on_lower | on_upper)

@@ -11,8 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from robustcheck import numerics
+from robustcheck.arrays import I32, I64
 from robustcheck.models import Classifier
-from robustcheck.search._problem import Ints, Problem
+from robustcheck.search._problem import Problem
 
 Tensor = Any
 
@@ -41,7 +42,7 @@ class Rows(NamedTuple):
     absolute: Values
 
     @staticmethod
-    def of(problem: Problem, sample: NDArray[np.int64], target: Ints) -> Rows:
+    def of(problem: Problem, sample: I64, target: I32) -> Rows:
         """A row for each pair of a sample (position in the problem) and a class."""
         return Rows(
             x=problem.rows[sample],

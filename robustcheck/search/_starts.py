@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robustcheck.search._problem import Floats, Positions, Problem
+from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.search._problem import Problem
 
 
-def other_side(problem: Problem, at: Positions, rank: int) -> tuple[NDArray[np.bool_], Floats]:
+def other_side(problem: Problem, at: I64, rank: int) -> tuple[Mask, F32]:
     """Known samples of another class, the nearest of the ``rank``-th nearest class.
 
     Returns:
@@ -23,18 +23,18 @@ def other_side(problem: Problem, at: Positions, rank: int) -> tuple[NDArray[np.b
     usable = np.where(wanted >= 0, bank.label == wanted, bank.label != label)
     squares = np.sum(rows * rows, axis=1)[:, None] + np.sum(bank.rows * bank.rows, axis=1)
     distance = np.where(usable, squares - 2.0 * rows @ bank.rows.T, np.inf)
-    by_class = np.stack([distance[:, of_class == one].min(axis=1) for one in range(len(classes))], axis=1)
+    by_class = np.stack(
+        [distance[:, of_class == number].min(axis=1) for number in range(len(classes))], axis=1
+    )
     chosen = np.argsort(by_class, axis=1, kind="stable")[:, rank]
     distance = np.where(of_class == chosen[:, None], distance, np.inf)
     other = bank.rows[distance.argmin(axis=1)]
-    found: NDArray[np.bool_] = np.asarray(np.isfinite(distance).any(axis=1))
+    found: Mask = np.asarray(np.isfinite(distance).any(axis=1))
     # features that may not change keep the sample's values
     return found, np.clip(other, problem.lower[at], problem.upper[at])
 
 
-def hop(
-    problem: Problem, at: Positions, base: Floats, length: NDArray[np.float64], *, seed: tuple[int, int]
-) -> Floats:
+def hop(problem: Problem, at: I64, base: F32, length: F64, *, seed: tuple[int, int]) -> F32:
     """Points that lie a random step of the given lengths ``[R]`` from ``base`` ``[R, D]``, in the box.
 
     The direction is the same for all samples, so that neither their order nor their batch matters.

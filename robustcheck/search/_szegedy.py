@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from robustcheck import numerics
+from robustcheck.arrays import F32, I64
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
@@ -33,7 +33,7 @@ from robustcheck.search._candidates import MOST_LINEARISED, choose
 from robustcheck.search._constraint import to_boundary
 from robustcheck.search._geometry import L2
 from robustcheck.search._lbfgs import Effort
-from robustcheck.search._problem import STAGE, Answer, Floats, Problem
+from robustcheck.search._problem import STAGE, Answer, Problem
 from robustcheck.search._rows import Rows, graph, points
 
 Tensor = Any
@@ -50,10 +50,10 @@ _MOST_ROUNDS = 30
 class _Penalty:
     """What each row starts from, ``[R, D]``, and what its objective needs beside the row, ``[R]``."""
 
-    start: Floats
-    unit: Floats
-    gap: Floats
-    sharpness: Floats
+    start: F32
+    unit: F32
+    gap: F32
+    sharpness: F32
 
 
 def search_szegedy(
@@ -92,7 +92,7 @@ def _search_c(
     options: SearchOptions,
     rounds: int,
     on_progress: OnProgress,
-) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[F32, I64, I64]:
     """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
     z, nearest = penalty.start, np.full_like(penalty.start, np.nan)
     c = np.full(len(z), _FIRST_C, np.float32)
@@ -115,7 +115,7 @@ def _search_c(
     return nearest, gradients, forwards
 
 
-def _next_c(succeeds: Floats, fails: Floats) -> Floats:
+def _next_c(succeeds: F32, fails: F32) -> F32:
     """Bracket by factors, then bisect the logarithm. A success above a failure restarts the bracket."""
     bracketed = (succeeds > 0) & (fails > succeeds) & np.isfinite(fails)
     between = np.sqrt(np.where(bracketed, succeeds, 1) * np.where(bracketed, fails, 1))
@@ -124,13 +124,13 @@ def _next_c(succeeds: Floats, fails: Floats) -> Floats:
 
 
 def _minimize_penalty(
-    classifier: Classifier, rows: Rows, penalty: _Penalty, z: Floats, c: Floats, history: int
-) -> tuple[Floats, NDArray[np.int64]]:
+    classifier: Classifier, rows: Rows, penalty: _Penalty, z: F32, c: F32, history: int
+) -> tuple[F32, I64]:
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
     loss = graph(_loss, classifier, points(classifier), *(tf.TensorSpec([None]),) * 2)
     unit = penalty.unit[:, None]
 
-    def pull(at: Floats, which: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def pull(at: F32, which: I64) -> tuple[F32, F32]:
         value, slope = loss(rows.take(which), at, penalty.sharpness[which], penalty.gap[which])
         return value.numpy(), unit[which] * slope.numpy()
 

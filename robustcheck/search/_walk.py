@@ -14,10 +14,10 @@ from typing import Any
 import tensorflow as tf
 
 from robustcheck import numerics
+from robustcheck.arrays import F32
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import beyond, constraint
 from robustcheck.search._geometry import Geometry
-from robustcheck.search._problem import Floats
 from robustcheck.search._rows import COUNT, Rows, graph, points
 
 Tensor = Any
@@ -27,9 +27,7 @@ _OVERSHOOT = 1.05
 _DRAWN_BACK = 0.9
 
 
-def walk(
-    classifier: Classifier, geometry: Geometry, rows: Rows, start: Floats, steps: int
-) -> tuple[Floats, Floats]:
+def walk(classifier: Classifier, geometry: Geometry, rows: Rows, start: F32, steps: int) -> tuple[F32, F32]:
     """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
     steps_of = graph(_walk, classifier, points(classifier), COUNT, given=(geometry,))
     nearest, ended = steps_of(rows, start, steps)

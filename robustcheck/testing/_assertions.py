@@ -123,7 +123,7 @@ def require_rules(report: AuditReport, found: Sequence[RuleResult], place: Repor
     ``place`` is where the report is, for the message.
     """
     __tracebackhide__ = True
-    broken = [one for one in found if one.severity == "error" and one.outcome != "PASS"]
+    broken = [rule for rule in found if rule.severity == "error" and rule.outcome != "PASS"]
     if broken:
         raise AssertionError(rules_text(report, broken, place))
 

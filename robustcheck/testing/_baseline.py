@@ -107,7 +107,7 @@ def write_baseline(
         if today == new:
             return False
     kept[name] = new
-    audits = ",\n".join(f"{json.dumps(key)}: {one.to_json()}" for key, one in sorted(kept.items()))
+    audits = ",\n".join(f"{json.dumps(key)}: {audit.to_json()}" for key, audit in sorted(kept.items()))
     file.parent.mkdir(parents=True, exist_ok=True)
     content = f'{{\n"schema": {json.dumps(BASELINE_SCHEMA)},\n"audits": {{\n{audits}\n}}\n}}\n'
     scratch = file.with_name(f".{file.name}.new")
@@ -136,8 +136,10 @@ def read_baselines(file: Path) -> dict[str, Baseline]:
 def _require_consistent(baseline: Baseline, file: Path) -> None:
     """What a file says twice must be the same: one that was cut or edited is not whole."""
     rows = baseline.distances
-    told = {Status.FOUND: rows.l2 >= 0, Status.ALREADY_WRONG: rows.l2 == 0}
-    fits = all(bool((good & np.isfinite(rows.l2))[rows.is_(status)].all()) for status, good in told.items())
+    expected = {Status.FOUND: rows.l2 >= 0, Status.ALREADY_WRONG: rows.l2 == 0}
+    fits = all(
+        bool((good & np.isfinite(rows.l2))[rows.is_(status)].all()) for status, good in expected.items()
+    )
     if not fits or not len(rows) or len(rows) != baseline.data.samples:
         raise ReportRefused(f"{file}: expected samples with distances that fit their status and number")
     names = {"accuracy.clean": baseline.clean_accuracy, "distortion.l2.median": baseline.median_l2}

@@ -44,8 +44,8 @@ def rule_line(rule: RuleResult) -> str:
 
 def rules_text(report: AuditReport, rules: Sequence[RuleResult], place: ReportPlace = ANYWHERE) -> str:
     """The message of rules that were not met."""
-    told = [rule_line(one) for one in rules]
-    first, more = (told[0], []) if len(told) == 1 else ("policy not met", told)
+    lines = [rule_line(rule) for rule in rules]
+    first, more = (lines[0], []) if len(lines) == 1 else ("policy not met", lines)
     return text(report, first, [*more, *nearest_lines(report, place)])
 
 
@@ -63,12 +63,12 @@ def nearest_lines(report: AuditReport, place: ReportPlace = ANYWHERE) -> list[st
     rows = nearest(samples)[:_NEAREST]
     if not len(rows):
         return []
-    told = [
+    lines = [
         f"sample {samples.index[row]}: {class_name(report, int(samples.label[row]))} -> "
         f"{class_name(report, int(samples.predicted[row]))}, L2 {number(float(samples.l2[row]))}"
         for row in rows
     ]
-    return ["nearest:", *indented(told), replay_line(report, int(samples.index[rows[0]]), place)]
+    return ["nearest:", *indented(lines), replay_line(report, int(samples.index[rows[0]]), place)]
 
 
 def replay_line(report: AuditReport, index: int, place: ReportPlace = ANYWHERE) -> str:
@@ -80,7 +80,10 @@ def replay_line(report: AuditReport, index: int, place: ReportPlace = ANYWHERE) 
 
 def fell_lines(moved: list[Moved]) -> list[str]:
     """The samples whose distance fell most."""
-    fell = [f"sample {one.index}, label {one.label}: {number(one.old)} -> {number(one.new)}" for one in moved]
+    fell = [
+        f"sample {sample.index}, label {sample.label}: {number(sample.old)} -> {number(sample.new)}"
+        for sample in moved
+    ]
     return ["what fell most, by L2 distance:", *indented(fell)] if fell else []
 
 

@@ -60,8 +60,8 @@ def seed_spread(reports: Sequence[AuditReport]) -> SeedSpread:
         drops.append(-found.accuracy.value)
     z = NormalDist().inv_cdf(_LEVEL)
     # the mean square over all ordered pairs is that of the difference of two models
-    logs = math.sqrt(sum(math.log(one) ** 2 for one in ratios) / len(ratios))
-    falls = math.sqrt(sum(one**2 for one in drops) / len(drops))
+    logs = math.sqrt(sum(math.log(ratio) ** 2 for ratio in ratios) / len(ratios))
+    falls = math.sqrt(sum(drop**2 for drop in drops) / len(drops))
     return SeedSpread(
         models=len(reports),
         ratios=tuple(ratios),
