@@ -79,8 +79,8 @@ class Tab:
 
     def complaints(self) -> list[str]:
         """Whatever the page or the browser logged."""
-        told = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
-        return [json.dumps(event) for event in self.events if event.get("method") in told]
+        said = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        return [json.dumps(event) for event in self.events if event.get("method") in said]
 
     def requests(self) -> list[str]:
         """What was asked for, from anywhere."""

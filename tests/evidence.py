@@ -33,7 +33,7 @@ def result_of(status: list[Status], l2: Any, *, first_id: int = 0) -> SearchResu
     norms = dict.fromkeys(NORMS, distances)
     return SearchResult(
         index=np.arange(n), sample_id=np.array([f"{first_id + i:016x}" for i in range(n)]), label=whole,
-        status=np.array([str(one) for one in status]),
+        status=np.array([str(ending) for ending in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
         forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole, **norms,

@@ -149,6 +149,16 @@ def body_start(node: ast.FunctionDef) -> int:
     return node.body[1].lineno if documented else first.lineno
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_things_are_called_what_they_are(path: Path) -> None:
+    """Not "one" and "told", which could be anything."""
+    tree = ast.parse(path.read_text("utf-8"))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not names & {"one", "told"}
+
+
 @pytest.mark.parametrize(
     "code",
     [

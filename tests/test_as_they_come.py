@@ -234,13 +234,15 @@ CASES: dict[str, Case] = {
 def samples(shape: Any, box: Any) -> Any:
     draw = np.random.default_rng(0)
     if isinstance(shape, dict):
-        return {name: box[name][1] * draw.random((N, *one), np.float32) for name, one in shape.items()}
+        return {name: box[name][1] * draw.random((N, *value), np.float32) for name, value in shape.items()}
     if isinstance(shape, list):
         kinds = {
             "codes": lambda: draw.integers(0, 5, (N, 2)),
             "mask": lambda: np.tile(np.arange(5) < 3, (N, 1)) * 1.0,
         }
-        return [kinds[one]() if isinstance(one, str) else draw.random((N, *one), np.float32) for one in shape]
+        return [
+            kinds[size]() if isinstance(size, str) else draw.random((N, *size), np.float32) for size in shape
+        ]
     low, high = (np.asarray(side, np.float32) for side in box)
     if not np.isfinite(high).all():
         return draw.standard_normal((N, *shape)).astype(np.float32)

@@ -125,7 +125,7 @@ def test_a_reference_may_be_called_model(digit_models: list[Any], pixels: np.nda
     report = rc.audit(digit_models[0], pixels[:10], digits[1][:10], references=references, options=QUICK)
     assert report.model.name == "digits_dense_64"
     assert report.model.parameters == digit_models[0].count_params()
-    assert [one.name for one in report.references] == ["model", "wrapped"]
+    assert [reference.name for reference in report.references] == ["model", "wrapped"]
     with pytest.raises(ConfigError, match="other names than the model's own, got 'digits_dense_64'"):
         rc.audit(digit_models[0], pixels, digits[1], references={"digits_dense_64": digit_models[1]})
 
@@ -152,7 +152,7 @@ def test_accuracy_at_chance_is_pointed_out(
     wrong = (digits[1].astype(int) + 1) % 10
     wrong[:3] = digits[1][:3]
     report = rc.audit(digit_models[0], pixels, wrong, options=QUICK)
-    (labels,) = [one for one in report.checks if one.id == "labels"]
+    (labels,) = [check for check in report.checks if check.id == "labels"]
     assert labels.outcome == "FAIL"
     assert "only 3 of 60 samples are classified right, about what chance would give" in labels.detail
 
@@ -201,7 +201,7 @@ def test_a_folder_of_references_and_equal_sizes(tmp_path: Path) -> None:
     report = audit_config(config, lambda *_: None)
     assert report.transfer is not None
     assert report.transfer.models[1:] == ["a", "b"]
-    assert [one.rms for one in report.transfer.equal] == [0.1, 0.2]
+    assert [part.rms for part in report.transfer.equal] == [0.1, 0.2]
     # copies of one model: the same row and column
     first, second = (replace(row, made_for="") for row in report.transfer.rows[1:])
     assert first == second

@@ -120,9 +120,9 @@ def test_neither_side_of_a_comparison_is_believed(kind: str, tmp_path: Path) -> 
     """Against a good audit of the same samples, in either place."""
     doubtful, good = DOUBTED[kind][0](), whole()
     for old, new in ((doubtful, good), (good, doubtful)):
-        told = compare(old.evidence, new.evidence)
-        assert not told.comparable
-        assert told.notes
+        said = compare(old.evidence, new.evidence)
+        assert not said.comparable
+        assert said.notes
         with pytest.raises(AssertionError):
             testing.assert_no_regression(new, old)
         standing = against_baseline(Baseline.of(old), new, rel=0.9, accuracy=0.9)

@@ -23,26 +23,26 @@ QUICK = rc.SearchOptions(budget=60)
 
 
 def outcomes(classifier: rc.Classifier, result: SearchResult) -> dict[str, str]:
-    return {one.id: one.outcome for one in run_checks(classifier, result, seed=0)}
+    return {check.id: check.outcome for check in run_checks(classifier, result, seed=0)}
 
 
 def test_nothing_to_see(dense: Any, dense_result: SearchResult) -> None:
-    told = outcomes(dense, dense_result)
-    assert set(told) == {one.id for one in skipped("")}
-    assert {told[name] for name in ("labels", "search", "verified", "gradient", "noise")} == {"PASS"}
+    outcome_of = outcomes(dense, dense_result)
+    assert set(outcome_of) == {item.id for item in skipped("")}
+    assert {outcome_of[name] for name in ("labels", "search", "verified", "gradient", "noise")} == {"PASS"}
 
 
 def test_labels_that_do_not_fit(dense: Any, pixels: np.ndarray, digits: Any) -> None:
     shifted = (digits[1].astype(int) + 1) % 10
     shifted[:5] = digits[1][:5]
-    told = run_checks(dense, rc.minimal_distortion(dense, pixels, shifted, options=QUICK), seed=0)
-    assert (told[0].id, told[0].outcome) == ("labels", "FAIL")
-    assert "only 5 of 60" in told[0].detail
+    outcome_of = run_checks(dense, rc.minimal_distortion(dense, pixels, shifted, options=QUICK), seed=0)
+    assert (outcome_of[0].id, outcome_of[0].outcome) == ("labels", "FAIL")
+    assert "only 5 of 60" in outcome_of[0].detail
 
 
 def test_labels_of_the_model_itself_say_nothing(dense: Any, dense_result: SearchResult) -> None:
-    told = run_checks(dense, dense_result, seed=0, unlabelled=True)
-    assert (told[0].id, told[0].outcome) == ("labels", "SKIP")
+    outcome_of = run_checks(dense, dense_result, seed=0, unlabelled=True)
+    assert (outcome_of[0].id, outcome_of[0].outcome) == ("labels", "SKIP")
 
 
 @pytest.mark.parametrize(("lost", "expected"), [(0, "PASS"), (1, "WARN"), (30, "FAIL")])
@@ -117,7 +117,7 @@ def test_noise_curve_of_a_linear_model() -> None:
     x = np.zeros((4000, d), np.float32)
     x[:, 0] = gap
     result = rc.minimal_distortion(classifier, x[:2], np.zeros(2, int), options=QUICK)
-    many = SearchResult(**{name: np.repeat(one, 2000, axis=0) for name, one in vars(result).items()})
+    many = SearchResult(**{name: np.repeat(value, 2000, axis=0) for name, value in vars(result).items()})
     curve = noise_curve(classifier, many, [CurvePoint(0.0, 1.0), CurvePoint(radius, 0.0)], seed=0)
     assert (curve[0].accuracy, curve[-1].l2) == (1.0, radius)
     # the first coordinate of a random direction, squared, is Beta(1/2, (d - 1)/2)
@@ -143,7 +143,7 @@ def test_frozen_features_get_no_noise(digit_models: list[Any], pixels: np.ndarra
 
 def test_few_samples_do_not_tell_an_accuracy_from_chance() -> None:
     """Three right of twelve, of ten classes: guessing gives that once in nine times."""
-    told = {
+    outcome_of = {
         (3, 12, 10): "WARN",
         (4, 12, 10): "PASS",
         (2, 12, 10): "WARN",
@@ -153,7 +153,7 @@ def test_few_samples_do_not_tell_an_accuracy_from_chance() -> None:
         (6, 6, 2): "PASS",
         (4, 6, 2): "WARN",
     }
-    for (correct, tried, classes), outcome in told.items():
+    for (correct, tried, classes), outcome in outcome_of.items():
         assert better_than_chance(correct, tried, classes).outcome == outcome
     # the binomial distribution, from a reference
     for hits, n, p in ((3, 12, 0.1), (0, 5, 0.5), (900, 1000, 0.87)):
@@ -222,10 +222,10 @@ def test_answers_that_are_not_a_samples_own(digit_models: list[Any], pixels: np.
 def test_a_random_model_is_called_random(digit_models: list[Any], pixels: np.ndarray, digits: Any) -> None:
     model = keras.Sequential([keras.Input((8, 8)), Random(), digit_models[0]])
     report = rc.audit(model, pixels, digits[1], options=rc.SearchOptions(budget=30))
-    told = {check.id: check for check in report.checks}
-    assert told["stable"].outcome == "FAIL"
-    assert "gradients masked" not in told["search"].detail
-    assert "see the check stable" in told["search"].detail or told["search"].outcome == "PASS"
+    outcome_of = {check.id: check for check in report.checks}
+    assert outcome_of["stable"].outcome == "FAIL"
+    assert "gradients masked" not in outcome_of["search"].detail
+    assert "see the check stable" in outcome_of["search"].detail or outcome_of["search"].outcome == "PASS"
 
 
 def test_classes_of_what_was_drawn(dense: Any, digits: Any, pixels: np.ndarray) -> None:
@@ -233,7 +233,7 @@ def test_classes_of_what_was_drawn(dense: Any, digits: Any, pixels: np.ndarray) 
     x, y = pixels[order], digits[1][order]
     for sample, outcome in (("first", "WARN"), ("stratified", "PASS"), ("random", "PASS")):
         report = rc.audit(dense, x, y, limit=20, sample=sample, options=rc.SearchOptions(budget=20))
-        check = next(one for one in report.checks if one.id == "sample")
+        check = next(item for item in report.checks if item.id == "sample")
         assert (check.outcome, report.data.sample) == (outcome, sample)
         if sample == "first":
             assert "classes are missing" in check.detail

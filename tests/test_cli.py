@@ -468,7 +468,7 @@ def test_several_inputs_by_flags(
         "    return [draw.random((30, 2)), 6 * draw.random((30, 3)) - 3], np.arange(30) % 3\n"
     )
     sides = {"a.lower": 0.0, "a.upper": 1.0, "b.lower": -3.0, "b.upper": 3.0}
-    np.savez("box.npz", **{name: np.array([one]) for name, one in sides.items()})
+    np.savez("box.npz", **{name: np.array([value]) for name, value in sides.items()})
     np.savez("mask.npz", **{"b.freeze": np.array([True, False, False])})
     audit = ["audit", "two_inputs:build", "--data", "two_inputs:data", "--json", "--budget", "30", "--quiet"]
     code = main([*audit, "--box", "box.npz", "--freeze", "mask.npz", "--labels", "model"])
@@ -481,7 +481,7 @@ def test_several_inputs_by_flags(
 
 @pytest.mark.parametrize("where", ["environment", "file"])
 def test_another_backend_of_keras_is_set_aside(data: str, where: str) -> None:
-    environment = {name: one for name, one in os.environ.items() if name != "KERAS_BACKEND"}
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     if where == "environment":
         environment["KERAS_BACKEND"] = "torch"
     else:

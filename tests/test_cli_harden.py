@@ -40,7 +40,7 @@ def test_what_it_leaves(hardened: Path) -> None:
     before, after = (json.loads((out / name / "report.json").read_text()) for name in ("before", "after"))
     assert before["counts"]["total"] == after["counts"]["total"] == 40
     assert before["model"]["sha256"] != after["model"]["sha256"]
-    medians = [one["measures"]["distortion.l2.median"]["value"] for one in (before, after)]
+    medians = [report["measures"]["distortion.l2.median"]["value"] for report in (before, after)]
     assert medians[1] > 1.02 * medians[0], "pools of what fools the model make it harder to fool"
     model = keras.saving.load_model(out / "hardened.keras")
     assert not getattr(model, "compiled", False), "the optimiser's state would triple the file"
@@ -58,10 +58,10 @@ def test_it_replaces_only_when_asked(
     assert main(again) == 2
     assert "holds a hardened model" in capsys.readouterr().err
     assert main([*again, "--force", "--json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert told["schema"] == "robustcheck.hardening/1"
-    assert told["training"]["epochs"] == 6
-    assert {pool["layer"] for pool in told["training"]["pools"]} == {"input", "dense"}
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert printed["schema"] == "robustcheck.hardening/1"
+    assert printed["training"]["epochs"] == 6
+    assert {pool["layer"] for pool in printed["training"]["pools"]} == {"input", "dense"}
     assert not (hardened / "hardened" / "run").exists(), "what a run that is over needs no more"
 
 

@@ -54,7 +54,7 @@ def _weaken(path: Path) -> None:
     model = keras.saving.load_model(MODEL, compile=False)
     draw = np.random.default_rng(0)
     model.set_weights(
-        [one + 0.5 * one.std() * draw.standard_normal(one.shape) for one in model.get_weights()]
+        [weight + 0.5 * weight.std() * draw.standard_normal(weight.shape) for weight in model.get_weights()]
     )
     save(model, path)
 
@@ -128,10 +128,10 @@ def test_exit_codes(arguments: list[str], code: int, capsys: pytest.CaptureFixtu
 def test_gate_as_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert main(["gate", "good", "--policy", "broken.toml", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "FAIL"
-    assert told["rules"][0]["bound"] == "min = 9"
-    assert len(told["policy"]["sha256"]) == 64
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["verdict"] == "FAIL"
+    assert printed["rules"][0]["bound"] == "min = 9"
+    assert len(printed["policy"]["sha256"]) == 64
     assert main(["gate", "good", "--policy", "kept.toml", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     # a gate writes nothing
@@ -141,11 +141,11 @@ def test_gate_as_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("here")
 def test_compare_finds_the_weakened_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "good", "weak", "--json", "--fail-on-regression"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["regression"]
-    assert told["shared"] == 40
-    assert told["median_ratio"]["high"] < 0.95
-    assert told["changes"][0]["direction"] == "worse"
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["regression"]
+    assert printed["shared"] == 40
+    assert printed["median_ratio"]["high"] < 0.95
+    assert printed["changes"][0]["direction"] == "worse"
     assert main(["compare", "good", "weak"]) == 0
     assert "REGRESSION" in capsys.readouterr().out
     assert main(["compare", "good", "good"]) == 0
@@ -187,10 +187,10 @@ def test_replay_shows_the_sample_and_writes_a_picture(capsys: pytest.CaptureFixt
     with Image.open("three.png") as image:
         assert image.size == (3 * 96, 96)
     assert main(["replay", "good", "--index", "3", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["reproduces"]
-    assert told["same_model"]
-    assert told["l2_now"] == pytest.approx(told["l2"], rel=0.01)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["reproduces"]
+    assert printed["same_model"]
+    assert printed["l2_now"] == pytest.approx(printed["l2"], rel=0.01)
 
 
 def test_replay_opens_no_other_model_than_the_reports(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,9 +221,9 @@ def test_a_report_that_was_moved_away_from_its_model_asks_for_it(
     (tmp_path / "elsewhere" / "report.json").write_text(json.dumps(report))
     monkeypatch.chdir(tmp_path)
     assert main(["replay", "elsewhere", "--index", "3"]) == 3
-    told = capsys.readouterr().err
-    assert "models/model.keras: expected the model of the report, got nothing there" in told
-    assert "name it with model= (--model)" in told
+    printed = capsys.readouterr().err
+    assert "models/model.keras: expected the model of the report, got nothing there" in printed
+    assert "name it with model= (--model)" in printed
     assert main(["replay", "elsewhere", "--index", "3", "--model", MODEL]) == 0
 
 

@@ -20,7 +20,7 @@ def test_a_report_against_itself_does_not_change() -> None:
     same = compare(OLD, OLD)
     assert not same.regression
     assert (same.median_ratio.value, same.median_ratio.low, same.median_ratio.high) == (1.0, 1.0, 1.0)
-    assert {one.direction for one in same.changes} == {"same"}
+    assert {change.direction for change in same.changes} == {"same"}
     assert (same.newly_wrong, same.newly_right, same.fell_most, same.notes) == (0, 0, [], [])
 
 
@@ -29,16 +29,20 @@ def test_a_weakened_model_is_a_regression() -> None:
     assert weaker.regression
     assert weaker.median_ratio.value == pytest.approx(0.8)
     assert weaker.changes[0].direction == "worse"
-    assert {one.direction for one in weaker.changes if one.metric.startswith("distortion")} == {"worse"}
-    median = next(one for one in weaker.changes if one.metric == "distortion.l2.median")
+    assert {change.direction for change in weaker.changes if change.metric.startswith("distortion")} == {
+        "worse"
+    }
+    median = next(change for change in weaker.changes if change.metric == "distortion.l2.median")
     assert median.ratio.value == pytest.approx(0.8)
     assert median.paired
-    fell = [(one.old or 0) - (one.new or 0) for one in weaker.fell_most]
+    fell = [(sample.old or 0) - (sample.new or 0) for sample in weaker.fell_most]
     assert fell == sorted(fell, reverse=True)
     assert fell[0] == pytest.approx(0.2 * DISTANCES.max())
     better = compare(evidence(found(0.8 * DISTANCES, wrong=5)), OLD)
     assert not better.regression
-    assert {one.direction for one in better.changes if one.metric.startswith("distortion")} == {"better"}
+    assert {change.direction for change in better.changes if change.metric.startswith("distortion")} == {
+        "better"
+    }
 
 
 def test_within_the_tolerance_is_no_regression() -> None:
@@ -73,8 +77,8 @@ def test_samples_are_paired_by_what_they_are() -> None:
 def test_a_few_shared_samples_do_not_speak_for_all() -> None:
     """One shared sample whose distance halved, all others as they were."""
     new = found(DISTANCES, first_id=1000)
-    one = replace(new, sample_id=np.append(new.sample_id[:-1], OLD.samples.sample_id[-1]))  # type: ignore[union-attr]
-    mostly = compare(OLD, evidence(replace(one, l2=np.append(one.l2[:-1], one.l2[-1] / 2))))
+    changed = replace(new, sample_id=np.append(new.sample_id[:-1], OLD.samples.sample_id[-1]))  # type: ignore[union-attr]
+    mostly = compare(OLD, evidence(replace(changed, l2=np.append(changed.l2[:-1], changed.l2[-1] / 2))))
     assert (mostly.shared, mostly.paired, mostly.regression) == (1, False, False)
     assert mostly.comparable
 
@@ -98,7 +102,7 @@ def test_other_samples_are_compared_without_pairs() -> None:
     assert not other.paired
     assert other.regression
     assert other.median_ratio.value == pytest.approx(0.5)
-    median = next(one for one in other.changes if one.metric == "distortion.l2.median")
+    median = next(item for item in other.changes if item.metric == "distortion.l2.median")
     assert not median.paired
     assert median.direction == "worse"
     # of other samples the interval is wider
@@ -108,7 +112,7 @@ def test_other_samples_are_compared_without_pairs() -> None:
     paired = change(metric, OLD, evidence(found(noisy, wrong=5)))
     assert apart is not None
     assert paired is not None
-    widths = [(one.ratio.high or 0) - (one.ratio.low or 0) for one in (apart, paired)]
+    widths = [(found.ratio.high or 0) - (found.ratio.low or 0) for found in (apart, paired)]
     assert widths[0] > 3 * widths[1]
 
 
@@ -117,7 +121,7 @@ def test_what_was_measured_otherwise_is_not_compared() -> None:
     other = compare(OLD, evidence(found(255 * DISTANCES, wrong=5), data=data))
     assert not other.comparable
     assert other.notes == ["box was [0, 1], is [0, 255]"]
-    assert not [one for one in other.changes if one.metric.startswith("distortion")]
+    assert not [item for item in other.changes if item.metric.startswith("distortion")]
     options = {"method": "boundary", "budget": 1000}
     longer = replace(OLD.document.provenance, options=options)
     assert compare(OLD, evidence(found(DISTANCES, wrong=5), provenance=longer)).notes == [

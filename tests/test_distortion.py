@@ -281,7 +281,7 @@ def test_targets_are_checked(dense: Any, pixels: np.ndarray, digits: Digits, tar
 
 
 def test_progress_is_told(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     options = rc.SearchOptions(budget=60)
     rc.minimal_distortion(
         dense,
@@ -289,12 +289,12 @@ def test_progress_is_told(dense: Any, pixels: np.ndarray, digits: Digits) -> Non
         digits[1][:20],
         options=options,
         batch_size=8,
-        on_progress=lambda *at: told.append(at),
+        on_progress=lambda *at: progress.append(at),
     )
-    done = [at for _, at, _ in told]
+    done = [at for _, at, _ in progress]
     assert done == sorted(done)
     assert {0, 8, 16, 20} <= set(done)
-    assert set(told) == {("search", at, 20) for at in done}
+    assert set(progress) == {("search", at, 20) for at in done}
 
 
 def test_from_the_function_to_lbfgs_it_is_seven_calls(dense: Any, pixels: np.ndarray, digits: Digits) -> None:

@@ -37,17 +37,17 @@ def test_figures_are_well_formed_and_stay_inside() -> None:
     ):
         root = ElementTree.fromstring(svg)
         _, _, width, height = map(float, root.attrib["viewBox"].split())
-        for one in root.iter("{http://www.w3.org/2000/svg}rect"):
-            assert 0 <= float(one.attrib["x"]) <= width - float(one.attrib["width"]) + 1
-            assert 0 <= float(one.attrib["y"]) <= height
-        for one in root.iter("{http://www.w3.org/2000/svg}text"):
-            assert 0 <= float(one.attrib["x"]) <= width
+        for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
+            assert 0 <= float(rect.attrib["x"]) <= width - float(rect.attrib["width"]) + 1
+            assert 0 <= float(rect.attrib["y"]) <= height
+        for text in root.iter("{http://www.w3.org/2000/svg}text"):
+            assert 0 <= float(text.attrib["x"]) <= width
 
 
 def test_a_histogram_counts_every_sample() -> None:
     draw = np.random.default_rng(0).random(500)
     root = ElementTree.fromstring(_drawings.histogram_svg(draw))
-    bars = [float(one.attrib["height"]) for one in root.iter("{http://www.w3.org/2000/svg}rect")]
+    bars = [float(rect.attrib["height"]) for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
     counts, _ = np.histogram(draw, bins=len(bars), range=(0, draw.max()))
     np.testing.assert_allclose(np.array(bars) / max(bars), counts / counts.max(), atol=1e-3)
 

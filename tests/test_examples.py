@@ -154,7 +154,7 @@ def test_scale() -> None:
 @pytest.mark.slow
 def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains and searches nothing, and prints the same tables."""
-    np.savez(tmp_path / "mnist.npz", **{name: one[:1200] for name, one in mnist.items()})
+    np.savez(tmp_path / "mnist.npz", **{name: value[:1200] for name, value in mnist.items()})
     words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
     printed = [script(EXAMPLES / "szegedy2013" / "run.py", *words).rpartition("\n\n")[0] for _ in range(2)]
     assert printed[0] == printed[1]
@@ -183,17 +183,17 @@ def test_pytest_project(
         result = pytester.runpytest_inprocess("-p", "no:randomly", "-k", "regression")
         assert result.ret == code, result.stdout
         assert ("worse than the baseline" in result.stdout.str()) == bool(code)
-    told = script(folder / "measure_tolerance.py", "--seeds", "3", "--epochs", "5", cwd=folder)
-    assert told.splitlines()[-1].startswith("check_baseline(rel=0.")
+    said = script(folder / "measure_tolerance.py", "--seeds", "3", "--epochs", "5", cwd=folder)
+    assert said.splitlines()[-1].startswith("check_baseline(rel=0.")
 
 
 @pytest.mark.slow
 def test_hardening(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains nothing and prints the same."""
-    np.savez(tmp_path / "mnist.npz", **{name: one[:2000] for name, one in mnist.items()})
+    np.savez(tmp_path / "mnist.npz", **{name: value[:2000] for name, value in mnist.items()})
     words = ["--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
     printed = [script(EXAMPLES / "hardening" / "run.py", *words) for _ in range(2)]
-    printed = [one[one.index("| method") :] for one in printed]
+    printed = [line[line.index("| method") :] for line in printed]
     assert printed[0] == printed[1]
     for name in ("decay", "dropout", "input pool", "pools at all layers", "noise pools", "clean steps"):
         assert printed[0].count(f"| {name} |") == 2

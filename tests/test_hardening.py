@@ -103,8 +103,8 @@ def test_all_layers_and_both_sides_of_a_cut(
         values = np.asarray(at)
         assert (values >= cut.box.lower).all()
         assert (values <= cut.box.upper).all()
-        shared = {id(one) for one in model.weights}
-        assert {id(one) for one in cut.above.weights} <= shared
+        shared = {id(weight) for weight in model.weights}
+        assert {id(weight) for weight in cut.above.weights} <= shared
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_distances_at_the_last_layer_are_exact(train: Data) -> None:
     (cut,) = find_cuts(model, "two")
     pool = Pool(cut, dataclasses.replace(QUICK, budget=60, cap=100.0, fresh=50, size=50))
     pool.refresh(*train, np.random.default_rng(0))
-    weights, bias = (np.asarray(one, np.float64) for one in model.get_layer("out").get_weights())
+    weights, bias = (np.asarray(weight, np.float64) for weight in model.get_layer("out").get_weights())
     at = pool.activations(train[0][pool.source[: pool.held]]).astype(np.float64)
     z, own = at @ weights + bias, train[1][pool.source[: pool.held]]
     for i in range(pool.held):
@@ -224,8 +224,8 @@ def test_a_step_trains_the_layers_above_alone(train: Data) -> None:
     callback = PoolTraining(*train, layers="one", pool=dataclasses.replace(QUICK, warmup=0))
     callback.set_model(model)
     # Keras numbers the models of a process, and the layers of a path are in them
-    names = {id(one): "/".join(one.path.split("/")[-2:]) for one in model.trainable_variables}
-    before = {id(one): one.numpy() for one in model.trainable_variables}
+    names = {id(variable): "/".join(variable.path.split("/")[-2:]) for variable in model.trainable_variables}
+    before = {id(variable): variable.numpy() for variable in model.trainable_variables}
     iterations = int(model.optimizer.iterations)
     examples = None
     for _ in range(30):
@@ -234,9 +234,9 @@ def test_a_step_trains_the_layers_above_alone(train: Data) -> None:
             examples, source = callback.pools[0].batch(60, np.random.default_rng(0))
             wrong_before = model_loss(callback, examples, train[1][source])
     changed = {
-        names[id(one)]
-        for one in model.trainable_variables
-        if not np.array_equal(one.numpy(), before[id(one)])
+        names[id(variable)]
+        for variable in model.trainable_variables
+        if not np.array_equal(variable.numpy(), before[id(variable)])
     }
     assert changed == {"two/kernel", "two/bias", "out/kernel", "out/bias"}
     assert int(model.optimizer.iterations) == iterations
@@ -248,11 +248,11 @@ def test_batch_normalisation_keeps_the_statistics_of_the_training_set(train: Dat
     model = trained(convolutional(), train, epochs=3)
     callback = PoolTraining(*train, layers="input", pool=dataclasses.replace(QUICK, warmup=0))
     callback.set_model(model)
-    before = [one.numpy() for one in model.non_trainable_weights]
+    before = [weight.numpy() for weight in model.non_trainable_weights]
     kernel = model.get_layer("conv").kernel.numpy()
     callback.on_train_batch_end(0)
-    for one, value in zip(model.non_trainable_weights, before, strict=True):
-        np.testing.assert_array_equal(one.numpy(), value)
+    for weight, value in zip(model.non_trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
     assert not np.array_equal(model.get_layer("conv").kernel.numpy(), kernel)
 
 
@@ -386,7 +386,7 @@ def test_a_binary_head(train: Data) -> None:
 
 
 def weights_of(model: Any) -> list[np.ndarray]:
-    return [one.copy() for one in model.get_weights()]
+    return [weight.copy() for weight in model.get_weights()]
 
 
 class Stop(keras.callbacks.Callback):
@@ -425,14 +425,14 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
         rc.harden(dense(rate=0.2), *train, checkpoint=tmp_path / "cut", callbacks=[Stop(stop)], **settings)
     again = dense(rate=0.2)
     done = rc.harden(again, *train, checkpoint=tmp_path / "cut", **settings)
-    for one, other in zip(weights_of(whole), weights_of(again), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    assert [one["loss"] for one in done.history] == pytest.approx(
-        [one["loss"] for one in expected.history], 1e-3
+    for first, other in zip(weights_of(whole), weights_of(again), strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-5)
+    assert [logs["loss"] for logs in done.history] == pytest.approx(
+        [logs["loss"] for logs in expected.history], 1e-3
     )
     assert done.extra_steps == expected.extra_steps > 10
-    assert [dataclasses.replace(one, seconds=0, distortion=0) for one in done.pools] == [
-        dataclasses.replace(one, seconds=0, distortion=0) for one in expected.pools
+    assert [dataclasses.replace(pool, seconds=0, distortion=0) for pool in done.pools] == [
+        dataclasses.replace(pool, seconds=0, distortion=0) for pool in expected.pools
     ]
 
 
@@ -443,8 +443,8 @@ def test_a_seed_repeats_a_run_and_another_does_not(train: Data) -> None:
         pool = dataclasses.replace(QUICK, seed=seed)
         rc.harden(model, *train, epochs=2, pool=pool)
         runs[name] = weights_of(model)
-    for one, other in zip(runs["a"], runs["b"], strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for first, other in zip(runs["a"], runs["b"], strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-5)
     assert not np.allclose(runs["a"][0], runs["c"][0], atol=1e-3)
 
 
@@ -480,9 +480,9 @@ def test_a_run_that_was_killed_goes_on(train: Data, tmp_path: Path) -> None:
                 killed += process.wait(120) == -signal.SIGKILL
         assert killed >= bool(waits)
         with np.load(folder / "end.npz") as stored:
-            ends[name] = [stored[one] for one in stored]
-    for one, other in zip(*ends.values(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+            ends[name] = [stored[array] for array in stored]
+    for first, other in zip(*ends.values(), strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-5)
 
 
 def test_checkpoints_of_other_runs_are_refused(train: Data, tmp_path: Path) -> None:
@@ -529,8 +529,8 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
         batches.on_epoch_end()
         return [np.concatenate(side).tolist() for side in zip(*got, strict=True)]
 
-    one, late = Batches(x, y, 4, seed=0), Batches(x, y, 4, seed=0, first_epoch=1)
-    first, second = epoch(one), epoch(one)
+    first, late = Batches(x, y, 4, seed=0), Batches(x, y, 4, seed=0, first_epoch=1)
+    first, second = epoch(first), epoch(first)
     assert sorted(first[0]) == sorted(second[0]) == list(range(10))
     assert first != second == epoch(late)
     assert epoch(Batches(x, y, 4, seed=1)) != first

@@ -342,7 +342,7 @@ def streams() -> dict[str, Any]:
             output_signature=(tf.TensorSpec((4, 4), tf.float32), tf.TensorSpec((), tf.int64)),
         ),
     }
-    return {name: (one, x, y) for name, one in given.items()}
+    return {name: (value, x, y) for name, value in given.items()}
 
 
 @pytest.mark.parametrize("shapes", [((4, 4),), ((4, 4, 1),), None], ids=["told", "an axis", "untold"])

@@ -64,9 +64,9 @@ def test_a_draw_is_in_proportion_and_nested(total: int, limit: int, classes: int
     assert len(rows) == len(set(rows.tolist())) == min(limit, total)
     assert (np.diff(rows) > 0).all()
     assert how == (None if limit >= total else "stratified")
-    for one in np.unique(strata):
-        expected = len(rows) * np.mean(strata == one)
-        assert abs(np.sum(strata[rows] == one) - expected) <= 1
+    for label in np.unique(strata):
+        expected = len(rows) * np.mean(strata == label)
+        assert abs(np.sum(strata[rows] == label) - expected) <= 1
     fewer, _ = choose_rows(strata, total, max(limit // 2, 1), "stratified", seed)
     assert set(fewer.tolist()) <= set(rows.tolist())
 
@@ -151,17 +151,17 @@ things = st.recursive(
 
 @given(things)
 def test_a_brief_value_is_one_short_line(value: Any) -> None:
-    told = brief(value)
-    assert len(told) <= 130
-    assert "\n" not in told
+    kept = brief(value)
+    assert len(kept) <= 130
+    assert "\n" not in kept
 
 
 @given(st.text(max_size=60))
 def test_printable_text_moves_nothing(text: str) -> None:
-    told = printable(text)
-    assert len(told) == len(text)
-    assert printable(told) == told
-    assert not any(ord(one) < 32 or one in "\u202e\u2066" for one in told)
+    kept = printable(text)
+    assert len(kept) == len(text)
+    assert printable(kept) == kept
+    assert not any(ord(word) < 32 or word in "\u202e\u2066" for word in kept)
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3), st.integers(1, 4), st.integers(1, 4))

@@ -103,8 +103,10 @@ def test_resampled_figures_are_those_of_repeated_rows(statistic: str) -> None:
 
 def test_resamples_draw_as_many_rows_as_there_are() -> None:
     blocks = list(measures.resamples(7, 5, paired=False))
-    assert sum(len(one) for one, _ in blocks) == 2000
-    assert all((one.sum(axis=1) == 7).all() and (other.sum(axis=1) == 5).all() for one, other in blocks)
+    assert sum(len(weights) for weights, _ in blocks) == 2000
+    assert all(
+        (weights.sum(axis=1) == 7).all() and (other.sum(axis=1) == 5).all() for weights, other in blocks
+    )
 
 
 def test_a_wider_level_gives_a_wider_interval() -> None:

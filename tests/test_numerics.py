@@ -119,8 +119,8 @@ def test_nearest_in_polyhedron_against_scipy() -> None:
         )
         if not reference.success:
             continue  # the planes have no point of the box in common
-        one = [tf.constant(a[None], tf.float32) for a in (x, normals, offsets, np.zeros(8), np.ones(8))]
-        point = numerics.nearest_in_polyhedron(*one, steps=30).numpy()[0]
+        tensors = [tf.constant(a[None], tf.float32) for a in (x, normals, offsets, np.zeros(8), np.ones(8))]
+        point = numerics.nearest_in_polyhedron(*tensors, steps=30).numpy()[0]
         assert (normals @ point - offsets).max() <= 1e-4
         np.testing.assert_allclose(np.linalg.norm(point - x), np.sqrt(2 * reference.fun), atol=2e-4)
 

@@ -21,9 +21,9 @@ WEAKER = evidence(found(0.9 * DISTANCES))
 
 
 def outcome(rule: Rule, report: Evidence = REPORT, baseline: Evidence | None = None) -> str:
-    (one,) = judge(Policy.of(rule), report, baseline)
-    assert one.reason
-    return one.outcome
+    (rule,) = judge(Policy.of(rule), report, baseline)
+    assert rule.reason
+    return rule.outcome
 
 
 MEDIAN = "distortion.l2.median"
@@ -145,10 +145,10 @@ def test_transfer_is_judged_by_its_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"), [("PASS", "PASS"), ("WARN", "FAIL"), ("FAIL", "FAIL"), ("SKIP", "INCOMPLETE")]
+    ("said", "expected"), [("PASS", "PASS"), ("WARN", "FAIL"), ("FAIL", "FAIL"), ("SKIP", "INCOMPLETE")]
 )
-def test_a_rule_on_a_check(told: Any, expected: str) -> None:
-    report = evidence(found(DISTANCES), checks=[Check(id="noise", outcome=told, detail="so")])
+def test_a_rule_on_a_check(said: Any, expected: str) -> None:
+    report = evidence(found(DISTANCES), checks=[Check(id="noise", outcome=said, detail="so")])
     assert outcome(Rule(metric="check.noise"), report) == expected
 
 
@@ -176,7 +176,7 @@ def test_verdicts() -> None:
 def test_each_bound_of_a_rule_is_judged_by_itself() -> None:
     rule = Rule(metric=MEDIAN, min=0.5, max=0.6, max_drop=Limit(relative=0.2))
     found_ = judge(Policy.of(rule), WEAKER, REPORT)
-    assert [(one.bound, one.outcome) for one in found_] == [
+    assert [(rule.bound, rule.outcome) for rule in found_] == [
         ("min = 0.5", "PASS"),
         ("max = 0.6", "FAIL"),
         ("max_drop = { relative = 0.2 }", "PASS"),

@@ -133,10 +133,10 @@ def test_pass_fail_and_what_is_said_of_it(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["the policy of the marker was not judged: call robustness.check_policy()"])
     assert not re.search(r"pytest_plugin/_fixture\.py:\d+: AssertionError", result.stdout.str())
     suite = ET.parse(project.path / "junit.xml").getroot()
-    told = {one.get("name"): one.get("value") for one in suite.iter("property")}
-    assert float(told["robustness.model.distortion.l2.median"] or "nan") > 0.3
+    printed = {item.get("name"): item.get("value") for item in suite.iter("property")}
+    assert float(printed["robustness.model.distortion.l2.median"] or "nan") > 0.3
     assert {"robustness.model.accuracy.robust.l2@0.05", "robustness.model.transfer.model->reference"} <= set(
-        told
+        printed
     )
     reports = {path.parent.name for path in (project.path / "failed").rglob("report.html")}
     assert {"test_does_not_hold", "test_nothing_measured"} <= reports
@@ -237,7 +237,7 @@ def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     assert not folder.exists()
 
     # what the message says, and then the rest at once
-    first = next(one for one in asked if "test_two" in one).split()
+    first = next(line for line in asked if "test_two" in line).split()
     project.run(sys.executable, "-m", *first).assert_outcomes(passed=1)
     assert [path.name for path in folder.iterdir()] == ["test_two.json"]
     assert set(json.loads((folder / "test_two.json").read_text())["audits"]) == {"audit", "reference"}
@@ -468,11 +468,11 @@ def test_without_the_plugin(project: pytest.Pytester) -> None:
 
 def test_help_and_markers_are_told(project: pytest.Pytester) -> None:
     run(project, "--markers").stdout.fnmatch_lines(["@pytest.mark.robustness(model=..., *"])
-    told = run(project, "--help").stdout.str()
+    printed = run(project, "--help").stdout.str()
     for name in ("report", "seed", "max-samples", "skip", "update", "update-new-only"):
-        assert f"--robustness-{name}" in told
+        assert f"--robustness-{name}" in printed
     for name in ("robustness_baseline_dir", "robustness_tolerance", "robustness_policy"):
-        assert name in told
+        assert name in printed
 
 
 MASKED = """

@@ -74,7 +74,7 @@ def test_the_policy_shown_is_one(tmp_path: Path) -> None:
     for metric in re.findall(
         r"`(accuracy|distortion|transfer|attack|search|check)\.([^`]*)`", PAGES["policies"]
     ):
-        assert any(one.startswith(f"{metric[0]}.") for one in GRAMMAR)
+        assert any(known.startswith(f"{metric[0]}.") for known in GRAMMAR)
     for check in skipped(""):
         assert f"| `{check.id}` |" in PAGES["numbers"]
         assert check.id in PAGES["policies"]
@@ -121,7 +121,7 @@ def test_the_tests_shown(
     said = [figures.sub("#", line) for line in result.stdout.lines]
     assert all(figures.sub("#", line) in said for line in shown)
     numbers = [
-        float(one) for one in re.findall(r"= (0\.\d+) over", "\n".join([*shown, *result.stdout.lines]))
+        float(number) for number in re.findall(r"= (0\.\d+) over", "\n".join([*shown, *result.stdout.lines]))
     ]
     assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
 

@@ -161,12 +161,12 @@ def test_styles_and_images_beside_the_page(report: rc.AuditReport, tmp_path: Pat
 def test_pictures_are_capped(report: rc.AuditReport) -> None:
     limits = _triples.PageLimits(most_small=7)
     nearest = sorted(report.samples.l2[report.samples.found])[:7]
-    assert [one.caption.l2 for one in _triples.triples(report, limits)] == nearest
+    assert [triple.caption.l2 for triple in _triples.triples(report, limits)] == nearest
     limits = _triples.PageLimits(small_side=4)
     assert len(_triples.triples(report, limits)) == 24
     limits = _triples.PageLimits(small_side=4, most_bytes=5000)
     shown = _triples.triples(report, limits)
-    assert 0 < sum(len(png) for one in shown for png in one.pictures) * 4 / 3 <= 5000
+    assert 0 < sum(len(png) for triple in shown for png in triple.pictures) * 4 / 3 <= 5000
     assert f"Showing {len(shown)} of {report.counts.found}" in html_page(report, limits=limits).text
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_image_is_a_table_of_features(report: rc.AuditReport) -> None
     largest = int(np.argmax((moved**2).sum(axis=0)))
     assert changes[0].name == str(largest)
     assert changes[0].mean == pytest.approx(moved[:, largest].mean())
-    assert sum(one.share for one in changes) <= 1.0 + 1e-9
+    assert sum(change.share for change in changes) <= 1.0 + 1e-9
     assert "The features that the examples change most" in page
 
 
@@ -255,18 +255,18 @@ def test_csv_has_the_figures(report: rc.AuditReport) -> None:
 def test_junit_has_a_case_for_each_bound_and_check(report: rc.AuditReport) -> None:
     root = ElementTree.fromstring(junit_xml(gated(report)))
     policy, checks = root.iter("testsuite")
-    assert [one.tag for case in policy for one in case] == ["failure", "system-out", "error", "system-out"]
+    assert [item.tag for case in policy for item in case] == ["failure", "system-out", "error", "system-out"]
     assert policy.attrib | {"name": ""} == {
         "name": "", "tests": "4", "failures": "1", "errors": "1", "skipped": "0"
     }  # fmt: skip
-    assert [case.attrib["name"] for case in checks] == [one.id for one in report.checks]
+    assert [case.attrib["name"] for case in checks] == [check.id for check in report.checks]
 
 
 def test_an_interrupted_audit_is_an_error_for_a_ci_server(report: rc.AuditReport) -> None:
     partial = replace(report, complete=False, verdict="INCOMPLETE", checks=[])
     (case,) = ElementTree.fromstring(junit_xml(partial)).iter("testcase")
     assert case.attrib["name"] == "complete"
-    assert [one.tag for one in case] == ["error"]
+    assert [item.tag for item in case] == ["error"]
 
 
 def gated(report: rc.AuditReport) -> rc.AuditReport:
@@ -287,12 +287,12 @@ def test_attestation_names_the_model_and_the_verdict(report: rc.AuditReport) -> 
     statement = json.loads(attestation(on_file) or "")
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert statement["subject"] == [{"name": "m.keras", "digest": {"sha256": "ab" * 32}}]
-    told = statement["predicate"]
-    assert (told["result"], told["verdict"]) == ("FAILED", "FAIL")
-    assert told["configuration"][0]["digest"]["sha256"] == on_file.policy.sha256  # type: ignore[union-attr]
-    assert told["failedTests"] == ["distortion.l2.median min = 100", "transfer.a->b max = 0.5"]
-    assert told["warnedTests"] == ["accuracy.clean min = 1"]
-    assert told["versions"]["keras"] == report.provenance.keras
+    said = statement["predicate"]
+    assert (said["result"], said["verdict"]) == ("FAILED", "FAIL")
+    assert said["configuration"][0]["digest"]["sha256"] == on_file.policy.sha256  # type: ignore[union-attr]
+    assert said["failedTests"] == ["distortion.l2.median min = 100", "transfer.a->b max = 0.5"]
+    assert said["warnedTests"] == ["accuracy.clean min = 1"]
+    assert said["versions"]["keras"] == report.provenance.keras
 
 
 def test_samples_of_another_report_are_refused(report: rc.AuditReport, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_samples_of_another_report_are_refused(report: rc.AuditReport, tmp_path:
     longer.save(tmp_path / "out" / "samples.npz")
     with pytest.raises(ReportRefused, match=r"gives distortion.l2.mean = .*report.json says"):
         reports.read_evidence(tmp_path / "out")
-    fewer = {name: one[:5] for name, one in vars(report.samples).items()}
+    fewer = {name: value[:5] for name, value in vars(report.samples).items()}
     SearchResult(**fewer).save(tmp_path / "out" / "samples.npz")
     with pytest.raises(ReportRefused, match="expected the samples of"):
         reports.read_evidence(tmp_path / "out")

@@ -109,7 +109,9 @@ def luminance(colour: tuple[float, ...]) -> float:
 
 def rgba(text: str) -> tuple[float, float, float, float]:
     """``rgb(1, 2, 3)``, ``rgba(1, 2, 3, .5)`` or ``color(srgb .1 .2 .3 / .4)`` as shares."""
-    numbers = [float(one) for one in re.findall(r"[-+.\de]+", text.partition("(")[2].replace("srgb", ""))]
+    numbers = [
+        float(number) for number in re.findall(r"[-+.\de]+", text.partition("(")[2].replace("srgb", ""))
+    ]
     scale = 1.0 if text.startswith("color(") else 255.0
     return (
         numbers[0] / scale,
@@ -124,8 +126,8 @@ def contrast(ink: str, behind: list[str]) -> float:
     for layer in reversed(behind):
         r, g, b, opacity = rgba(layer)
         shown = tuple(opacity * new + (1 - opacity) * old for new, old in zip((r, g, b), shown, strict=True))  # type: ignore[assignment]
-    one, other = sorted((luminance(rgba(ink)[:3]), luminance(shown)))
-    return (other + 0.05) / (one + 0.05)
+    dark, other = sorted((luminance(rgba(ink)[:3]), luminance(shown)))
+    return (other + 0.05) / (dark + 0.05)
 
 
 def require_good(tab: Tab, page: Path, *, outside: bool = False) -> None:

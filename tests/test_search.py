@@ -49,14 +49,14 @@ def linear_ratios(options: rc.SearchOptions) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(ratios[0]), np.concatenate(ratios[1])
 
 
-def told(what: str, ratio: np.ndarray) -> None:
+def said(what: str, ratio: np.ndarray) -> None:
     close, largest = np.mean(ratio <= 1.02), ratio.max()
     print(f"\n{what}: within 2 % {close:.1%}, median {np.median(ratio):.5f}, {largest=:.4f}")
 
 
 def test_boundary_on_linear_models() -> None:
     ratio, with_lead = linear_ratios(rc.SearchOptions())
-    told("boundary", ratio)
+    said("boundary", ratio)
     assert len(ratio) == 200
     assert ratio.min() >= 1 - 1e-5  # nothing is nearer than the exact distance
     assert with_lead.max() <= 1.001
@@ -64,14 +64,14 @@ def test_boundary_on_linear_models() -> None:
 
 def test_szegedy_on_linear_models() -> None:
     ratio, _ = linear_ratios(rc.SearchOptions(method="szegedy"))
-    told("szegedy, loss_scale auto", ratio)
+    said("szegedy, loss_scale auto", ratio)
     assert ratio.min() >= 1 - 1e-5
     assert np.mean(ratio <= 1.02) >= 0.95
 
 
 def test_the_papers_letter_is_biased_on_linear_models() -> None:
     ratio, _ = linear_ratios(rc.SearchOptions(method="szegedy", loss_scale=1.0))
-    told("szegedy, loss_scale 1.0", ratio)
+    said("szegedy, loss_scale 1.0", ratio)
     assert ratio.min() >= 1 - 1e-5
     assert np.mean(ratio <= 1.02) < 0.95
 
@@ -94,7 +94,7 @@ def test_softmax_regression_on_mnist(mnist: dict[str, np.ndarray]) -> None:
         result = rc.minimal_distortion(classifier, x, y, options=options)
         found = result.found
         ratio = result.l2[found] / exact[found]
-        told(f"MNIST softmax regression, {options.method}", ratio)
+        said(f"MNIST softmax regression, {options.method}", ratio)
         assert found.sum() == result.correct.sum()
         assert ratio.min() >= 1 - 1e-5
         assert np.median(ratio) <= 1.01
@@ -185,9 +185,9 @@ def test_polish_follows_facets(scale: float) -> None:
 
     classifier = rc.wrap(keras.Sequential([keras.Input((3,)), Facets()]), box=(-5.0, 5.0))
     x, z = np.zeros((1, 3), np.float32), np.array([[2.5, 0.5, 1.0]], np.float32)
-    one, label = np.ones(1, np.int32), np.zeros(1, np.int32)
+    target, label = np.ones(1, np.int32), np.zeros(1, np.int32)
     rows = Rows(
-        x=x, lower=x - 5, upper=x + 5, label=label, target=one, wanted=-one,
+        x=x, lower=x - 5, upper=x + 5, label=label, target=target, wanted=-target,
         relative=np.float32(4e-6), absolute=np.float32(0),
     )  # fmt: skip
     polished = polish(classifier, rows, z, 12)

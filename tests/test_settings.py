@@ -57,23 +57,23 @@ def as_flags(setting: Setting, value: Any) -> list[str]:
 
 
 def as_toml(values: Mapping[str, Any]) -> str:
-    def told(value: Any) -> str:
+    def said(value: Any) -> str:
         if isinstance(value, bool):
             return "true"
         if isinstance(value, list):
-            return f"[{', '.join(map(told, value))}]"
+            return f"[{', '.join(map(said, value))}]"
         if isinstance(value, str):
             return '"' + "".join(f"\\U{ord(c):08x}" for c in value) + '"'
         return repr(value)
 
-    return "".join(f"{name} = {told(value)}\n" for name, value in values.items())
+    return "".join(f"{name} = {said(value)}\n" for name, value in values.items())
 
 
 some_audit = st.fixed_dictionaries(
-    {}, optional={name: value_of(one) for name, one in audit_settings().items()}
+    {}, optional={name: value_of(setting) for name, setting in audit_settings().items()}
 )
 some_harden = st.fixed_dictionaries(
-    {}, optional={name: value_of(one) for name, one in harden_settings().items()}
+    {}, optional={name: value_of(setting) for name, setting in harden_settings().items()}
 )
 on_disk = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None

@@ -61,7 +61,7 @@ def test_is_written_again(report: AuditReport, tmp_path: Path) -> None:
 
 def test_is_compared(report: AuditReport) -> None:
     same = compare(read_evidence(STORED / "report"), report.evidence)
-    median = next(one for one in same.changes if one.metric == "distortion.l2.median")
+    median = next(change for change in same.changes if change.metric == "distortion.l2.median")
     assert same.shared == len(report.samples) == 36
     assert median.old == median.new
     assert median.ratio.value == 1.0

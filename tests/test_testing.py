@@ -38,19 +38,19 @@ def report(dense: Any, digit_models: list[Any], pixels: np.ndarray, digits: Any)
 
 
 def test_measures_are_compared_by_their_figure() -> None:
-    one, two = Measure(1.0, 10, 0.5, 1.5), Measure(2.0, 10)
-    assert one < two
-    assert one <= 1.0
+    first, two = Measure(1.0, 10, 0.5, 1.5), Measure(2.0, 10)
+    assert first < two
+    assert first <= 1.0
     assert two > 1
-    assert two >= one
-    assert not one > two
-    assert one == Measure(1.0, 10, 0.5, 1.5)
-    assert one != Measure(1.0, 10)
+    assert two >= first
+    assert not first > two
+    assert first == Measure(1.0, 10, 0.5, 1.5)
+    assert first != Measure(1.0, 10)
     for number in (1.0, pytest.approx(1.0), "1"):
         with pytest.raises(TypeError, match="compared by <, <=, > or >="):
-            assert one == number
-    assert one <= np.float32(1.5)
-    assert np.int64(0) < one
+            assert first == number
+    assert first <= np.float32(1.5)
+    assert np.int64(0) < first
 
 
 @pytest.mark.parametrize("nothing", [Measure(None, 0), Measure(None, 5), Measure(1.0, 0)])

@@ -76,7 +76,7 @@ def attack(subject: Subject, name: str) -> Outcome:
         counted = CountedModel(model)
         examples = PEERS[name](counted, subject.x, subject.y)
         seconds = time.perf_counter() - begun
-        gradients, forwards = (int(one) / len(subject.x) for one in (counted.gradients, counted.forwards))
+        gradients, forwards = (int(count) / len(subject.x) for count in (counted.gradients, counted.forwards))
     else:
         options = rc.SearchOptions(budget=int(name.split()[1]))
         result = rc.minimal_distortion(rc.wrap(model), subject.x, subject.y, options=options)
@@ -115,36 +115,36 @@ def kept(subject: Subject, name: str, folder: Path) -> Outcome:
 
 def table(outcomes: list[Outcome]) -> Table:
     """A row an attack; ratios to the exact distance, else to the nearest that a peer found for the image."""
-    known = [one for one in outcomes if one.attack == EXACT]
-    best = np.min([one.l2 for one in known or outcomes if not one.ours], axis=0)
+    known = [outcome for outcome in outcomes if outcome.attack == EXACT]
+    best = np.min([outcome.l2 for outcome in known or outcomes if not outcome.ours], axis=0)
     made = Table(box=box.MARKDOWN)
     costs = ("gradients", "forwards", "s")
     for column in ("attack", "found", "mean", "median", *costs, "p5", "p50", "p95", "geom.", "<= 1.01"):
         made.add_column(column, justify="left" if column == "attack" else "right")
-    for one in outcomes:
-        found = np.isfinite(one.l2)
-        ratio = one.l2[found] / best[found]
-        spent = (one.gradients, one.forwards, one.seconds)
+    for outcome in outcomes:
+        found = np.isfinite(outcome.l2)
+        ratio = outcome.l2[found] / best[found]
+        spent = (outcome.gradients, outcome.forwards, outcome.seconds)
         made.add_row(
-            one.attack,
+            outcome.attack,
             f"{found.mean():.0%}",
-            *(f"{value:.4f}" for value in one.mean_median),
+            *(f"{value:.4f}" for value in outcome.mean_median),
             *("-" if cost is None else f"{cost:.0f}" for cost in spent),
             *(f"{np.quantile(ratio, q):.3f}" for q in (0.05, 0.5, 0.95)),
             f"{np.exp(np.log(ratio).mean()):.4f}",
-            f"{np.mean(one.l2 <= 1.01 * best):.0%}",
+            f"{np.mean(outcome.l2 <= 1.01 * best):.0%}",
         )
     return made
 
 
 def frontier(outcomes: list[Outcome]) -> Iterator[str]:
     """For each budget of ours: the best single peer for as many gradients, and all of Foolbox and ART."""
-    peers = [one for one in outcomes if not one.ours and one.attack != EXACT]
-    libraries = [one.l2 for one in peers if one.attack.startswith(("foolbox", "art"))]
-    for one in (one for one in outcomes if one.ours):
-        budget = int(one.attack.split()[1])
-        mean, median = one.mean_median
-        line = f"* {one.attack}: {mean:.4f} / {median:.4f}"
+    peers = [outcome for outcome in outcomes if not outcome.ours and outcome.attack != EXACT]
+    libraries = [peer.l2 for peer in peers if peer.attack.startswith(("foolbox", "art"))]
+    for outcome in (outcome for outcome in outcomes if outcome.ours):
+        budget = int(outcome.attack.split()[1])
+        mean, median = outcome.mean_median
+        line = f"* {outcome.attack}: {mean:.4f} / {median:.4f}"
         # one gradient more than the budget is still that budget: DDN 100 takes 101
         affordable = [
             peer for peer in peers if peer.gradients is not None and peer.gradients <= 1.01 * budget + 1
@@ -156,8 +156,8 @@ def frontier(outcomes: list[Outcome]) -> Iterator[str]:
                 line += f"; least {label} {rival.mean_median[position]:.4f} ({rival.attack})"
         if libraries:
             best = np.min(libraries, axis=0)
-            both = np.isfinite(best) & np.isfinite(one.l2)
-            ratio = np.exp(np.log(one.l2[both] / best[both]).mean())
+            both = np.isfinite(best) & np.isfinite(outcome.l2)
+            ratio = np.exp(np.log(outcome.l2[both] / best[both]).mean())
             line += f"; over the best of Foolbox and ART {ratio:.4f} ({both.sum()} images)"
         yield line
 

@@ -46,7 +46,7 @@ def load_mnist(path: Path | None, *, validation: bool) -> tuple[Arrays, Arrays]:
     train, test = (((x / np.float32(255)).astype(np.float32), y.astype(np.int64)) for x, y in (train, test))
     if validation:
         order = np.random.default_rng(0).permutation(len(train[0]))
-        train, test = (tuple(one[rows] for one in train) for rows in (order[:-10_000], order[-10_000:]))
+        train, test = (tuple(part[rows] for part in train) for rows in (order[:-10_000], order[-10_000:]))
     return train, test
 
 
@@ -77,18 +77,18 @@ def run(method: Method, seed: int, data: tuple[Arrays, Arrays], asked: argparse.
     plain = keras.Model(model.inputs, model.outputs, name=f"{method.name}_{seed}".replace(" ", "_"))
     plain.save(folder / "model.keras")
     np.save(folder / "wrong.npy", wrong(model, test))
-    told = {
+    runs = {
         "test_error": float(wrong(model, test).mean()),
         "train_error": float(wrong(model, (x, y)).mean()),
         "seconds": done.seconds,
         "making_seconds": done.making_seconds,
         "step_seconds": done.step_seconds,
         "extra_steps": done.extra_steps,
-        "pools": [dataclasses.asdict(one) for one in done.pools],
+        "pools": [dataclasses.asdict(pool) for pool in done.pools],
     }
-    (folder / "result.json").write_text(json.dumps(told, indent=1))
+    (folder / "result.json").write_text(json.dumps(runs, indent=1))
     (folder / "hardening.npz").unlink()  # the run is over
-    print(f"{method.name} seed {seed}: {100 * told['test_error']:.2f} %, {done.seconds:.0f} s", flush=True)
+    print(f"{method.name} seed {seed}: {100 * runs['test_error']:.2f} %, {done.seconds:.0f} s", flush=True)
     return folder
 
 
@@ -99,7 +99,7 @@ def audited(method: Method, seed: int, test: Arrays, asked: argparse.Namespace) 
         model = keras.saving.load_model(folder / "model.keras", compile=False)
         other = asked.out / REFERENCE / f"seed{seed + 1 if seed + 1 < asked.seeds else 0}" / "model.keras"
         references = {"other": keras.saving.load_model(other, compile=False)}
-        x, y = (one[: asked.audit] for one in test)
+        x, y = (part[: asked.audit] for part in test)
         options = rc.SearchOptions(budget=60 if asked.quick else None)
         rc.audit(model, x, y, references=references, options=options, out=folder / "report")
     return folder / "report"
@@ -121,28 +121,30 @@ def errors_table(methods: list[Method], asked: argparse.Namespace) -> None:
     """Test error over seeds, and against weight decay alone."""
     seeds = range(asked.seeds)
     results = {
-        one.name: [json.loads((asked.out / one.name / f"seed{s}" / "result.json").read_text()) for s in seeds]
-        for one in methods
+        method.name: [
+            json.loads((asked.out / method.name / f"seed{s}" / "result.json").read_text()) for s in seeds
+        ]
+        for method in methods
     }
     masks = {
-        one.name: np.stack([np.load(asked.out / one.name / f"seed{s}" / "wrong.npy") for s in seeds])
-        for one in methods
+        method.name: np.stack([np.load(asked.out / method.name / f"seed{s}" / "wrong.npy") for s in seeds])
+        for method in methods
     }
     rows = []
-    for name, told in results.items():
-        errors = [one["test_error"] for one in told]
-        base = [one["test_error"] for one in results[REFERENCE]]
+    for name, runs in results.items():
+        errors = [line["test_error"] for line in runs]
+        base = [result["test_error"] for result in results[REFERENCE]]
         mean = paired_mean(errors)
         less = paired_mean([a - b for a, b in zip(errors, base, strict=True)])
         split = mcnemar(masks[name].reshape(-1), masks[REFERENCE].reshape(-1))
         seconds, making = (
-            float(np.mean([one[key] for one in told])) for key in ("seconds", "making_seconds")
+            float(np.mean([line[key] for line in runs])) for key in ("seconds", "making_seconds")
         )
         rows.append(
             [
                 name,
                 percent(mean.mean, mean.low, mean.high),
-                f"{100 * np.mean([one['train_error'] for one in told]):.2f}",
+                f"{100 * np.mean([line['train_error'] for line in runs]):.2f}",
                 "-" if name == REFERENCE else percent(less.mean, less.low, less.high),
                 "-" if name == REFERENCE else f"{split.only_second} : {split.only_first} (p {split.p:.1g})",
                 f"{seconds:.0f} ({making:.0f})",
@@ -162,11 +164,11 @@ def errors_table(methods: list[Method], asked: argparse.Namespace) -> None:
 def audits_table(methods: list[Method], test: Arrays, asked: argparse.Namespace) -> None:
     """Robustness of the first seeds, by a full audit."""
     rows = []
-    for one in methods:
-        reports = [read_document(audited(one, seed, test, asked)) for seed in range(asked.audited)]
+    for method in methods:
+        reports = [read_document(audited(method, seed, test, asked)) for seed in range(asked.audited)]
         names = ("distortion.l2.median", "accuracy.clean", "transfer.max")
         values = [[report.measures[name].value for report in reports] for name in names]
-        rows.append([one.name, *(f"{np.mean(value):.4f}" for value in values)])
+        rows.append([method.name, *(f"{np.mean(value):.4f}" for value in values)])
     table(["method", "median L2", "clean accuracy", "transfer to decay, other seed"], rows)
 
 

@@ -22,7 +22,7 @@ import paper
 from networks import CROSS_MODEL, CROSS_SET, Net, trained
 
 import robustcheck as rc
-from robustcheck import figures, measures
+from robustcheck import measures, report
 
 METHODS = {
     "boundary": rc.SearchOptions(),
@@ -96,7 +96,7 @@ def transfer_table(title: str, rows: Sequence[Any], names: Sequence[str], known:
         padded = [*of_paper, *[None] * (len(names) - len(of_paper))]
         values = zip(row.error, row.low, row.high, padded, strict=True)
         shown = f"{row.rms:.4f}" if row.rms is not None else "-"
-        lines.append([row.made_for, str(row.n), shown, *(cell(*one) for one in values)])
+        lines.append([row.made_for, str(row.n), shown, *(cell(*value) for value in values)])
         noise = [cell(rate, rate, rate, None).partition(" ")[0] for rate in row.noise_error]
         shown = f"{row.noise_rms:.4f}" if row.noise_rms is not None else "-"
         lines.append(["noise of that RMS", str(row.n), shown, *noise])
@@ -114,10 +114,10 @@ def noise_rows(
             np.clip(x + size * np.random.default_rng(draw).standard_normal(x.shape), 0, 1).astype(np.float32)
             for draw in range(DRAWS)
         ]
-        reached = np.mean([np.sqrt(np.mean((one - x) ** 2)) for one in noisy])
+        reached = np.mean([np.sqrt(np.mean((point - x) ** 2)) for point in noisy])
         cells = []
         for i, model in enumerate(models.values()):
-            rate = np.mean([error(model, one, y) for one in noisy])
+            rate = np.mean([error(model, point, y) for point in noisy])
             cells.append(f"{rate:.1f}" + (f" [{of_paper[i]:g}]" if i < len(of_paper) else ""))
         lines.append([f"Gaussian noise, sd {size:g}", str(len(x)), f"{reached:.4f}", *cells])
     return lines
@@ -137,7 +137,7 @@ def save_figures(found: Mapping[str, rc.SearchResult], folder: Path) -> None:
             r = 0.5 + 0.5 * (result.adversarial[i] - result.input[i]) / largest
             strips.append(np.concatenate([result.input[i], r, result.adversarial[i]], axis=1))
         path = folder / f"{name.replace(' ', '_').replace(',', '')}.png"
-        path.write_bytes(figures.image_png(np.concatenate(strips), 0.0, 1.0))
+        path.write_bytes(report.image_png(np.concatenate(strips), 0.0, 1.0))
         print(f"* {path.name}: perturbation times {0.5 / largest:.3g} around mid-grey")
 
 
@@ -156,7 +156,7 @@ def cross_model(train: Arrays, test: Arrays, asked: argparse.Namespace) -> None:
         of_paper = paper.TABLE_1.get(name)
         lines.append([name, f"{error(model, *train):.2f}", f"{error(model, *test):.2f}"]
                      + [distortion(found[method][name]) for method in METHODS]
-                     + [" / ".join(f"{one:g}" for one in of_paper) if of_paper else "-"])  # fmt: skip
+                     + [" / ".join(f"{share:g}" for share in of_paper) if of_paper else "-"])  # fmt: skip
     header = ["model", "train error", "test error", *METHODS, "paper: train / test / distortion"]
     table("Table 1: error in per cent, average minimum distortion (RMS, training images)", header, lines)
     options = rc.TransferOptions(rms=(MAGNIFIED,), draws=DRAWS)
@@ -167,7 +167,7 @@ def cross_model(train: Arrays, test: Arrays, asked: argparse.Namespace) -> None:
         if method == "boundary":
             title = f"The same, every perturbation scaled to RMS {MAGNIFIED}"
             transfer_table(title, matrix.equal[0].rows, matrix.models, {})
-    clean = ["clean", str(len(sample[0])), "0", *(f"{100 * one:.1f}" for one in matrix.clean_error)]
+    clean = ["clean", str(len(sample[0])), "0", *(f"{100 * share:.1f}" for share in matrix.clean_error)]
     rows = [clean, *noise_rows(models, sample, paper.TABLE_2_NOISE)]
     table("Table 2, noise rows [paper]", ["", "n", "RMS", *matrix.models], rows)
     print("\n### Figures\n")
@@ -186,7 +186,7 @@ def cross_set(train: Arrays, test: Arrays, asked: argparse.Namespace) -> None:
     lines = []
     for net in CROSS_SET:
         errors = [f"{error(models[net.name], *part):.2f}" for part in (*parts.values(), test)]
-        known = " / ".join(f"{one:g}" for one in paper.TABLE_3[net.name])
+        known = " / ".join(f"{share:g}" for share in paper.TABLE_3[net.name])
         lines.append([f"{net.name} on {net.part}", *errors, distortion(found[net.name]), known])
     header = ["model", "error P1", "error P2", "test error", "distortion", "paper"]
     table("Table 3: error in per cent, average minimum distortion (RMS, test images)", header, lines)
@@ -196,7 +196,7 @@ def cross_set(train: Arrays, test: Arrays, asked: argparse.Namespace) -> None:
     transfer_table(title, matrix.rows, matrix.models, paper.TABLE_4)
     title = f"Table 4, amplified to RMS {MAGNIFIED} [paper]"
     transfer_table(title, matrix.equal[0].rows, matrix.models, paper.TABLE_4_MAGNIFIED)
-    clean = ["clean", str(len(sample[0])), "0", *(f"{100 * one:.1f}" for one in matrix.clean_error)]
+    clean = ["clean", str(len(sample[0])), "0", *(f"{100 * share:.1f}" for share in matrix.clean_error)]
     rows = [clean, *noise_rows(models, sample, paper.TABLE_4_NOISE)]
     table("Table 4, noise rows [paper]", ["", "n", "RMS", *matrix.models], rows)
 

@@ -11,10 +11,8 @@ from robustcheck.cli._common import run_audit
 from robustcheck.cli._flags import (
     add_data_flag,
     add_flags,
-    add_json_flag,
-    add_quiet_flag,
+    add_result_flags,
     groups_of_audit,
-    output_group,
     with_default,
 )
 from robustcheck.cli._settings import DEFAULT_OUT, read_settings
@@ -58,8 +56,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     add_data_flag(parser)
     shown = groups_of_audit("transfer", "data", "model", "search", "gate", "output")
     add_flags(parser, with_default(shown, "out", DEFAULT_OUT))
-    add_json_flag(output_group(parser), "report.json")
-    add_quiet_flag(output_group(parser))
+    add_result_flags(parser, "report.json")
     parser.add_argument(
         "--print-config", action="store_true", help="print the settings in force and where each is from"
     )

@@ -12,10 +12,8 @@ from robustcheck import assets
 from robustcheck.cli._common import ResultConsole, run_audit
 from robustcheck.cli._flags import (
     add_flags,
-    add_json_flag,
-    add_quiet_flag,
+    add_result_flags,
     audit_flags,
-    output_group,
     with_default,
 )
 from robustcheck.config import AuditConfig
@@ -38,8 +36,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "demo", help="audit a model that comes with the package", description=_DESCRIPTION
     )
     add_flags(parser, with_default(audit_flags("out", "report_assets"), "out", _OUT))
-    add_json_flag(output_group(parser), "report.json")
-    add_quiet_flag(output_group(parser))
+    add_result_flags(parser, "report.json")
     parser.set_defaults(run=run)
 
 

@@ -63,9 +63,11 @@ def add_quiet_flag(parser: Any, what: str = "no progress, no tables") -> None:
     parser.add_argument("--quiet", action="store_true", help=what)
 
 
-def output_group(parser: argparse.ArgumentParser) -> Any:
-    """The group of flags that say where a result goes, for what is no setting."""
-    return next(group for group in parser._action_groups if group.title == "output")
+def add_result_flags(parser: argparse.ArgumentParser, what: str = "one JSON document") -> None:
+    """``--json`` and ``--quiet``, among the flags that say where a result goes."""
+    output = next(group for group in parser._action_groups if group.title == "output")
+    add_json_flag(output, what)
+    add_quiet_flag(output)
 
 
 def _help(setting: Setting) -> str:

@@ -11,10 +11,8 @@ from rich.text import Text
 from robustcheck.cli._common import ResultConsole, log_console, print_json, working
 from robustcheck.cli._flags import (
     add_flags,
-    add_json_flag,
-    add_quiet_flag,
+    add_result_flags,
     audit_flags,
-    output_group,
     with_default,
 )
 from robustcheck.cli._settings import read_harden_settings, read_settings
@@ -69,8 +67,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     data.add_argument("--test-data", metavar="SOURCE", help="what it is audited on; default: DATA")
     add_flags(parser, with_default(audit_flags(*_OF_AUDIT), "limit", _LIMIT))
     add_flags(parser, [setting for setting in own if setting.group != "data"])
-    add_json_flag(output_group(parser))
-    add_quiet_flag(output_group(parser))
+    add_result_flags(parser)
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustcheck.arrays import I64
-from robustcheck.compare._conditions import differences
+from robustcheck.compare._comparable import differences
 from robustcheck.measures import MIN_SAMPLES, Column, Metric, bootstrapped, column, known, measure, resamples
 from robustcheck.results import Change, Direction, Evidence, Measure, SampleDistances
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustcheck.compare._change import Pairs, change, enough_pairs, pair
-from robustcheck.compare._conditions import differences, facts
+from robustcheck.compare._comparable import differences, facts
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import (
     Column,

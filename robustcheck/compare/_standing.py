@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from robustcheck.compare._change import change_of_pairs, pair
+from robustcheck.compare._comparable import differences
 from robustcheck.compare._compare import fell_beyond, fell_most, median_ratio
-from robustcheck.compare._conditions import differences
 from robustcheck.errors import ConfigError
 from robustcheck.measures import MIN_SAMPLES, Grounds, doubt, parse_metric
 from robustcheck.results import AuditReport, Baseline, Measure, Standing

@@ -36,7 +36,7 @@ class PoolState:
         tried: samples that were searched.
         distortion: mean L2 distance of the examples held from what they were made of; None of none.
         gradient_evaluations, forward_evaluations: spent on making examples.
-        seconds: likewise.
+        seconds: spent on making examples.
     """
 
     layer: str

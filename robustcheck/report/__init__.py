@@ -1,6 +1,7 @@
 """A finished report as files and as tables for the terminal, and a stored report read back."""
 
 from robustcheck.report._comparison import comparison_page
+from robustcheck.report._drawings import image_png
 from robustcheck.report._files import file_names, prepare_folder, store_report, write_report
 from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
@@ -13,6 +14,7 @@ __all__ = [
     "comparison",
     "comparison_page",
     "file_names",
+    "image_png",
     "interval",
     "json_schema",
     "nearest",

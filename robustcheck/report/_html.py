@@ -17,8 +17,8 @@ from robustcheck.report import _drawings
 from robustcheck.report._triples import PAGE, Caption, PageLimits, Triple, changed_rows, most_changed, triples
 from robustcheck.report._wording import (
     STATISTICS,
+    caveats,
     class_name,
-    conditions,
     distance_title,
     headline,
     interval,
@@ -79,7 +79,7 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             statistics=STATISTICS,
             rules=rules_by_outcome(report),
             distance_title=distance_title(report),
-            conditions=conditions(report),
+            caveats=caveats(report),
             transfer=transfer_tables(report),
             triples=shown,
             features=[] if shown else most_changed(report),

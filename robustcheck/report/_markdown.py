@@ -10,7 +10,7 @@ from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
     STATISTICS,
     UPPER_BOUND,
-    conditions,
+    caveats,
     distance_title,
     interval,
     number,
@@ -59,7 +59,7 @@ def markdown_summary(document: ReportDocument) -> str:
             for line in table.rows
         ]
         lines += ["", f"{table.title}:", "", *_table(header, rows)]
-    notes = [line for condition in conditions(document) for line in ("", _escape(condition))]
+    notes = [line for caveat in caveats(document) for line in ("", _escape(caveat))]
     doubts = [
         line
         for check in document.checks

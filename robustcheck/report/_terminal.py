@@ -13,7 +13,7 @@ from robustcheck.report._wording import (
     STATISTICS,
     UPPER_BOUND,
     TransferLine,
-    conditions,
+    caveats,
     distance_title,
     interval,
     number,
@@ -46,7 +46,7 @@ def summary(document: ReportDocument) -> RenderableType:
         for check in document.checks
         if check.outcome in ("WARN", "FAIL")
     ]
-    parts += [Text(line, style="yellow") for line in conditions(document)]
+    parts += [Text(line, style="yellow") for line in caveats(document)]
     return Group(*parts)
 
 

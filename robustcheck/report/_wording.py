@@ -31,7 +31,7 @@ def rules_by_outcome(document: ReportDocument) -> list[RuleResult]:
     return sorted(document.rules, key=lambda rule: order.index(rule.outcome))
 
 
-def conditions(document: ReportDocument) -> list[str]:
+def caveats(document: ReportDocument) -> list[str]:
     """What is to be known beside the figures, a sentence each."""
     data, sentences = document.data, []
     if data.labels == "model":

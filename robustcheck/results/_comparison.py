@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from robustcheck.results._document import BaselineFacts, Measure
+from robustcheck.results._document import Measure, ReportFacts
 
 Direction: TypeAlias = Literal["worse", "better", "same", "unclear"]
 
@@ -83,8 +83,8 @@ class Comparison:
         regression: whether a bound of the comparison was crossed, with the reasons in ``reasons``.
     """
 
-    old: BaselineFacts
-    new: BaselineFacts
+    old: ReportFacts
+    new: ReportFacts
     shared: int
     paired: bool
     notes: list[str]

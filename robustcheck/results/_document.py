@@ -208,7 +208,7 @@ class PolicyFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaselineFacts:
+class ReportFacts:
     """Which report changes were measured against."""
 
     path: str | None
@@ -258,7 +258,7 @@ class ReportDocument:
     verdict: Outcome | None = None
     rules: list[RuleResult] = field(default_factory=list)
     policy: PolicyFacts | None = None
-    baseline: BaselineFacts | None = None
+    baseline: ReportFacts | None = None
     model: ModelFacts
     references: list[ModelFacts] = field(default_factory=list)
     data: DataFacts

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from robustcheck.config import SearchOptions
 from robustcheck.measures import Metric
-from robustcheck.results import BaselineFacts, DataFacts, Evidence, ModelFacts, Provenance
+from robustcheck.results import DataFacts, Evidence, ModelFacts, Provenance, ReportFacts
 
 # where the search may go and what it looks for, and how it looks: distances mean the same where these agree.
 # What a report is too old to know of was as it is where nobody says otherwise
@@ -15,10 +15,10 @@ _THREAT = ("box", "box_sha256", "labels", "target", "frozen")
 _SEARCH = {field.name: field.default for field in fields(SearchOptions) if field.name != "seed"}
 
 
-def facts(evidence: Evidence) -> BaselineFacts:
+def facts(evidence: Evidence) -> ReportFacts:
     """Which report this is."""
     document = evidence.document
-    return BaselineFacts(
+    return ReportFacts(
         path=evidence.path,
         model=document.model.name,
         model_sha256=document.model.sha256,
@@ -45,7 +45,7 @@ class Differences:
         return self.transfer if metric.family == "transfer" else self.distances
 
 
-class Conditioned(Protocol):
+class Audited(Protocol):
     """A report, or what is kept of one."""
 
     @property
@@ -58,7 +58,7 @@ class Conditioned(Protocol):
     def complete(self) -> bool: ...
 
 
-def differences(old: Conditioned, new: Conditioned) -> Differences:
+def differences(old: Audited, new: Audited) -> Differences:
     """What differs between two reports besides the model."""
     threat = [(name, getattr(old.data, name), getattr(new.data, name)) for name in _THREAT]
     was, now = old.provenance.options, new.provenance.options
