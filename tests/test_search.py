@@ -15,7 +15,7 @@ from exact import linear_distance
 import robustcheck as rc
 from robustcheck.search import _lbfgs
 from robustcheck.search._polish import polish
-from robustcheck.search._rows import Rows
+from robustcheck.search._rows import Goal, Rows
 
 WIDTH = 40
 # the search asks for a quarter more than the lead that a decision needs
@@ -186,10 +186,8 @@ def test_polish_follows_facets(scale: float) -> None:
     classifier = rc.wrap(keras.Sequential([keras.Input((3,)), Facets()]), box=(-5.0, 5.0))
     x, z = np.zeros((1, 3), np.float32), np.array([[2.5, 0.5, 1.0]], np.float32)
     target, label = np.ones(1, np.int32), np.zeros(1, np.int32)
-    rows = Rows(
-        x=x, lower=x - 5, upper=x + 5, label=label, target=target, wanted=-target,
-        relative=np.float32(4e-6), absolute=np.float32(0),
-    )  # fmt: skip
+    goal = Goal(label, target, wanted=-target, relative=np.float32(4e-6), absolute=np.float32(0))
+    rows = Rows(x=x, lower=x - 5, upper=x + 5, goal=goal)
     polished = polish(classifier, rows, z, 12)
     # the nearest point of {a_i . z >= 1}: the vertex or edge found by scanning all active sets
     best = min(

@@ -51,7 +51,7 @@ def choose(classifier: Classifier, geometry: Geometry, problem: Problem) -> Cand
     """
     logits = classifier.logits(tf.constant(problem.rows)).numpy()
     pool = _pool(logits, problem)
-    linearise = graph(_linearise, classifier, given=(geometry,))
+    linearise = graph(_linearise, classifier, Rows.signature(classifier), given=(geometry,))
     everyone = np.arange(len(pool))
     looked_at = [linearise(Rows.of(problem, everyone, pool[:, rank])) for rank in range(pool.shape[1])]
     distance = np.stack([part[1].numpy() for part in looked_at], axis=1)
@@ -84,7 +84,8 @@ def _pool(logits: F32, problem: Problem) -> I32:
 def _linearise(classifier: Classifier, geometry: Geometry, rows: Rows) -> tuple[Tensor, Tensor]:
     x, lower, upper = rows.x, rows.lower, rows.upper
     # on the way to the class, whatever is wanted
-    gap, normal = constraint(classifier, rows._replace(wanted=tf.fill(tf.shape(rows.label), -1)), x)
+    any_other = tf.fill(tf.shape(rows.goal.label), -1)
+    gap, normal = constraint(classifier, rows.goal._replace(wanted=any_other), x)
     point, reached = geometry.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
     distance = geometry.length(point - x)
     # out of reach or no slope at all: last in line, at the distance of the box's far corner

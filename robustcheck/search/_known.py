@@ -84,7 +84,7 @@ class Known:
         nearer = distance < self.shortest[at]
         chosen = at[nearer]
         self.nearest[chosen], self.shortest[chosen] = point[nearer], distance[nearer]
-        self.target[chosen] = rows.target[nearer]
+        self.target[chosen] = rows.goal.target[nearer]
         return point, distance
 
     def boundary(self, at: I64, rows: Rows, z: F32) -> tuple[F32, Mask]:

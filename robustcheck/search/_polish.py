@@ -42,7 +42,9 @@ def polish(classifier: Classifier, rows: Rows, z: F32, steps: int) -> F32:
         z: misclassified points just behind the boundary ``[R, D]``.
         steps: gradient evaluations; as many forward evaluations are made.
     """
-    nearest: F32 = graph(_polish, classifier, points(classifier), COUNT)(rows, z, steps).numpy()
+    nearest: F32 = graph(_polish, classifier, Rows.signature(classifier), points(classifier), COUNT)(
+        rows, z, steps
+    ).numpy()
     return nearest
 
 
@@ -52,7 +54,7 @@ def _polish(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) ->
     def step(
         i: Tensor, u: Tensor, z: Tensor, weight: Tensor, normals: Tensor, offsets: Tensor
     ) -> tuple[Tensor, ...]:
-        gap, normal = constraint(classifier, rows, u)
+        gap, normal = constraint(classifier, rows.goal, u)
         # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
         normal, gap = numerics.to_unit_slope(normal, gap)
         length = numerics.l2_norm(normal)
@@ -71,7 +73,7 @@ def _polish(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) ->
         slope = -numerics.rowwise_dot(normal, u - x)
         scale = 1.0 + tf.clip_by_value(tf.math.divide_no_nan(gap, slope) + _BEHIND, -_SCALED, _SCALED)
         scaled = tf.clip_by_value(x + scale[:, None] * (u - x), lower, upper)
-        nearer = (beyond(classifier, rows, scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
+        nearer = (beyond(classifier, rows.goal, scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
         z = tf.where(nearer[:, None], scaled, z)
         factor = tf.where(i == 0, 1.0, tf.where(nearer, _BOLDER, _SHYER))
         weight = tf.clip_by_value(weight * factor, _LEAST_WEIGHT, _MOST_WEIGHT)

@@ -21,20 +21,16 @@ Tensor = Any
 Values = Any
 
 
-class Rows(NamedTuple):
-    """``R`` rows, each a sample and a class to reach. Graphs take them as they are.
+class Goal(NamedTuple):
+    """Which decision each of ``R`` rows is after.
 
     Attributes:
-        x, lower, upper: the sample and its box, ``[R, D]``.
         label: the class to leave, ``[R]``.
         target: the class that this row heads for, ``[R]``.
         wanted: the class that counts, ``[R]``; -1 = any other than the label.
         relative, absolute: the lead of a decision that holds, ``relative * max |Z| + absolute``; scalars.
     """
 
-    x: Values
-    lower: Values
-    upper: Values
     label: Values
     target: Values
     wanted: Values
@@ -42,56 +38,66 @@ class Rows(NamedTuple):
     absolute: Values
 
     @staticmethod
+    def signature() -> Goal:
+        """What a graph is told of it."""
+        ints, number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
+        return Goal(ints, ints, ints, number, number)
+
+    def take(self, chosen: NDArray[Any]) -> Goal:
+        """That of the chosen rows, by mask or positions."""
+        return self._replace(label=self.label[chosen], target=self.target[chosen], wanted=self.wanted[chosen])
+
+
+class Rows(NamedTuple):
+    """``R`` rows, each a sample and a class to reach. Graphs take them as they are.
+
+    Attributes:
+        x, lower, upper: the sample and its box, ``[R, D]``.
+        goal: which decision each is after.
+    """
+
+    x: Values
+    lower: Values
+    upper: Values
+    goal: Goal
+
+    @staticmethod
     def of(problem: Problem, sample: I64, target: I32) -> Rows:
         """A row for each pair of a sample (position in the problem) and a class."""
-        return Rows(
-            x=problem.rows[sample],
-            lower=problem.lower[sample],
-            upper=problem.upper[sample],
+        goal = Goal(
             label=problem.label[sample],
             target=target.astype(np.int32),
             wanted=problem.target[sample],
             relative=np.float32(problem.relative),
             absolute=np.float32(problem.absolute),
         )
+        return Rows(problem.rows[sample], problem.lower[sample], problem.upper[sample], goal)
 
     @staticmethod
-    def signature(width: int) -> Rows:
-        """What a graph is told of any rows of ``width`` features."""
-        floats, ints, number = (
-            tf.TensorSpec([None, width]),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([]),
-        )
-        return Rows(floats, floats, floats, ints, ints, ints, number, number)
+    def signature(classifier: Classifier) -> Rows:
+        """What a graph is told of the rows of a model."""
+        each = points(classifier)
+        return Rows(each, each, each, Goal.signature())
 
     def take(self, chosen: NDArray[Any]) -> Rows:
         """The chosen rows, by mask or positions."""
-        of_all = ("relative", "absolute")
-        parts = {name: part[chosen] for name, part in self._asdict().items() if name not in of_all}
-        return self._replace(**parts)
+        return Rows(self.x[chosen], self.lower[chosen], self.upper[chosen], self.goal.take(chosen))
 
 
 def graph(
-    body: Callable[..., Any],
-    classifier: Classifier,
-    *signature: tf.TensorSpec,
-    given: tuple[Hashable, ...] = (),
+    body: Callable[..., Any], classifier: Classifier, *signature: Any, given: tuple[Hashable, ...] = ()
 ) -> Any:
-    """``body(classifier, *given, rows, *more)`` as a graph of the rows and more, traced once a model.
+    """``body(classifier, *given, *arguments)`` as a graph of the arguments, traced once a model.
 
     Args:
         body: a function of a module; with what is given it is the key that the graph is kept by.
         classifier: the model.
-        signature: of what comes after the rows.
+        signature: of the arguments: rows, goals, points, numbers.
         given: what is no tensor, and is the same whenever the graph runs.
     """
-
-    def trace() -> numerics.Traced:
-        rows = Rows.signature(classifier.layout.width)
-        return numerics.Traced(partial(body, classifier, *given), (rows, *signature))
-
-    return classifier.traced((body, *given), trace)
+    return classifier.traced(
+        (body, *given), lambda: numerics.Traced(partial(body, classifier, *given), signature)
+    )
 
 
 def points(classifier: Classifier) -> tf.TensorSpec:

@@ -34,7 +34,7 @@ from robustcheck.search._constraint import to_boundary
 from robustcheck.search._geometry import L2
 from robustcheck.search._lbfgs import Effort
 from robustcheck.search._problem import STAGE, Answer, Problem
-from robustcheck.search._rows import Rows, graph, points
+from robustcheck.search._rows import Goal, Rows, graph, points
 
 Tensor = Any
 
@@ -127,11 +127,11 @@ def _minimize_penalty(
     classifier: Classifier, rows: Rows, penalty: _Penalty, z: F32, c: F32, history: int
 ) -> tuple[F32, I64]:
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
-    loss = graph(_loss, classifier, points(classifier), *(tf.TensorSpec([None]),) * 2)
+    loss = graph(_loss, classifier, Goal.signature(), points(classifier), *(tf.TensorSpec([None]),) * 2)
     unit = penalty.unit[:, None]
 
     def pull(at: F32, which: I64) -> tuple[F32, F32]:
-        value, slope = loss(rows.take(which), at, penalty.sharpness[which], penalty.gap[which])
+        value, slope = loss(rows.goal.take(which), at, penalty.sharpness[which], penalty.gap[which])
         return value.numpy(), unit[which] * slope.numpy()
 
     gradient = pull(z, np.arange(len(z)))[1] + 2.0 * c[:, None] * (z - rows.x) / unit
@@ -142,12 +142,12 @@ def _minimize_penalty(
 
 
 def _loss(
-    classifier: Classifier, rows: Rows, z: Tensor, sharpness: Tensor, gap: Tensor
+    classifier: Classifier, goal: Goal, z: Tensor, sharpness: Tensor, gap: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The sharpened cross-entropy to the target in units of the gap at the sample, and its gradient by z."""
 
     def entropy(at: Tensor) -> Tensor:
         sharp = sharpness[:, None] * classifier.logits(at)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(rows.target, sharp) / (sharpness * gap)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(goal.target, sharp) / (sharpness * gap)
 
     return numerics.with_gradient(entropy, z)

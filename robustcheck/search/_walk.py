@@ -29,7 +29,9 @@ _DRAWN_BACK = 0.9
 
 def walk(classifier: Classifier, geometry: Geometry, rows: Rows, start: F32, steps: int) -> tuple[F32, F32]:
     """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
-    steps_of = graph(_walk, classifier, points(classifier), COUNT, given=(geometry,))
+    steps_of = graph(
+        _walk, classifier, Rows.signature(classifier), points(classifier), COUNT, given=(geometry,)
+    )
     nearest, ended = steps_of(rows, start, steps)
     return nearest.numpy(), ended.numpy()
 
@@ -42,7 +44,7 @@ def _walk(
     def step(
         i: Tensor, z: Tensor, nearest: Tensor, shortest: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        gap, normal = constraint(classifier, rows, z)
+        gap, normal = constraint(classifier, rows.goal, z)
         normal, gap = numerics.to_unit_slope(normal, gap)
         by_z, _ = geometry.nearest_in_half_space(z, normal, gap, lower, upper)
         gap_x = gap + numerics.rowwise_dot(normal, x - z)
@@ -51,7 +53,7 @@ def _walk(
         weight = tf.minimum(tf.math.divide_no_nan(from_z, from_z + from_x), _MOST_WEIGHT)[:, None]
         mixed = (1 - weight) * (z + _OVERSHOOT * (by_z - z)) + weight * (x + _OVERSHOOT * (by_x - x))
         z = tf.clip_by_value(mixed, lower, upper)
-        far = beyond(classifier, rows, z) > 0
+        far = beyond(classifier, rows.goal, z) > 0
         distance = geometry.length(z - x)
         nearer = far & (distance < shortest)
         nearest = tf.where(nearer[:, None], z, nearest)
@@ -59,7 +61,7 @@ def _walk(
         return i + 1, tf.where(far[:, None], x + _DRAWN_BACK * (z - x), z), nearest, shortest
 
     nothing = tf.fill(tf.shape(start), tf.constant(float("nan")))
-    infinite = tf.fill(tf.shape(rows.label), tf.constant(float("inf")))
+    infinite = tf.fill(tf.shape(rows.goal.label), tf.constant(float("inf")))
     state = (tf.constant(0), start, nothing, infinite)
     _, ended, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
     return nearest, ended
