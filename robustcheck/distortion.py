@@ -199,6 +199,7 @@ def search_range(
         forward_evaluations=forwards,
         halfway=halfway,
         starts_agreed=agreed,
+        norm=options.norm,
     )
 
 

@@ -117,7 +117,7 @@ def test_noise_curve_of_a_linear_model() -> None:
     x = np.zeros((4000, d), np.float32)
     x[:, 0] = gap
     result = rc.minimal_distortion(classifier, x[:2], np.zeros(2, int), options=QUICK)
-    many = SearchResult(**{name: np.repeat(value, 2000, axis=0) for name, value in vars(result).items()})
+    many = SearchResult(**{name: np.repeat(value, 2000, axis=0) for name, value in result.columns().items()})
     curve = noise_curve(classifier, many, [CurvePoint(0.0, 1.0), CurvePoint(radius, 0.0)], seed=0)
     assert (curve[0].accuracy, curve[-1].l2) == (1.0, radius)
     # the first coordinate of a random direction, squared, is Beta(1/2, (d - 1)/2)

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robustcheck import numerics
+from robustcheck.norms import NORMS
 
 
 def problems(seed: int, rows: int, width: int) -> tuple[np.ndarray, ...]:
@@ -20,23 +21,61 @@ def problems(seed: int, rows: int, width: int) -> tuple[np.ndarray, ...]:
     return x.astype(np.float32), normal.astype(np.float32), gap.astype(np.float32)
 
 
+HALF_SPACES = {
+    "l2": numerics.nearest_in_half_space,
+    "linf": numerics.nearest_in_half_space_linf,
+    "l1": numerics.nearest_in_half_space_l1,
+}
+
+
+@pytest.mark.parametrize("norm", HALF_SPACES)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), width=st.integers(1, 60))
-def test_nearest_in_half_space_is_exact(seed: int, width: int) -> None:
+def test_nearest_in_half_space_is_exact(norm: str, seed: int, width: int) -> None:
     x, normal, gap = problems(seed, 20, width)
     lower, upper = np.zeros_like(x), np.ones_like(x)
-    point, reached = (part.numpy() for part in numerics.nearest_in_half_space(x, normal, gap, lower, upper))
-    exact = np.array(
-        [half_space_distance(*map(np.float64, row)) for row in zip(x, normal, gap, lower, upper, strict=True)]
-    )
+    point, reached = (part.numpy() for part in HALF_SPACES[norm](x, normal, gap, lower, upper))
+    rows = zip(x, normal, gap, lower, upper, strict=True)
+    exact = np.array([half_space_distance(*map(np.float64, row), norm) for row in rows])
     # float32 decides for a gap within rounding of the farthest corner either way
     farthest = np.where(normal > 0, -normal * x, -normal * (x - 1)).sum(axis=1) + gap
     clear = np.abs(farthest) > 1e-4 * (1 + gap)
     np.testing.assert_array_equal(reached[clear], np.isfinite(exact)[clear])
     inside = clear & reached
-    distance = np.linalg.norm(point.astype(np.float64) - x, axis=1)
+    distance = NORMS[norm].length(point.astype(np.float64) - x, width)
     np.testing.assert_allclose(distance[inside], exact[inside], rtol=2e-4, atol=1e-5)
     assert ((point >= 0) & (point <= 1)).all()
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("l2", "l2"), ("linf", "l1"), ("l1", "linf")])
+def test_without_a_box_the_distance_is_the_gap_over_the_dual_norm(norm: str, dual: str) -> None:
+    x, normal, gap = problems(3, 50, 30)
+    infinite = np.full_like(x, np.inf)
+    point, reached = HALF_SPACES[norm](x, normal, gap, -infinite, infinite)
+    assert reached.numpy().all()
+    distance = NORMS[norm].length(point.numpy().astype(np.float64) - x, 30)
+    np.testing.assert_allclose(distance, gap / NORMS[dual].length(normal.astype(np.float64), 30), rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+def test_the_references_agree_with_linear_programming(norm: str) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    x, normal, gap = (part.astype(np.float64) for part in problems(5, 12, 9))
+    for row in range(len(x)):
+        eye, ones = np.eye(9), np.ones((9, 1))
+        # variables: r and its length, all in all or feature by feature
+        bound = ones if norm == "linf" else eye
+        more = bound.shape[1]
+        found = optimize.linprog(
+            np.r_[np.zeros(9), np.ones(more)],
+            A_ub=np.block([[eye, -bound], [-eye, -bound], [normal[row][None], np.zeros((1, more))]]),
+            b_ub=np.r_[np.zeros(18), -gap[row]],
+            bounds=[*zip(-x[row], 1 - x[row], strict=True), *[(0, None)] * more],
+        )
+        exact = half_space_distance(x[row], normal[row], gap[row], np.zeros(9), np.ones(9), norm)
+        assert np.isfinite(exact) == found.success
+        if found.success:
+            assert found.fun == pytest.approx(exact, rel=1e-6)
 
 
 def test_nearest_in_half_space_without_a_box_is_a_projection() -> None:
@@ -48,16 +87,18 @@ def test_nearest_in_half_space_without_a_box_is_a_projection() -> None:
     np.testing.assert_allclose(point, expected, atol=1e-5)
 
 
-def test_rows_on_the_far_side_stay() -> None:
+@pytest.mark.parametrize("norm", HALF_SPACES)
+def test_rows_on_the_far_side_stay(norm: str) -> None:
     x, normal, gap = problems(1, 10, 5)
-    point, reached = numerics.nearest_in_half_space(x, normal, -gap, np.zeros_like(x), np.ones_like(x))
+    point, reached = HALF_SPACES[norm](x, normal, -gap, np.zeros_like(x), np.ones_like(x))
     np.testing.assert_array_equal(point, x)
     assert reached.numpy().all()
 
 
-def test_a_zero_normal_reaches_nothing_and_stays_finite() -> None:
+@pytest.mark.parametrize("norm", HALF_SPACES)
+def test_a_zero_normal_reaches_nothing_and_stays_finite(norm: str) -> None:
     x = np.full((2, 3), 0.5, np.float32)
-    point, reached = numerics.nearest_in_half_space(
+    point, reached = HALF_SPACES[norm](
         x, np.zeros_like(x), np.ones(2, np.float32), np.zeros_like(x), np.ones_like(x)
     )
     np.testing.assert_array_equal(point, x)

@@ -301,7 +301,7 @@ def test_samples_of_another_report_are_refused(report: rc.AuditReport, tmp_path:
     longer.save(tmp_path / "out" / "samples.npz")
     with pytest.raises(ReportRefused, match=r"gives distortion.l2.mean = .*report.json says"):
         reports.read_evidence(tmp_path / "out")
-    fewer = {name: value[:5] for name, value in vars(report.samples).items()}
+    fewer = {name: value[:5] for name, value in report.samples.columns().items()}
     SearchResult(**fewer).save(tmp_path / "out" / "samples.npz")
     with pytest.raises(ReportRefused, match="expected the samples of"):
         reports.read_evidence(tmp_path / "out")
@@ -322,7 +322,7 @@ def test_samples_of_another_report_are_refused(report: rc.AuditReport, tmp_path:
 def test_samples_that_cannot_be_read(
     report: rc.AuditReport, tmp_path: Path, name: str, value: np.ndarray
 ) -> None:
-    np.savez(tmp_path / "samples.npz", **{**vars(report.samples), name: value})
+    np.savez(tmp_path / "samples.npz", **{**report.samples.columns(), name: value})
     with pytest.raises(ReportRefused, match=r"samples\.npz: expected"):
         SearchResult.load(tmp_path / "samples.npz")
 

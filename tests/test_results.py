@@ -22,7 +22,8 @@ def made(status: list[Status]) -> SearchResult:
 
 
 def assert_same(a: SearchResult, b: SearchResult) -> None:
-    for name, values in vars(a).items():
+    assert a.norm == b.norm
+    for name, values in a.columns().items():
         other = getattr(b, name)
         assert values.dtype == other.dtype, name
         np.testing.assert_array_equal(values, other, err_msg=name)

@@ -140,7 +140,7 @@ def test_every_field_is_a_setting_or_named_here() -> None:
         for owner in (AuditConfig, SearchOptions, ModelOptions)
         for name in (field.metadata.get("key", field.name) for field in dataclasses.fields(owner))
     }
-    assert fields - set(audit_settings()) == {"options", "model_options", "command"}
+    assert fields - set(audit_settings()) == {"options", "model_options", "command", "norm"}
     fields = {
         field.metadata.get("key", field.name)
         for owner in (HardenConfig, PoolOptions)

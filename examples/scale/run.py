@@ -98,7 +98,7 @@ def measure(model: keras.Model, x: np.ndarray, asked: argparse.Namespace) -> Non
     options = rc.SearchOptions(budget=asked.budget)
     result = rc.minimal_distortion(rc.wrap(model), x, None, options=options, batch_size=asked.batch_size)
     seconds = time.perf_counter() - begun
-    arrays = x.nbytes + sum(np.asarray(var).nbytes for var in vars(result).values())
+    arrays = x.nbytes + sum(array.nbytes for array in result.columns().values())
     print(
         f"{model.name}: {model.count_params():,} parameters, {len(x):,} samples of {x[0].size:,} features, "
         f"{model.output_shape[-1]:,} classes\n"

@@ -13,6 +13,7 @@ import tensorflow as tf
 import robustcheck
 from robustcheck import checks, measures
 from robustcheck.auditing._plan import Plan, conditions_of
+from robustcheck.config import SearchOptions
 from robustcheck.distortion import attack
 from robustcheck.errors import Incomplete, Interrupted, SearchInterrupted
 from robustcheck.models import Classifier
@@ -149,6 +150,12 @@ def _cost(result: SearchResult, seconds: float) -> Cost:
     )
 
 
+def _search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:
+    """How it was searched; an audit has one norm, which needs no name."""
+    facts = asdict(options) | {"budget": options.evaluations}
+    return {name: value for name, value in facts.items() if name != "norm"}
+
+
 def _provenance(plan: Plan, started: datetime) -> Provenance:
     devices = [device.device_type for device in tf.config.list_physical_devices()]
     return Provenance(
@@ -162,7 +169,7 @@ def _provenance(plan: Plan, started: datetime) -> Provenance:
         dtype="float32",
         seed=plan.options.seed,
         batch_size=plan.batch_size,
-        options=asdict(plan.options) | {"budget": plan.options.evaluations},
+        options=_search_facts(plan.options),
         started=started.isoformat(timespec="seconds"),
         command=plan.command,
     )

@@ -7,7 +7,7 @@ from robustcheck.config._audit import AuditConfig
 from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._harden import HardenConfig, PoolOptions
 from robustcheck.config._options import DEFAULT_BUDGET, ModelOptions, SearchOptions, TransferOptions
-from robustcheck.config._values import DataRange, Draw, HeadKind, Method, Target
+from robustcheck.config._values import DataRange, Draw, HeadKind, Method, SearchedNorm, Target
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -22,6 +22,7 @@ __all__ = [
     "ModelOptions",
     "PoolOptions",
     "SearchOptions",
+    "SearchedNorm",
     "Target",
     "TransferOptions",
 ]

@@ -215,6 +215,8 @@ class AuditConfig:
             value = getattr(self, name)
             require(value in known, option(name), f"one of {list(known)}", value)
         require(isinstance(self.options, SearchOptions), "options", "SearchOptions", self.options)
+        expected = "'l2': audits measure no other so far, minimal_distortion does"
+        require(self.options.norm == "l2", "norm", expected, self.options.norm)
         worded = self.target is None or self.target in ("random", "least-likely") or whole(self.target, 0)
         require(worded, option("target"), "random, least-likely or a class", self.target)
         self._require_ranges()

@@ -12,6 +12,7 @@ from robustcheck.errors import ConfigError
 from robustcheck.text import brief
 
 Method: TypeAlias = Literal["boundary", "szegedy"]
+SearchedNorm: TypeAlias = Literal["l2", "linf", "l1"]
 Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
 HeadKind: TypeAlias = Literal["logits", "softmax", "sigmoid", "tanh", "binary_logit"]
 Draw: TypeAlias = Literal["first", "random", "stratified"]

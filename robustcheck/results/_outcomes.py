@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ReportRefused
 from robustcheck.stored import open_arrays
 
@@ -22,6 +23,8 @@ from robustcheck.stored import open_arrays
 WHOLE: dict[str, Any] = {"kind": "i"}
 REAL: dict[str, Any] = {"kind": "f"}
 TEXT: dict[str, Any] = {"kind": "U"}
+# beside the columns of a file
+_NORM = "norm"
 
 
 class Status(StrEnum):
@@ -46,6 +49,7 @@ class SampleDistances:
         label: true class, ``[N]``.
         status: a :class:`Status`, ``[N]``.
         l2: length of the perturbation, ``[N]``.
+        norm: that was searched: in which the distance is the shortest that was found.
     """
 
     index: I64 = field(metadata=WHOLE)
@@ -53,6 +57,7 @@ class SampleDistances:
     label: I64 = field(metadata=WHOLE)
     status: NDArray[np.str_] = field(metadata=TEXT)
     l2: F64 = field(metadata=REAL)
+    norm: SearchedNorm = "l2"
 
     def __len__(self) -> int:
         return len(self.index)
@@ -64,7 +69,8 @@ class SampleDistances:
     @property
     def distance(self) -> F64:
         """Distance in the norm that was searched, ``[N]``."""
-        return self.l2
+        searched: F64 = getattr(self, self.norm)
+        return searched
 
     @property
     def found(self) -> Mask:
@@ -114,12 +120,20 @@ class SampleOutcomes(SampleDistances):
 
     def take(self, chosen: NDArray[Any]) -> Self:
         """The chosen samples, by mask or positions."""
-        return replace(self, **{column.name: getattr(self, column.name)[chosen] for column in fields(self)})
+        return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns by name."""
+        return {column.name: getattr(self, column.name) for column in _columns_of(type(self))}
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
-        columns = {_stored_name(column): getattr(self, column.name) for column in fields(self)}
-        np.savez_compressed(path, **columns)
+        arrays: dict[str, Any] = {
+            _stored_name(column): getattr(self, column.name) for column in _columns_of(type(self))
+        }
+        if self.norm != "l2":  # once the only one, so a file that names none is of it
+            arrays[_NORM] = np.array(self.norm)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -128,11 +142,11 @@ class SampleOutcomes(SampleDistances):
         Raises:
             ReportRefused: the file is missing, or not one that robustcheck wrote.
         """
-        stored = _columns(path, fields(cls))
+        stored, norm = _read(path, _columns_of(cls))
         lengths = {name: array.shape[:1] for name, array in stored.items()}
         if len(set(lengths.values())) != 1 or not all(lengths.values()):
             raise ReportRefused(f"{path}: expected as many rows in every array, got {lengths}")
-        for column in fields(cls):
+        for column in _columns_of(cls):
             array, flat = stored[column.name], not column.metadata.get("of_samples")
             if array.dtype.kind != column.metadata["kind"] or (flat and array.ndim != 1):
                 raise ReportRefused(
@@ -145,7 +159,7 @@ class SampleOutcomes(SampleDistances):
             raise ReportRefused(f"{path}: expected a status of {known}, got {strange}")
         if not all(re.fullmatch("[0-9a-f]{16}", digest) for digest in stored["sample_id"].tolist()):
             raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
-        return cls(**stored)
+        return cls(**stored, norm=norm)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -184,11 +198,13 @@ class Joined:
         self.total, self.done = total, 0
         self._columns: dict[str, NDArray[Any]] = {} if inputs is None else {"input": inputs}
         self._given = inputs is not None
+        self._norm: SearchedNorm = "l2"
 
     def add(self, part: SearchResult) -> None:
         """The next samples, in order."""
         place = slice(self.done, self.done + len(part))
-        for name, values in vars(part).items():
+        self._norm = part.norm
+        for name, values in part.columns().items():
             if name not in self._columns:
                 self._columns[name] = np.empty((self.total, *values.shape[1:]), values.dtype)
             if not (name == "input" and self._given):
@@ -197,7 +213,9 @@ class Joined:
 
     def result(self) -> SearchResult:
         """Of the samples that are there."""
-        return SearchResult(**{name: values[: self.done] for name, values in self._columns.items()})
+        return SearchResult(
+            **{name: values[: self.done] for name, values in self._columns.items()}, norm=self._norm
+        )
 
 
 def join(parts: Sequence[SearchResult]) -> SearchResult:
@@ -227,20 +245,27 @@ def _stored_name(column: Field[Any]) -> str:
     return str(column.metadata.get("name", column.name))
 
 
-def _columns(path: Path, wanted: Sequence[Field[Any]]) -> dict[str, NDArray[Any]]:
-    """The columns of a file; those that it is too old to have are filled."""
+def _columns_of(cls: type[SampleDistances]) -> list[Field[Any]]:
+    return [column for column in fields(cls) if "kind" in column.metadata]
+
+
+def _read(path: Path, wanted: Sequence[Field[Any]]) -> tuple[dict[str, NDArray[Any]], SearchedNorm]:
+    """The columns of a file, those that it is too old to have filled; and the norm that was searched."""
     with open_arrays(path, "arrays that robustcheck wrote", ReportRefused) as stored:
         missing = [
             column for column in wanted if "missing" in column.metadata and _stored_name(column) not in stored
         ]
         found = {column.name: stored[_stored_name(column)] for column in wanted if column not in missing}
+        norm = str(stored[_NORM]) if _NORM in stored else "l2"
+    if norm not in get_args(SearchedNorm):
+        raise ReportRefused(f"{path}: expected a norm of {list(get_args(SearchedNorm))}, got {norm[:20]!r}")
     length = len(next(iter(found.values())))
     kinds = {"i": np.int64, "f": np.float64}
     fill = {
         column.name: np.full(length, column.metadata["missing"], kinds[column.metadata["kind"]])
         for column in missing
     }
-    return found | fill
+    return found | fill, cast(SearchedNorm, norm)
 
 
 def sample_ids(rows: F32) -> NDArray[np.str_]:

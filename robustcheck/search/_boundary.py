@@ -30,16 +30,17 @@ from functools import partial
 
 import numpy as np
 
-from robustcheck.arrays import F32, I32, I64, Mask
+from robustcheck.arrays import F32, F64, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._candidates import Candidates, choose
-from robustcheck.search._geometry import L2
+from robustcheck.search._geometry import GEOMETRIES
+from robustcheck.search._hops import Hop
 from robustcheck.search._known import Known
 from robustcheck.search._problem import STAGE, Answer, Problem
-from robustcheck.search._schedule import LENGTHS
-from robustcheck.search._starts import hop, other_side
+from robustcheck.search._schedule import Lengths
+from robustcheck.search._starts import other_side
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def search_boundary(
     classifier: Classifier, problem: Problem, options: SearchOptions, on_progress: OnProgress
 ) -> Answer:
     """Nearest misclassified points of one batch."""
-    known = Known(classifier, L2, problem, options)
+    known = Known(classifier, GEOMETRIES[options.norm], problem, options)
     budget = options.evaluations
     active = np.arange(len(problem.rows))
     halfway, first_half = np.full(len(active), np.inf), np.ones(len(active), bool)
@@ -92,6 +93,7 @@ class _Schedule:
 
     def __init__(self, known: Known) -> None:
         self.known = known
+        self.lengths: Lengths = known.geometry.lengths
         problem = known.problem
         self.candidates: Candidates = choose(known.classifier, known.geometry, problem)
         everyone = np.arange(len(problem.rows))
@@ -100,31 +102,54 @@ class _Schedule:
 
     def stages(self) -> Iterator[_Stage]:
         """One after the other, without end."""
-        known = self.known
+        known, lengths = self.known, self.lengths
         first = range(min(known.options.candidates, len(self.paths)))
         for rank in first:
             yield _Stage(0, partial(self._look, rank))
         for rank in first:
-            steps = LENGTHS.walk if rank else LENGTHS.first_walk
+            steps = lengths.walk if rank else lengths.first_walk
             yield _Stage(steps, partial(self._walk, rank, steps, 0))
         walked = known.shortest.copy()
-        yield _Stage(LENGTHS.polish, partial(known.polish_nearest, LENGTHS.polish))
-        yield self._other_side(0, LENGTHS.walk)
-        yield _Stage(LENGTHS.round_most, partial(known.refine_nearest, LENGTHS.round))
-        hard = ~(known.shortest > LENGTHS.hard * walked)
+        yield _Stage(lengths.polish_nearest, partial(known.polish_nearest, lengths.polish_nearest))
+        yield from self._cycles_l2(first, walked) if lengths.rounds else self._cycles(first)
+
+    def _cycles_l2(self, first: range, walked: F64) -> Iterator[_Stage]:
+        known, lengths = self.known, self.lengths
+        refined = _Stage(lengths.round_most, partial(known.refine_nearest, lengths.round))
+        yield self._other_side(0, lengths.walk)
+        yield refined
+        hard = ~(known.shortest > lengths.hard * walked)
         for rank in first:
             yield self._walk_on(rank, hard)
         for cycle in itertools.count():
-            for number, length in enumerate(LENGTHS.hops):
-                number += cycle * len(LENGTHS.hops)
-                yield _Stage(LENGTHS.hop_walk + LENGTHS.polish, partial(self._hop, number, length))
-            yield self._other_side(1 + cycle, LENGTHS.other_walk)
-            if cycle == LENGTHS.easy_walk_on:
+            for number in range(3):
+                yield self._hopped(3 * cycle + number)
+            yield self._other_side(1 + cycle, lengths.other_walk)
+            if cycle == lengths.easy_walk_on:
                 for rank in first:
                     yield self._walk_on(rank, ~hard)
             if len(first) + cycle < len(self.paths):
                 yield self._walk_on(len(first) + cycle, None)
-            yield _Stage(LENGTHS.round_most, partial(known.refine_nearest, LENGTHS.round))
+            yield refined
+
+    def _cycles(self, first: range) -> Iterator[_Stage]:
+        """In the other norms polishing does more, and the walks go on one after the other."""
+        known, lengths = self.known, self.lengths
+        polished = _Stage(lengths.polish_nearest, partial(known.polish_nearest, lengths.polish_nearest))
+        for cycle in itertools.count():
+            yield self._hopped(3 * cycle)
+            if cycle % 2 == 0:
+                yield self._other_side(cycle // 2, lengths.other_walk if cycle else lengths.walk)
+            if len(first):
+                yield self._walk_on(cycle % len(first), None)
+            yield self._hopped(3 * cycle + 1)
+            yield polished
+            yield self._hopped(3 * cycle + 2)
+            if len(first) + cycle < len(self.paths):
+                yield self._walk_on(len(first) + cycle, None)
+
+    def _hopped(self, number: int) -> _Stage:
+        return _Stage(self.lengths.hop_walk + self.lengths.polish, partial(self._hop, number))
 
     def _look(self, rank: int, at: I64) -> None:
         rows = self.known.rows(at, self.paths[rank].target[at])
@@ -133,15 +158,19 @@ class _Schedule:
     def _walk(self, rank: int, steps: int, polished: int, at: I64) -> None:
         path = self.paths[rank]
         rows = self.known.rows(at, path.target[at])
-        path.at[at] = self.known.start(at, rows, path.at[at], steps, polished=polished, near=LENGTHS.near)
+        path.at[at] = self.known.start(
+            at, rows, path.at[at], steps, polished=polished, near=self.lengths.near
+        )
 
     def _walk_on(self, rank: int, only: Mask | None) -> _Stage:
         return _Stage(
-            LENGTHS.walk_on + LENGTHS.polish, partial(self._walk, rank, LENGTHS.walk_on, LENGTHS.polish), only
+            self.lengths.walk_on + self.lengths.polish,
+            partial(self._walk, rank, self.lengths.walk_on, self.lengths.polish),
+            only,
         )
 
     def _other_side(self, rank: int, steps: int) -> _Stage:
-        return _Stage(steps + LENGTHS.polish, partial(self._from_other_side, rank, steps))
+        return _Stage(steps + self.lengths.polish, partial(self._from_other_side, rank, steps))
 
     def _from_other_side(self, rank: int, steps: int, at: I64) -> None:
         known = self.known
@@ -153,14 +182,22 @@ class _Schedule:
         point, reached = known.boundary(at, rows, other[found])
         rows = known.rows(at, known.leading_class(at, point))
         z = np.where(reached[:, None], point, rows.x)
-        known.start(at, rows, z, steps, polished=LENGTHS.polish, near=LENGTHS.near)
+        known.start(at, rows, z, steps, polished=self.lengths.polish, near=self.lengths.near)
 
-    def _hop(self, number: int, length: float, at: I64) -> None:
+    def _hop(self, number: int, at: I64) -> None:
         known = self.known
         there = np.isfinite(known.shortest[at])
-        base = np.where(there[:, None], known.nearest[at], known.problem.rows[at])
-        # where nothing is found there is no better scale than the linearised model's
-        scale = np.where(there, known.shortest[at], self.candidates.distance[at, 0])
-        z = hop(known.problem, at, base, length * scale, seed=(known.options.seed, number))
+        x = known.problem.rows[at]
+        step = Hop(
+            x=x,
+            nearest=np.where(there[:, None], known.nearest[at], x),
+            # where nothing is found there is no better scale than the linearised model's
+            scale=np.where(there, known.shortest[at], self.candidates.distance[at, 0]),
+            number=number,
+            seed=known.options.seed,
+        )
+        z = np.clip(known.geometry.hop(step), known.problem.lower[at], known.problem.upper[at])
         rows = known.rows(at, known.leading_class(at, z))
-        known.start(at, rows, z, LENGTHS.hop_walk, polished=LENGTHS.polish, near=LENGTHS.hop_near)
+        known.start(
+            at, rows, z, self.lengths.hop_walk, polished=self.lengths.polish, near=self.lengths.hop_near
+        )

@@ -10,10 +10,9 @@ from robustcheck.models import Classifier, logits_of
 from robustcheck.search._constraint import to_boundary
 from robustcheck.search._geometry import Geometry
 from robustcheck.search._lbfgs import Effort
-from robustcheck.search._polish import polish
 from robustcheck.search._problem import Problem
 from robustcheck.search._refine import refine
-from robustcheck.search._rows import Rows
+from robustcheck.search._rows import COUNT, Rows, graph, points
 from robustcheck.search._walk import walk
 
 # starts whose distances differ by less than this agree
@@ -111,4 +110,12 @@ class Known:
 
     def _polished(self, at: I64, rows: Rows, z: F32, steps: int) -> F64:
         self.spend(at, steps, steps)
-        return self.settle(at, rows, polish(self.classifier, rows, z, steps))[1]
+        body = graph(
+            self.geometry.polish,
+            self.classifier,
+            Rows.signature(self.classifier),
+            points(self.classifier),
+            COUNT,
+        )
+        polished = body(rows, z, steps)
+        return self.settle(at, rows, polished.numpy())[1]

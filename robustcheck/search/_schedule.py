@@ -14,14 +14,14 @@ class Lengths:
     Attributes:
         first_walk, walk, walk_on, other_walk, hop_walk: steps of walks: to the nearest class, to the others,
             where these go on, from the other side, after a hop.
-        polish: steps of polishing.
+        polish, polish_nearest: steps of polishing: of a start, and of the nearest point.
         round_most: of a round of L-BFGS, the look at which coordinates are frozen included.
         round: what L-BFGS itself may spend of these.
         near, hop_near: a start is polished if it came this near to the best one known, as a factor.
         hard: a sample is hard if polishing and the other side brought it down to this share of what walks had
             found.
         easy_walk_on: the cycle in which the walks of the samples that are not hard go on, a number.
-        hops: lengths of the random steps, in shares of the nearest point's distance.
+        rounds: whether there are rounds of L-BFGS.
     """
 
     first_walk: int = 20
@@ -30,13 +30,11 @@ class Lengths:
     other_walk: int = 30
     hop_walk: int = 16
     polish: int = 8
+    polish_nearest: int = 8
     round_most: int = 24
     round: Effort = field(default_factory=lambda: Effort(iterations=6, line_search=4, most=23))
     near: float = 1.25
     hop_near: float = 1.05
     hard: float = 0.9
     easy_walk_on: int = 1
-    hops: tuple[float, ...] = (0.6, 0.9, 1.2)
-
-
-LENGTHS = Lengths()
+    rounds: bool = True

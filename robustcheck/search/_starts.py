@@ -1,10 +1,10 @@
-"""Points to start from that the model's gradient at the sample does not lead to."""
+"""Points on the misclassified side to start from."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.search._problem import Problem
 
 
@@ -32,14 +32,3 @@ def other_side(problem: Problem, at: I64, rank: int) -> tuple[Mask, F32]:
     found: Mask = np.asarray(np.isfinite(distance).any(axis=1))
     # features that may not change keep the sample's values
     return found, np.clip(other, problem.lower[at], problem.upper[at])
-
-
-def hop(problem: Problem, at: I64, base: F32, length: F64, *, seed: tuple[int, int]) -> F32:
-    """Points that lie a random step of the given lengths ``[R]`` from ``base`` ``[R, D]``, in the box.
-
-    The direction is the same for all samples, so that neither their order nor their batch matters.
-    """
-    direction = np.random.default_rng(seed).standard_normal(base.shape[1])
-    step = direction / np.linalg.norm(direction)
-    hopped = (base + length[:, None] * step).astype(np.float32)
-    return np.clip(hopped, problem.lower[at], problem.upper[at])

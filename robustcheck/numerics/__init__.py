@@ -1,0 +1,43 @@
+"""Pure batched TensorFlow maths: margins, the box, exact linear distances and searches along a segment.
+
+Shapes use ``B`` rows, ``D`` flattened features and ``K`` classes. Nothing here knows of models, audits or
+files; every function can be traced.
+"""
+
+from robustcheck.numerics._graphs import Traced, shared, traced, with_gradient
+from robustcheck.numerics._half_space import (
+    nearest_in_half_space,
+    nearest_in_half_space_l1,
+    nearest_in_half_space_linf,
+)
+from robustcheck.numerics._polyhedron import nearest_in_polyhedron, nearest_sparse_in_polyhedron
+from robustcheck.numerics._rows import (
+    adversarial_margin,
+    l1_norm,
+    l2_norm,
+    linf_norm,
+    needed_margin,
+    rowwise_dot,
+    to_unit_slope,
+)
+from robustcheck.numerics._segment import boundary_on_segment
+
+__all__ = [
+    "Traced",
+    "adversarial_margin",
+    "boundary_on_segment",
+    "l1_norm",
+    "l2_norm",
+    "linf_norm",
+    "nearest_in_half_space",
+    "nearest_in_half_space_l1",
+    "nearest_in_half_space_linf",
+    "nearest_in_polyhedron",
+    "nearest_sparse_in_polyhedron",
+    "needed_margin",
+    "rowwise_dot",
+    "shared",
+    "to_unit_slope",
+    "traced",
+    "with_gradient",
+]

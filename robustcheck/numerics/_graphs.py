@@ -1,0 +1,76 @@
+"""Functions as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any, TypeVar, cast
+
+import tensorflow as tf
+
+Tensor = Any  # TensorFlow ships no type information
+Projection = TypeVar("Projection", bound=Callable[..., Any])
+
+
+class Traced:
+    """A function as a graph, traced when it is first used, with what the function refers to.
+
+    It stays a graph while ``tf.config.run_functions_eagerly(True)`` is in force.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: tuple[Any, ...], **settings: Any) -> None:
+        # a concrete function alone does not keep its variables, so this one is kept beside it
+        self._function = tf.function(function, input_signature=signature, autograph=False, **settings)
+        # one graph a model is what is meant, so that TensorFlow need not warn of many from one place
+        self._function._omit_frequent_tracing_warning = True
+
+    @cached_property
+    def _graph(self) -> Any:
+        return self._function.get_concrete_function()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives."""
+        return self._graph(*arguments)
+
+    @property
+    def operations(self) -> list[tuple[str, str]]:
+        """Type and name of each operation, without those of functions that it calls."""
+        return [(operation.type, operation.name) for operation in self._graph.graph.get_operations()]
+
+    @property
+    def output(self) -> Tensor:
+        """The symbolic output: its type and shape."""
+        return self._graph.outputs[0]
+
+
+def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
+    """Decorator: trace a function once, for every number of rows that the signature leaves open."""
+    return lambda function: Traced(function, signature)
+
+
+def shared(function: Projection) -> Projection:
+    """Decorator: a projection of rows ``x`` is traced once for all models, not into each model's graphs anew.
+
+    Its first result has the shape of ``x``, which the shared graph leaves open.
+    """
+    graph = tf.function(function, autograph=False, reduce_retracing=True)
+
+    @wraps(function)
+    def call(x: Tensor, *arguments: Any, **settings: Any) -> Any:
+        result = graph(x, *arguments, **settings)
+        (result[0] if isinstance(result, tuple) else result).set_shape(x.shape)
+        return result
+
+    return cast(Projection, call)
+
+
+def with_gradient(function: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """``function(rows)`` ``[B]`` and its gradient for each row ``[B, D]``, None where none reaches them.
+
+    To be traced: a tape over a finished graph makes TensorFlow split it in two, which costs memory, and with
+    some convolutions and odd numbers of rows its CPU kernels then corrupt it (TensorFlow 2.21).
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        value = function(rows)
+    return value, tape.gradient(value, rows)
