@@ -51,8 +51,9 @@ def linear_ratios(options: rc.SearchOptions) -> tuple[np.ndarray, np.ndarray]:
                     linear_distance(weights, bias, *pair, lead, options.norm)
                     for pair in zip(x, y, strict=True)
                 ]
-                # what float32 cannot tell apart in values up to 1 is as near as the exact point
-                of_lead.append((result.distance - RESOLUTION[options.norm]) / np.array(exact))
+                # with its lead a point is as near as float32 can tell apart in values up to 1
+                rounding = RESOLUTION[options.norm] if lead else 0.0
+                of_lead.append((result.distance - rounding) / np.array(exact))
     return np.concatenate(ratios[0]), np.concatenate(ratios[1])
 
 

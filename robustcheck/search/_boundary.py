@@ -15,6 +15,9 @@ Every sample goes through one fixed sequence of stages:
    towards the class that leads there; start from the misclassified side, from the nearest sample of the next
    class; walk towards the next class by linearised distance; refine with L-BFGS.
 
+In Linf and L1 the stages after 2 are others: polishing does more there, hops and walks take turns from the
+start, in L1 some walks go by L2, and there are no rounds of L-BFGS.
+
 What comes near to the best is polished. A stage is entered only if what it may cost at most still fits the
 sample's budget, and a sample that skips a stage for that has ended. So the budget is a cap for each sample,
 the run of a smaller budget is the beginning of that of a larger one, and no sample's answer depends on its
@@ -137,6 +140,9 @@ class _Schedule:
         known, lengths = self.known, self.lengths
         polished = _Stage(lengths.polish_nearest, partial(known.polish_nearest, lengths.polish_nearest))
         for cycle in itertools.count():
+            if lengths.walk_l2 and cycle < len(first):
+                most = lengths.walk_l2 + lengths.polish_nearest
+                yield _Stage(most, partial(self._walk_in_l2, cycle))
             yield self._hopped(3 * cycle)
             if cycle % 2 == 0:
                 yield self._other_side(cycle // 2, lengths.other_walk if cycle else lengths.walk)
@@ -160,6 +166,19 @@ class _Schedule:
         rows = self.known.rows(at, path.target[at])
         path.at[at] = self.known.start(
             at, rows, path.at[at], steps, polished=polished, near=self.lengths.near
+        )
+
+    def _walk_in_l2(self, rank: int, at: I64) -> None:
+        known = self.known
+        rows = known.rows(at, self.paths[rank].target[at])
+        known.start(
+            at,
+            rows,
+            rows.x,
+            self.lengths.walk_l2,
+            polished=self.lengths.polish_nearest,
+            near=self.lengths.near_l2,
+            walked_in=GEOMETRIES["l2"],
         )
 
     def _walk_on(self, rank: int, only: Mask | None) -> _Stage:

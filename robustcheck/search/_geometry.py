@@ -49,7 +49,7 @@ class Geometry:
 
 
 L2 = Geometry(norms.L2, numerics.l2_norm, numerics.nearest_in_half_space, polish_l2, hop_l2)
-# without L-BFGS, which changed nothing in these norms
+# without rounds of L-BFGS: they changed nothing in trials with one set of constants
 _OTHER = Lengths(polish_nearest=16, walk_on=24, hop_near=1.05, rounds=False)
 GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
     {
@@ -60,7 +60,7 @@ GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
         ),
         "l1": Geometry(
             norms.NORMS["l1"], numerics.l1_norm, numerics.nearest_in_half_space_l1, polish_l1, hop_l1,
-            lengths=replace(_OTHER, hop_near=1.2), drawn_back=0.75, reach=0.5,
+            lengths=replace(_OTHER, first_walk=10, hop_near=1.2, walk_l2=20), drawn_back=0.75, reach=0.5,
         ),
     }
 )  # fmt: skip

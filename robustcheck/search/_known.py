@@ -48,9 +48,22 @@ class Known:
         close = [np.isfinite(start) & (start <= _AGREE * self.shortest) for start in self.starts]
         return np.sum(close, axis=0, dtype=np.int64) if close else np.zeros(len(self.shortest), np.int64)
 
-    def start(self, at: I64, rows: Rows, z: F32, steps: int, *, polished: int, near: float) -> F32:
-        """Walk from ``z``, and polish what came near to the best; where the walk ended, ``[R, D]``."""
-        walked, ended = walk(self.classifier, self.geometry, rows, z, steps)
+    def start(
+        self,
+        at: I64,
+        rows: Rows,
+        z: F32,
+        steps: int,
+        *,
+        polished: int,
+        near: float,
+        walked_in: Geometry | None = None,
+    ) -> F32:
+        """Walk from ``z``, and polish what came near to the best; where the walk ended, ``[R, D]``.
+
+        ``walked_in``: the norm that the walk goes by, where that is not the one that is searched.
+        """
+        walked, ended = walk(self.classifier, walked_in or self.geometry, rows, z, steps)
         self.spend(at, steps, steps)
         point, distance = self.settle(at, rows, walked)
         worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))

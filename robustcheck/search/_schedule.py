@@ -22,6 +22,8 @@ class Lengths:
             found.
         easy_walk_on: the cycle in which the walks of the samples that are not hard go on, a number.
         rounds: whether there are rounds of L-BFGS.
+        walk_l2: of walks that go by L2 in a search of another norm: they change more features at once.
+        near_l2: what such a walk found is polished if it came this near, as a factor.
     """
 
     first_walk: int = 20
@@ -38,3 +40,5 @@ class Lengths:
     hard: float = 0.9
     easy_walk_on: int = 1
     rounds: bool = True
+    walk_l2: int = 0
+    near_l2: float = 3.0
