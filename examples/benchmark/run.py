@@ -42,16 +42,22 @@ STORED_GRADIENTS = {
     "adv-lib.ALMA1000": 1000,
     "adv-lib.SDF": 30,
     "adv-lib.PDGD1000": 1000,
+    "adv-lib.FMN1000": 1000,
+    "adv-lib.PDPGD1000": 1000,
+    "foolbox.FMN1000": 1000,
+    "foolbox.BB500": 500,
+    "foolbox.BIM12x100": 1300,
 }
 EXACT = "exact"
+ORDER = {"l2": 2, "linf": np.inf, "l1": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """L2 distances of one attack on one model, ``[n]``, infinite where none was found; costs a sample."""
+    """Distances of one attack on one model, ``[n]``, infinite where none was found; costs a sample."""
 
     attack: str
-    l2: np.ndarray
+    distance: np.ndarray
     gradients: float | None = None
     forwards: float | None = None
     seconds: float | None = None
@@ -64,7 +70,7 @@ class Outcome:
     @property
     def mean_median(self) -> tuple[float, float]:
         """Over the samples found."""
-        there = self.l2[np.isfinite(self.l2)]
+        there = self.distance[np.isfinite(self.distance)]
         return float(there.mean()), float(np.median(there))
 
 
@@ -78,52 +84,53 @@ def attack(subject: Subject, name: str) -> Outcome:
         seconds = time.perf_counter() - begun
         gradients, forwards = (int(count) / len(subject.x) for count in (counted.gradients, counted.forwards))
     else:
-        options = rc.SearchOptions(budget=int(name.split()[1]))
+        options = rc.SearchOptions(budget=int(name.split()[1]), norm=subject.norm)
         result = rc.minimal_distortion(rc.wrap(model), subject.x, subject.y, options=options)
         seconds = time.perf_counter() - begun
         examples = result.adversarial
         gradients, forwards = result.gradient_evaluations.mean(), result.forward_evaluations.mean()
     return Outcome(
-        attack=name, l2=checked(model, subject, examples), gradients=gradients, forwards=forwards,
+        attack=name, distance=checked(model, subject, examples), gradients=gradients, forwards=forwards,
         seconds=seconds,
     )  # fmt: skip
 
 
 def checked(model: object, subject: Subject, examples: np.ndarray) -> np.ndarray:
-    """L2 distances ``[n]`` of examples in the box that the plain model misclassifies; else infinite."""
+    """Distances ``[n]`` of examples in the box that the plain model misclassifies; else infinite."""
     there = np.isfinite(examples).reshape(len(examples), -1).all(axis=1)
     inside = np.clip(np.where(np.isfinite(examples), examples, 0), 0, 1).astype(np.float32)
     wrong = model.predict(inside, verbose=0).argmax(axis=1) != subject.y
     away = (inside.astype(np.float64) - subject.x.reshape(inside.shape)).reshape(len(inside), -1)
-    return np.where(there & wrong, np.linalg.norm(away, axis=1), np.inf)
+    return np.where(there & wrong, np.linalg.norm(away, ord=ORDER[subject.norm], axis=1), np.inf)
 
 
 def kept(subject: Subject, name: str, folder: Path) -> Outcome:
     """The outcome of an attack, from the file of an earlier run if there is one."""
-    path = folder / f"{subject.name}-{len(subject.x)}" / f"{name}.npz"
+    norm = "" if subject.norm == "l2" else f"-{subject.norm}"
+    path = folder / f"{subject.name}-{len(subject.x)}{norm}" / f"{name}.npz"
     if not path.exists():
         done = attack(subject, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         costs = {"gradients": done.gradients, "forwards": done.forwards, "seconds": done.seconds}
         partial = path.with_suffix(".part.npz")
-        np.savez(partial, l2=done.l2, **costs)
+        np.savez(partial, distance=done.distance, **costs)
         partial.replace(path)
     with np.load(path) as stored:
         costs = {cost: float(stored[cost]) for cost in ("gradients", "forwards", "seconds")}
-        return Outcome(attack=name, l2=stored["l2"], **costs)
+        return Outcome(attack=name, distance=stored["distance"], **costs)
 
 
 def table(outcomes: list[Outcome]) -> Table:
     """A row an attack; ratios to the exact distance, else to the nearest that a peer found for the image."""
     known = [outcome for outcome in outcomes if outcome.attack == EXACT]
-    best = np.min([outcome.l2 for outcome in known or outcomes if not outcome.ours], axis=0)
+    best = np.min([outcome.distance for outcome in known or outcomes if not outcome.ours], axis=0)
     made = Table(box=box.MARKDOWN)
     costs = ("gradients", "forwards", "s")
     for column in ("attack", "found", "mean", "median", *costs, "p5", "p50", "p95", "geom.", "<= 1.01"):
         made.add_column(column, justify="left" if column == "attack" else "right")
     for outcome in outcomes:
-        found = np.isfinite(outcome.l2)
-        ratio = outcome.l2[found] / best[found]
+        found = np.isfinite(outcome.distance)
+        ratio = outcome.distance[found] / best[found]
         spent = (outcome.gradients, outcome.forwards, outcome.seconds)
         made.add_row(
             outcome.attack,
@@ -132,7 +139,7 @@ def table(outcomes: list[Outcome]) -> Table:
             *("-" if cost is None else f"{cost:.0f}" for cost in spent),
             *(f"{np.quantile(ratio, q):.3f}" for q in (0.05, 0.5, 0.95)),
             f"{np.exp(np.log(ratio).mean()):.4f}",
-            f"{np.mean(outcome.l2 <= 1.01 * best):.0%}",
+            f"{np.mean(outcome.distance <= 1.01 * best):.0%}",
         )
     return made
 
@@ -140,7 +147,7 @@ def table(outcomes: list[Outcome]) -> Table:
 def frontier(outcomes: list[Outcome]) -> Iterator[str]:
     """For each budget of ours: the best single peer for as many gradients, and all of Foolbox and ART."""
     peers = [outcome for outcome in outcomes if not outcome.ours and outcome.attack != EXACT]
-    libraries = [peer.l2 for peer in peers if peer.attack.startswith(("foolbox", "art"))]
+    libraries = [peer.distance for peer in peers if peer.attack.startswith(("foolbox", "art"))]
     for outcome in (outcome for outcome in outcomes if outcome.ours):
         budget = int(outcome.attack.split()[1])
         mean, median = outcome.mean_median
@@ -148,7 +155,7 @@ def frontier(outcomes: list[Outcome]) -> Iterator[str]:
         # one gradient more than the budget is still that budget: DDN 100 takes 101
         affordable = [
             peer for peer in peers if peer.gradients is not None and peer.gradients <= 1.01 * budget + 1
-            and np.isfinite(peer.l2).mean() >= 0.9
+            and np.isfinite(peer.distance).mean() >= 0.9
         ]  # fmt: skip
         for label, position in (("mean", 0), ("median", 1)):
             if affordable:
@@ -156,8 +163,8 @@ def frontier(outcomes: list[Outcome]) -> Iterator[str]:
                 line += f"; least {label} {rival.mean_median[position]:.4f} ({rival.attack})"
         if libraries:
             best = np.min(libraries, axis=0)
-            both = np.isfinite(best) & np.isfinite(outcome.l2)
-            ratio = np.exp(np.log(outcome.l2[both] / best[both]).mean())
+            both = np.isfinite(best) & np.isfinite(outcome.distance)
+            ratio = np.exp(np.log(outcome.distance[both] / best[both]).mean())
             line += f"; over the best of Foolbox and ART {ratio:.4f} ({both.sum()} images)"
         yield line
 
@@ -168,6 +175,7 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, required=True, help="x_train, y_train, x_test, y_test")
     for flag in ("models", "reference", "cifar10"):
         parser.add_argument(f"--{flag}", type=Path)
+    parser.add_argument("--norm", choices=tuple(ORDER), default="l2", help="the peers here are of L2 alone")
     parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--only", nargs="*", help="models to run, by name; default: all")
@@ -181,22 +189,24 @@ def main() -> None:
     console.print(", ".join(machine()), "", sep="\n", soft_wrap=True)
     for subject in subjects(asked):
         stored = [
-            Outcome(attack=f"{name}, stored" if name != EXACT else name, l2=l2,
+            Outcome(attack=f"{name}, stored" if name != EXACT else name, distance=distance,
                     gradients=STORED_GRADIENTS.get(name))
-            for name, l2 in subject.known.items()
+            for name, distance in subject.known.items()
         ]  # fmt: skip
-        names = (*asked.peers, *(f"robustcheck {budget}" for budget in asked.budgets))
+        peers = asked.peers if asked.norm == "l2" else ()
+        names = (*peers, *(f"robustcheck {budget}" for budget in asked.budgets))
         outcomes = stored + [kept(subject, name, asked.out) for name in names]
-        console.print(f"### {subject.name}, {len(subject.x)} images", end="\n\n")
+        norm = "" if subject.norm == "l2" else f", {subject.norm.capitalize()}"
+        console.print(f"### {subject.name}{norm}, {len(subject.x)} images", end="\n\n")
         console.print(table(outcomes), *frontier(outcomes), "", sep="\n", soft_wrap=True)
 
 
 def subjects(asked: argparse.Namespace) -> Iterator[Subject]:
     """Those that are asked for."""
     wanted = set(asked.only) if asked.only else None
-    yield from regressions(asked.mnist, asked.out, asked.limit, wanted)
+    yield from regressions(asked, wanted)
     if asked.reference:
-        yield from shared(asked.models, asked.reference, asked.mnist, asked.cifar10, asked.limit, wanted)
+        yield from shared(asked, wanted)
 
 
 def machine() -> Iterator[str]:
