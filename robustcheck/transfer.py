@@ -81,6 +81,12 @@ def transfer_matrix(
     known = dict(results or {})
     for name, result in known.items():
         _require_same_samples(name, result, samples)
+    searched = {result.norm for result in known.values()}
+    searched |= {(options or SearchOptions()).norm} if len(known) < len(models) else set()
+    if len(searched) > 1:
+        raise ConfigError(
+            f"results: expected examples made in one norm, got {sorted(searched)}: their rates do not compare"
+        )
     untargeted = np.full(len(samples), -1, np.int64)
     for name, classifier in models.items():
         if name not in known:

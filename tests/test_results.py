@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from evidence import result_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustcheck.errors import ReportRefused
+from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.results import Joined, SampleOutcomes, SearchResult, Status, is_wanted, join
 
 statuses = st.lists(st.sampled_from(list(Status)), min_size=1, max_size=12)
@@ -60,6 +61,12 @@ def test_an_unfinished_result_has_the_rows_that_are_done() -> None:
     assert_same(joined.result(), whole.take(np.arange(2)))
     with pytest.raises(ValueError, match="at least one result"):
         join([])
+
+
+@pytest.mark.parametrize("chosen", [1, [[0, 1]], np.zeros((2, 2), bool)])
+def test_what_does_not_choose_samples_is_refused(chosen: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a mask or positions"):
+        made([Status.FOUND] * 2).take(chosen)
 
 
 def test_rows_and_points_are_flat() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 import robustcheck as rc
 from robustcheck.config import SearchedNorm
+from robustcheck.errors import ConfigError
 from robustcheck.results import SearchResult
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -134,3 +136,28 @@ def test_a_stored_result_keeps_its_norm(results: dict[str, SearchResult], tmp_pa
         np.testing.assert_array_equal(again.distance, result.distance)
     with np.load(tmp_path / "l2.npz") as stored:
         assert "norm" not in stored, "a file of L2 is as it always was"
+
+
+def test_small_budgets_find_what_a_search_in_l2_finds() -> None:
+    """A sample that the walks find nothing for starts from another class before anything else is spent."""
+    draw = np.random.default_rng(0)
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+    weights = [3 * draw.standard_normal(part.shape) for part in model.get_weights()]
+    model.set_weights(weights)
+    classifier, x = rc.wrap(model), draw.random((40, 20), np.float32)
+    for norm in NORMS:
+        result = rc.minimal_distortion(classifier, x, None, options=rc.SearchOptions(norm=norm, budget=60))
+        assert result.found.all(), norm
+
+
+def test_results_of_different_norms_are_not_put_in_one_table(
+    dense: Any, results: dict[str, SearchResult], pixels: np.ndarray, digits: Digits
+) -> None:
+    models = {"a": dense, "b": dense}
+    x, y = pixels[:COUNT], digits[1][:COUNT]
+    with pytest.raises(ConfigError, match=r"made in one norm, got \['l1', 'linf'\]"):
+        rc.transfer_matrix(models, x, y, {"a": results["linf"], "b": results["l1"]})
+    with pytest.raises(ConfigError, match="made in one norm"):
+        rc.transfer_matrix(models, x, y, {"a": results["linf"]})
+    matrix = rc.transfer_matrix(models, x, y, {"a": results["linf"], "b": results["linf"]})
+    assert matrix.rows[0].error == [1.0, 1.0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -194,3 +195,29 @@ def test_infinite_and_tiny_numbers_survive_printing(tmp_path: Path, monkeypatch:
     stored = tomllib.loads(printed.toml())
     assert (stored["box"], stored["tolerance"]) == ([-math.inf, math.inf], 1e-300)
     assert stored["transfer_rms"] == [5e-324]
+
+
+@pytest.mark.parametrize(
+    ("toml", "fault"),
+    [
+        ("box = [0]", "robustcheck.toml: box: expected LO HI | FILE.npz, got [0]"),
+        ("loss_scale = []", "robustcheck.toml: loss_scale: expected auto|X, got []"),
+        ("[harden]\nlimit = 3", "robustcheck.toml [harden]: limit: unknown key; it is a setting of audits"),
+        ("box = 'missing.npz'", "missing.npz: expected an .npz with ['lower', 'upper'], got nothing there"),
+    ],
+)
+def test_faults_say_what_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("robustcheck.toml").write_text(toml)
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        read_settings({"model": "m.keras", "data": "d.npz"}).audit("")
+
+
+def test_a_number_may_be_written_as_a_text() -> None:
+    for name, read in (
+        ("target", lambda config: config.target),
+        ("output", lambda c: c.model_options.output),
+    ):
+        assert read(made(AuditConfig, {"model": "m", "data": "d", name: "1"})) == 1

@@ -14,13 +14,11 @@ from robustcheck.auditing._audit import audit_config
 from robustcheck.auditing._load import load_data, load_models, wrap_subject
 from robustcheck.compare import compare
 from robustcheck.config import HardenConfig
-from robustcheck.errors import ConfigError
 from robustcheck.hardening import Hardened, compile_for, find_cuts, harden
 from robustcheck.progress import OnProgress
 from robustcheck.report import comparison_page
 from robustcheck.results import AuditReport, Comparison
 from robustcheck.samples import as_samples
-from robustcheck.text import option
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,21 +48,16 @@ def harden_and_audit(config: HardenConfig, on_progress: OnProgress) -> Hardening
         ConfigError: layers that are not there, or results of another run in ``out``.
         InputRefused: a model that cannot be cut, or data that do not fit it.
     """
-    made = config.out / "hardened.keras"
-    if made.exists() and not config.force:
-        raise ConfigError(
-            f"{config.out}: holds a hardened model already; {option('force')} replaces it, {option('out')} "
-            "writes elsewhere"
-        )
+    config.require_free()
     # what is wrong with model, data or layers is told before any work
     train = _prepare(config, on_progress)
     before = _audit(config, config.audit.model, "before", on_progress)
     trained = train()
-    after = _audit(config, str(made), "after", on_progress)
+    after = _audit(config, str(config.model), "after", on_progress)
     found = compare(before.evidence, after.evidence)
     page = comparison_page(found, before.evidence, after.evidence)
     (config.out / "compare.html").write_text(page, "utf-8")
-    return Hardening(trained=trained, model=made, before=before, after=after, comparison=found)
+    return Hardening(trained=trained, model=config.model, before=before, after=after, comparison=found)
 
 
 def _audit(config: HardenConfig, model: Any, name: str, on_progress: OnProgress) -> AuditReport:
@@ -109,7 +102,7 @@ def _prepare(config: HardenConfig, on_progress: OnProgress) -> Callable[[], Hard
         )
         # without the optimiser's state
         plain = keras.Model(loaded.model.inputs, loaded.model.outputs, name=loaded.model.name)
-        plain.save(config.out / "hardened.keras")
+        plain.save(config.model)
         shutil.rmtree(config.out / "run")  # the run is over
         return done
 

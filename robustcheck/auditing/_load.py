@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, Box, BoxLike, ModelOptions
+from robustcheck.config import AuditConfig, BoxLike, ModelOptions
 from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
 from robustcheck.progress import OnProgress
@@ -68,8 +68,9 @@ def wrap_subject(
     options = config.model_options
     if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
         options = replace(options, input_shape=_shape_of(loaded.model, tuple(np.shape(data.x)[1:])))
+    box = intake.read_box(config.box) if isinstance(config.box, Path) else config.box
     freeze = _read_freeze(config.freeze)
-    return as_classifier(loaded.model, loaded.name, _read_box(config.box), options, freeze=freeze)
+    return as_classifier(loaded.model, loaded.name, box, options, freeze=freeze)
 
 
 def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -85,16 +86,6 @@ def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
         if len(shape) == len(declared) and all(want in (None, size) for want, size in fits):
             return shape
     return None
-
-
-def _read_box(given: BoxLike | Path) -> BoxLike:
-    """A box, or one for each input, from the file where a file is named."""
-    if not isinstance(given, Path):
-        return given
-    found = intake.read_by_input(given, "lower", "upper")
-    if isinstance(found, dict):
-        return {name: Box.of((lower, upper)) for name, (lower, upper) in found.items()}
-    return Box.of((found[0], found[1]))
 
 
 def _read_freeze(given: Any) -> Any:

@@ -17,7 +17,7 @@ from robustcheck.cli._flags import (
 )
 from robustcheck.cli._settings import read_harden_settings, read_settings
 from robustcheck.config import HardenConfig
-from robustcheck.errors import EXIT_OK, ConfigError
+from robustcheck.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
 from robustcheck.settings import harden_settings, made
 
 if TYPE_CHECKING:
@@ -74,10 +74,15 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Audit, train, audit, compare."""
     config = _config(arguments)
-    with working(log_console(quiet=arguments.quiet)) as display:
-        from robustcheck.auditing import harden_and_audit
+    config.require_free()
+    try:
+        with working(log_console(quiet=arguments.quiet)) as display:
+            from robustcheck.auditing import harden_and_audit
 
-        done = harden_and_audit(config, display)
+            done = harden_and_audit(config, display)
+    except KeyboardInterrupt:
+        log_console().print("interrupted: the same command goes on from here", style="bold red")
+        return EXIT_INTERRUPTED
     _show(arguments, config, done)
     return EXIT_OK
 

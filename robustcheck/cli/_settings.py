@@ -12,11 +12,13 @@ import argparse
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_origin
 
+from robustcheck import intake
 from robustcheck.config import AuditConfig
 from robustcheck.errors import ConfigError
 from robustcheck.settings import Setting, audit_settings, harden_settings, made
@@ -57,7 +59,9 @@ class Sourced:
         if "model" not in values or "data" not in values:
             missing = "MODEL" if "model" not in values else "--data SOURCE"
             raise ConfigError(f"expected {missing}, on the command line or in {_FILE}")
-        return made(AuditConfig, values, command=command)
+        config = made(AuditConfig, values, command=command)
+        # what is wrong with a small file is told at once, before TensorFlow starts
+        return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
 
     def toml(self) -> str:
         """As a ``robustcheck.toml`` that would give the same, with where each value is from."""
@@ -176,9 +180,15 @@ def _faults(origin: str, table: str, given: dict[str, Any]) -> list[str]:
             name = str(fault["loc"][0])
             if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
                 near = difflib.get_close_matches(name, _known(table), n=1)
-                faults[name] = "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                if table and name in audit_settings():
+                    hint = "; it is a setting of audits, which stand before the tables"
+                faults[name] = f"unknown key{hint}"
             else:
                 message = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
-                faults.setdefault(name, f"{message}, got {fault['input']!r}")
+                written, metavar = _known(table)[name].written, _known(table)[name].metavar
+                if get_origin(written) in (Union, UnionType) and metavar is not None:
+                    message = f"expected {metavar}"  # not what the last of the types would have been
+                faults.setdefault(name, f"{message}, got {given[name]!r}")
         return [f"{origin}: {name}: {message}" for name, message in faults.items()]
     return []

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._options import ModelOptions, SearchOptions, TransferOptions
-from robustcheck.config._values import DataRange, Draw, Target, nested, require, said, whole
+from robustcheck.config._values import DataRange, Draw, Target, nested, number_or_word, require, said, whole
 from robustcheck.errors import ConfigError
 from robustcheck.text import brief, option
 
@@ -140,6 +140,7 @@ class AuditConfig:
             "data",
             metavar="random|least-likely|CLASS",
             written=str | int,
+            read=number_or_word,
             default="any other than the label",
         ),
     )
@@ -218,7 +219,7 @@ class AuditConfig:
         expected = "'l2': audits measure no other so far, minimal_distortion does"
         require(self.options.norm == "l2", "norm", expected, self.options.norm)
         worded = self.target is None or self.target in ("random", "least-likely") or whole(self.target, 0)
-        require(worded, option("target"), "random, least-likely or a class", self.target)
+        require(worded, option("target"), "random, least-likely or the number of a class", self.target)
         self._require_ranges()
         # refused before models and data are loaded
         TransferOptions(rms=self.transfer_rms, draws=self.noise_draws)

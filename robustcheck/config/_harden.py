@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from robustcheck.config._audit import AuditConfig
 from robustcheck.config._values import nested, require, said, whole
+from robustcheck.errors import ConfigError
 from robustcheck.text import option
 
 
@@ -122,3 +123,20 @@ class HardenConfig:
         require(self.rate > 0 and math.isfinite(self.rate), option("rate"), "a number above 0", self.rate)
         alone = len(self.layers) == 1 or "all" not in self.layers
         require(bool(self.layers) and alone, option("layers"), "all, or names", list(self.layers))
+
+    @property
+    def model(self) -> Path:
+        """The file that the hardened model is written to."""
+        return self.out / "hardened.keras"
+
+    def require_free(self) -> None:
+        """Refuse, before any work, to write over what an earlier run left.
+
+        Raises:
+            ConfigError: there is a hardened model, and ``force`` was not asked for.
+        """
+        if self.model.exists() and not self.force:
+            raise ConfigError(
+                f"{self.out}: holds a hardened model already; {option('force')} replaces it, {option('out')} "
+                "writes elsewhere"
+            )

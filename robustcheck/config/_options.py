@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from robustcheck.config._values import HeadKind, Method, SearchedNorm, require, said, whole
+from robustcheck.config._values import HeadKind, Method, SearchedNorm, number_or_word, require, said, whole
 from robustcheck.text import option
 
 DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
@@ -105,7 +105,12 @@ class ModelOptions:
     )
     output: str | int | None = field(
         default=None,
-        metadata=said("which output holds the classes, where there are several", "model", metavar="NAME"),
+        metadata=said(
+            "which output holds the classes, where there are several",
+            "model",
+            metavar="NAME",
+            read=number_or_word,
+        ),
     )
     perturb: tuple[str, ...] | None = field(
         default=None, metadata=said("input that may change, where there are several", "model", metavar="NAME")

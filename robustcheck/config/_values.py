@@ -33,6 +33,11 @@ def whole(value: object, least: int, most: int | None = None) -> bool:
     return number and bool(value >= least) and (most is None or bool(value <= most))  # type: ignore[operator]
 
 
+def number_or_word(value: str | int) -> str | int:
+    """A number that was written as a text, as a number."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def said(help: str, group: str, **more: Any) -> dict[str, Any]:  # noqa: A002  # argparse's word
     """Metadata of a field that flags and files set; :mod:`robustcheck.settings` makes both of it.
 

@@ -15,7 +15,7 @@ from robustcheck.intake._files import import_function, is_function, sha256
 from robustcheck.intake._images import load_image_folder, require_folders
 from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._models import MODEL_SUFFIXES, LoadedModel, import_layers, load_model, model_specs
-from robustcheck.intake._npz import load_npz, read_arrays, read_by_input, read_class_names
+from robustcheck.intake._npz import load_npz, read_arrays, read_box, read_by_input, read_class_names
 from robustcheck.intake._streams import is_labelled, is_stream
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "load_model",
     "model_specs",
     "read_arrays",
+    "read_box",
     "read_by_input",
     "read_class_names",
     "require_folders",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.config import Box, BoxLike
 from robustcheck.errors import ConfigError, DataRefused, one_line
 from robustcheck.intake._arrays import pick
 from robustcheck.intake._files import sha256
@@ -110,6 +111,18 @@ def read_by_input(path: Path, *names: str) -> Any:
         by_input = [f"INPUT.{name}" for name in names]
         raise ConfigError(f"{path}: expected arrays {list(names)} or {by_input}, got {list(stored)}")
     return found
+
+
+def read_box(path: Path) -> BoxLike:
+    """A box, or one for each input of a model, from arrays ``lower`` and ``upper``.
+
+    Raises:
+        ConfigError: they are not there, or are no sides of a box.
+    """
+    found = read_by_input(path, "lower", "upper")
+    if isinstance(found, dict):
+        return {name: Box.of((lower, upper)) for name, (lower, upper) in found.items()}
+    return Box.of((found[0], found[1]))
 
 
 def _read_all(path: Path, names: list[str]) -> Any:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import SearchedNorm
-from robustcheck.errors import ReportRefused
+from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.stored import open_arrays
+from robustcheck.text import brief
 
 # how a column is stored: its kind of values; beside it stand its name where that is another, and what takes
 # its place in files that were written before it was
@@ -119,7 +120,9 @@ class SampleOutcomes(SampleDistances):
         return is_wanted(label, label=self.label, target=self.target)
 
     def take(self, chosen: NDArray[Any]) -> Self:
-        """The chosen samples, by mask or positions."""
+        """The chosen samples, by a mask ``[N]`` or positions."""
+        if not isinstance(chosen, slice) and np.ndim(chosen) != 1:
+            raise ConfigError(f"chosen: expected a mask or positions in one row, got {brief(chosen)}")
         return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
 
     def columns(self) -> dict[str, NDArray[Any]]:

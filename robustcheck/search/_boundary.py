@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -113,6 +113,9 @@ class _Schedule:
             steps = lengths.walk if rank else lengths.first_walk
             yield _Stage(steps, partial(self._walk, rank, steps, 0))
         walked = known.shortest.copy()
+        if not lengths.rounds:
+            # where the walks found nothing there is nothing to polish: a sample of another class is something
+            yield replace(self._other_side(0, lengths.walk), only=~np.isfinite(known.shortest))
         yield _Stage(lengths.polish_nearest, partial(known.polish_nearest, lengths.polish_nearest))
         yield from self._cycles_l2(first, walked) if lengths.rounds else self._cycles(first)
 
