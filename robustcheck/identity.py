@@ -31,7 +31,8 @@ def audit_key(config: AuditConfig) -> str | None:
     digest = hashlib.sha256()
     try:
         for field in fields(config):
-            if field.metadata.get("group", "nested") not in _AFTERWARDS and field.name != "command":
+            # what has no metadata nobody sets, such as the command that was typed
+            if field.metadata and field.metadata.get("group") not in _AFTERWARDS:
                 digest.update(f"{field.name}={_content(getattr(config, field.name))}\n".encode())
     except _UnknownError:
         return None

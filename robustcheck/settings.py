@@ -113,7 +113,7 @@ def _read(value: Any) -> Any:
 
 def _without_none(hint: Any) -> Any:
     """A type without None: what is not set is not there."""
-    if get_origin(hint) in (Union, types.UnionType):
+    if is_union(hint):
         some = [part for part in get_args(hint) if part is not type(None)]
         return some[0] if len(some) == 1 else Union[tuple(some)]  # noqa: UP007  # made of values
     return hint
@@ -125,9 +125,14 @@ def _shown(default: Any) -> str | None:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
+def is_union(written: Any) -> bool:
+    """Whether a value may be written as one of several types."""
+    return get_origin(written) in (Union, types.UnionType)
+
+
 def choices(written: Any) -> tuple[str, ...] | None:
     """The words that are allowed, where these alone are."""
-    parts = get_args(written) if get_origin(written) in (Union, types.UnionType) else (written,)
+    parts = get_args(written) if is_union(written) else (written,)
     if not all(get_origin(part) is Literal for part in parts):
         return None
     return tuple(str(word) for part in parts for word in get_args(part))

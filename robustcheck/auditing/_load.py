@@ -16,7 +16,6 @@ from robustcheck.models import Classifier, declared_classes, input_names, input_
 from robustcheck.progress import OnProgress
 
 _AS_IT_TELLS = ModelOptions()
-# called with the stage, what is done of it and what there is
 
 
 def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from robustcheck.settings import Setting, audit_settings, choices
+from robustcheck.settings import Setting, audit_settings, choices, is_union
 
 
 def add_flags(parser: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
@@ -100,7 +99,7 @@ def _kind(setting: Setting) -> dict[str, Any]:
 
 def _reader(written: Any) -> Callable[[str], Any]:
     """A number where one is meant, or a word."""
-    if get_origin(written) not in (Union, UnionType):
+    if not is_union(written):
         reader: Callable[[str], Any] = written
         return reader
     numbers = [kind for kind in (int, float) if kind in get_args(written)]

@@ -15,13 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_origin
+from typing import Any
 
 from robustcheck import intake
 from robustcheck.config import AuditConfig
 from robustcheck.errors import ConfigError
-from robustcheck.settings import Setting, audit_settings, harden_settings, made
+from robustcheck.settings import Setting, audit_settings, harden_settings, is_union, made
 from robustcheck.stored import read_toml
 
 _FILE, _PYPROJECT = Path("robustcheck.toml"), Path("pyproject.toml")
@@ -90,7 +89,7 @@ def read_settings(flags: Mapping[str, Any] | argparse.Namespace) -> Sourced:
     Raises:
         ConfigError: every fault of the files with its place.
     """
-    return _read(audit_settings(), "", flags, {"out": DEFAULT_OUT})
+    return _read("", flags, {"out": DEFAULT_OUT})
 
 
 def read_harden_settings(flags: Mapping[str, Any] | argparse.Namespace) -> Sourced:
@@ -99,15 +98,15 @@ def read_harden_settings(flags: Mapping[str, Any] | argparse.Namespace) -> Sourc
     Raises:
         ConfigError: every fault of the files with its place.
     """
-    return _read(harden_settings(), _HARDEN, flags, {})
+    return _read(_HARDEN, flags, {})
 
 
 def _read(
-    table: Mapping[str, Setting],
     place: str,
     flags: Mapping[str, Any] | argparse.Namespace,
     defaults: Mapping[str, Any],
 ) -> Sourced:
+    table = _known(place)
     given = vars(flags) if isinstance(flags, argparse.Namespace) else flags
     values: dict[str, Any] = {}
     source: dict[str, str] = {}
@@ -187,7 +186,7 @@ def _faults(origin: str, table: str, given: dict[str, Any]) -> list[str]:
             else:
                 message = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
                 written, metavar = _known(table)[name].written, _known(table)[name].metavar
-                if get_origin(written) in (Union, UnionType) and metavar is not None:
+                if is_union(written) and metavar is not None:
                     message = f"expected {metavar}"  # not what the last of the types would have been
                 faults.setdefault(name, f"{message}, got {given[name]!r}")
         return [f"{origin}: {name}: {message}" for name, message in faults.items()]

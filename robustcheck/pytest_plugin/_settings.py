@@ -31,7 +31,7 @@ def audit_arguments() -> frozenset[str]:
 
 
 @cache
-def marker_arguments_known() -> frozenset[str]:
+def known_marker_arguments() -> frozenset[str]:
     """What the marker takes."""
     return audit_arguments() | {"model", "data", "policy", "baseline"}
 
@@ -169,7 +169,7 @@ def require_marker(item: pytest.Item) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid}: robustness marker: expected named arguments, got {mark.args}"
             )
-        fault = unknown_argument(mark.kwargs, marker_arguments_known())
+        fault = unknown_argument(mark.kwargs, known_marker_arguments())
         if fault is not None:
             raise pytest.UsageError(f"{item.nodeid}: robustness marker: {fault}")
         # one on a module or class may be meant for its other tests

@@ -50,7 +50,7 @@ class Geometry:
 
 L2 = Geometry(norms.L2, numerics.l2_norm, numerics.nearest_in_half_space, polish_l2, hop_l2)
 # without rounds of L-BFGS: they changed nothing in trials with one set of constants
-_OTHER = Lengths(polish_nearest=16, walk_on=24, hop_near=1.05, rounds=False)
+_OTHER = Lengths(polish_nearest=16, walk_on=24, rounds=False)
 GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
     {
         "l2": L2,
