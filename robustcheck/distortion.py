@@ -7,7 +7,7 @@ and measured again in float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,12 @@ from robustcheck import numerics
 from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import DataRange, SearchOptions
 from robustcheck.errors import ConfigError, DataRefused, SearchInterrupted
-from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
+from robustcheck.models import Classifier, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
 from robustcheck.results import Joined, SearchResult, Status, is_wanted, sample_ids
 from robustcheck.samples import Samples, as_samples
-from robustcheck.search import METHODS, STAGE, Others, Problem
+from robustcheck.search import METHODS, STAGE, Answer, Others, Problem
 
 # float32 rounding between batch sizes, as a share of the largest logit
 _ROUNDING = 4e-6
@@ -175,9 +175,9 @@ def search_range(
     attacked = np.flatnonzero(status == Status.NOT_FOUND)
     if len(attacked):
         problem = _problem(classifier, samples.take(attacked), targets[attacked], facts)
-        answer = METHODS[options.method](classifier, problem, options, on_progress)
-        held, now = _verify(classifier, problem, answer.point)
-        points[attacked[held]] = np.clip(answer.point, problem.lower, problem.upper)[held]
+        answer, found = _search(classifier, problem, options, on_progress)
+        held, now = _verify(classifier, problem, found)
+        points[attacked[held]] = np.clip(found, problem.lower, problem.upper)[held]
         status[attacked[held]] = Status.FOUND
         predicted[attacked[held]] = now[held]
         gradients[attacked], forwards[attacked] = answer.gradient_evaluations, answer.forward_evaluations
@@ -194,7 +194,10 @@ def search_range(
         target=targets,
         confidence_before=_confidence(classifier, samples.rows),
         confidence_after=_confidence(classifier, points),
-        **{name: norm.distance(samples.rows, points, classifier.features) for name, norm in NORMS.items()},
+        **{
+            name: norm.distance(samples.rows, points, classifier.features, classifier.cost)
+            for name, norm in NORMS.items()
+        },
         gradient_evaluations=gradients,
         forward_evaluations=forwards,
         halfway=halfway,
@@ -255,6 +258,23 @@ def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetF
         absolute=classifier.rounding,
         others=facts.others,
     )
+
+
+def _search(
+    classifier: Classifier, problem: Problem, options: SearchOptions, on_progress: OnProgress
+) -> tuple[Answer, F32]:
+    """The answer of a search where the length of a change is what it costs, and its points as samples."""
+    cost = classifier.cost
+    others = Others(rows=problem.others.rows * cost, label=problem.others.label)
+    dear = replace(
+        problem,
+        rows=problem.rows * cost,
+        lower=problem.lower * cost,
+        upper=problem.upper * cost,
+        others=others,
+    )
+    answer = METHODS[options.method](in_costs(classifier), dear, options, on_progress)
+    return answer, (answer.point / cost).astype(np.float32)
 
 
 def _verify(classifier: Classifier, problem: Problem, points: F32) -> tuple[Mask, I64]:

@@ -25,6 +25,7 @@ class Norm:
         title: in tables and sentences.
         dual: name of the norm that a linear function's slope is measured in, where this one can be searched:
             the distance of a point to a hyperplane is its gap over the dual norm of its normal.
+        searched: norm whose search gives the shortest in this one too, where there is one.
         length: of perturbations ``[N, D]`` float64 whose inputs have so many features that may change,
             ``[N]``.
     """
@@ -32,13 +33,14 @@ class Norm:
     name: str
     title: str
     dual: str | None
+    searched: str | None
     length: Callable[[F64, int], F64]
 
-    def distance(self, rows: F32, points: F32, features: int) -> F64:
-        """Length of ``points - rows`` in float64, ``[N]``; infinite where a point is not there (NaN)."""
+    def distance(self, rows: F32, points: F32, features: int, cost: F32 | float = 1.0) -> F64:
+        """Length of ``cost * (points - rows)`` in float64, ``[N]``; infinite where a point is NaN."""
         there = np.isfinite(points).all(axis=1) & np.isfinite(rows).all(axis=1)
         found = np.full(len(rows), np.inf)
-        found[there] = self.length(points[there].astype(np.float64) - rows[there], features)
+        found[there] = self.length((points[there].astype(np.float64) - rows[there]) * cost, features)
         return found
 
 
@@ -67,7 +69,7 @@ def _l0(r: F64, _: int) -> F64:
     return length
 
 
-L2 = Norm("l2", "L2", "l2", _l2)
+L2 = Norm("l2", "L2", "l2", "l2", _l2)
 
 # every length that is reported, in the order of tables
 NORMS: Mapping[str, Norm] = MappingProxyType(
@@ -75,10 +77,10 @@ NORMS: Mapping[str, Norm] = MappingProxyType(
         norm.name: norm
         for norm in (
             L2,
-            Norm("rms", "RMS", None, _rms),
-            Norm("linf", "Linf", "l1", _linf),
-            Norm("l1", "L1", "linf", _l1),
-            Norm("l0", "L0 (features changed)", None, _l0),
+            Norm("rms", "RMS", None, "l2", _rms),
+            Norm("linf", "Linf", "l1", "linf", _linf),
+            Norm("l1", "L1", "linf", "l1", _l1),
+            Norm("l0", "L0 (features changed)", None, None, _l0),
         )
     }
 )

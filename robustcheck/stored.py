@@ -7,7 +7,7 @@ import math
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +61,14 @@ def _is_deeper(value: Any, most: int) -> bool:
     return any(isinstance(item, (dict, list)) for item in level)
 
 
-def read_json(path: Path, what: str, *, schema: str, validate: Callable[[dict[str, Any], str], T]) -> T:
+def read_json(
+    path: Path,
+    what: str,
+    *,
+    schema: str,
+    validate: Callable[[dict[str, Any], str], T],
+    older: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
+) -> T:
     """A document that robustcheck wrote, in strict JSON: no NaN, nothing infinite.
 
     Args:
@@ -70,6 +77,7 @@ def read_json(path: Path, what: str, *, schema: str, validate: Callable[[dict[st
         schema: the value that its key ``schema`` must have.
         validate: makes something of the document, given as values and as text; it may raise pydantic's
             ``ValidationError``, of which the first fault is told.
+        older: for each schema that is read besides, what makes a document of the present one of it.
 
     Raises:
         ReportRefused: the file cannot be read, is too large, or is not such a document.
@@ -81,7 +89,11 @@ def read_json(path: Path, what: str, *, schema: str, validate: Callable[[dict[st
             raise ReportRefused(f"{path}: expected {what} of at most {_MOST_JSON >> 20} MiB")
         text = path.read_text("utf-8")
         stored = json.loads(text, parse_constant=_not_json, parse_float=_finite)
-        if not isinstance(stored, dict) or stored.get("schema") != schema:
+        name = stored.get("schema") if isinstance(stored, dict) else None
+        if isinstance(name, str) and name in (older or {}):
+            stored = (older or {})[name](stored)
+            text = json.dumps(stored)
+        elif name != schema:
             raise ReportRefused(f"{path}: expected {what} of schema {schema}")
         return validate(stored, text)
     except ReportRefused:

@@ -144,6 +144,7 @@ def require_comparable(models: Mapping[str, Predictor]) -> None:
             (width, "inputs of shape", subject.input_shape, other.input_shape),
             (subject.classes == other.classes, "classes", subject.classes, other.classes),
             (box, "the box", subject.box, other.box),
+            (width and np.array_equal(subject.cost, other.cost), "the costs", "that", "others"),
         ):
             if not same:
                 raise ModelRefused(
@@ -261,24 +262,24 @@ class _Made:
             block = slice(start, start + _BLOCK)
             x = self.rows[self.found[block]]
             at = moved(self.model, x, changed(self.points[self.found[block]].astype(np.float64) - x))
-            length[block] = _length(at.astype(np.float64) - x)[:, 0]
+            length[block] = self.length(at.astype(np.float64) - x)[:, 0]
             for name, classifier in self.models.items():
                 wrong[name][block] = own_labels(classifier, at) != self.label[block]
         return _Tried(length=length, wrong=wrong)
 
+    def length(self, r: F64) -> F64:
+        """What perturbations cost in L2, ``[B, 1]``."""
+        length: F64 = np.linalg.norm(r * self.model.cost, axis=1, keepdims=True)
+        return np.maximum(length, np.finfo(np.float64).tiny)
+
     def magnified(self, rms: float) -> Change:
         """All perturbations at one RMS: ``rms * sqrt(features) * r / |r|``, before clipping."""
-        return lambda r: r * (rms * np.sqrt(self.model.features) / _length(r))
+        return lambda r: r * (rms * np.sqrt(self.model.features) / self.length(r))
 
     def noise(self, changed: Change, seed: tuple[int, int]) -> Change:
         """Gaussian noise as long as the changed perturbations, in the features that may change."""
         draw = np.random.default_rng(seed)
-        return lambda r: _length(changed(r)) * directions(draw, self.model, len(r), np.float64)
-
-
-def _length(r: F64) -> F64:
-    length: F64 = np.linalg.norm(r, axis=1, keepdims=True)
-    return np.maximum(length, np.finfo(np.float64).tiny)
+        return lambda r: self.length(changed(r)) * directions(draw, self.model, len(r), np.float64)
 
 
 def _unchanged(r: F64) -> F64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from robustcheck import intake
 from robustcheck.auditing._plan import make_plan
@@ -17,6 +17,7 @@ from robustcheck.config import (
     Draw,
     HeadKind,
     ModelOptions,
+    SearchedNorm,
     SearchOptions,
     Target,
     TransferOptions,
@@ -42,6 +43,7 @@ def audit(
     output: str | int | None = None,
     perturb: str | Sequence[str] | None = None,
     freeze: Any = None,
+    cost: Any = None,
     head: HeadKind | Literal["auto"] = "auto",
     box: BoxLike = (0.0, 1.0),
     data_range: DataRange = None,
@@ -50,6 +52,7 @@ def audit(
     transfer_rms: tuple[float, ...] = (),
     noise_draws: int = TransferOptions.draws,
     options: SearchOptions | None = None,
+    norms: Sequence[SearchedNorm] | None = None,
     batch_size: int | None = None,
     class_names: tuple[str, ...] | None = None,
     policy: Policy | str | Path | None = None,
@@ -72,7 +75,7 @@ def audit(
         limit: samples at most.
         sample: how these are drawn: the ``"first"``, at ``"random"``, or ``"stratified"``, at random with the
             classes in proportion. Sources that do not tell how long they are give their first.
-        input_shape, output, perturb, freeze, head: how the model is to be read, as for
+        input_shape, output, perturb, freeze, cost, head: how the model is to be read, as for
             :func:`robustcheck.wrap`.
         box: the values the models take (classifiers bring their own).
         data_range: stored values that are mapped to the box.
@@ -81,6 +84,8 @@ def audit(
         transfer_rms: sizes at which all models' examples are compared besides their own.
         noise_draws: draws of the Gaussian noise that examples are compared with.
         options: how to search.
+        norms: in which distances are to be the shortest, a search each: ``"l2"``, ``"linf"``, ``"l1"``;
+            None = that of ``options``. The examples of the first are tried on the references.
         batch_size: samples searched at once.
         class_names: for the report.
         policy: rules that the report is judged by, or the file with them.
@@ -107,6 +112,7 @@ def audit(
         data_range=data_range,
         class_names=class_names,
         freeze=freeze,
+        cost=cost,
         labels=labels or ("data" if labelled else "model"),
         y_key=y_key,
         limit=limit,
@@ -123,11 +129,19 @@ def audit(
         transfer_rms=transfer_rms,
         noise_draws=noise_draws,
         options=options or SearchOptions(),
+        norms=_norms(norms),
         policy=policy,
         baseline=baseline,
         report_assets=report_assets,
     )
     return audit_config(config, on_progress or silent)
+
+
+def _norms(given: Sequence[SearchedNorm] | None) -> tuple[SearchedNorm, ...] | None:
+    """One norm or several, checked by the configuration."""
+    if isinstance(given, str):
+        return (cast(SearchedNorm, given),)
+    return None if given is None else tuple(given)
 
 
 def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:

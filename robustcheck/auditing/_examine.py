@@ -166,7 +166,7 @@ def _cost(classifier: Classifier, rows: F32, config: AuditConfig) -> Finding:
     before = _peak()
     slope, forward = _seconds(gradient), _seconds(lambda: classifier.logits(x).numpy())
     memory = _peak() - before
-    most = config.options.evaluations
+    most = sum(options.evaluations for options in config.searches)
     each = most * (slope + _FORWARDS * forward) / batch
     detail = (
         f"a gradient of {batch} samples takes {1000 * slope:.3g} ms, a forward pass {1000 * forward:.3g} ms, "

@@ -14,6 +14,7 @@ from robustcheck.config import AuditConfig, BoxLike, ModelOptions
 from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
 from robustcheck.progress import OnProgress
+from robustcheck.results import Conditions
 
 _AS_IT_TELLS = ModelOptions()
 
@@ -68,8 +69,8 @@ def wrap_subject(
     if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
         options = replace(options, input_shape=_shape_of(loaded.model, tuple(np.shape(data.x)[1:])))
     box = intake.read_box(config.box) if isinstance(config.box, Path) else config.box
-    freeze = _read_freeze(config.freeze)
-    return as_classifier(loaded.model, loaded.name, box, options, freeze=freeze)
+    freeze, cost = _read_features(config.freeze, "freeze"), _read_features(config.cost, "cost")
+    return as_classifier(loaded.model, loaded.name, box, options, freeze=freeze, cost=cost)
 
 
 def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -87,11 +88,11 @@ def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
     return None
 
 
-def _read_freeze(given: Any) -> Any:
-    """A mask, or one for each input, from the file where a file is named."""
+def _read_features(given: Any, name: str) -> Any:
+    """An array, or one for each input, from the file where a file is named."""
     if not isinstance(given, str | Path):
         return given
-    found = intake.read_by_input(Path(given), "freeze")
+    found = intake.read_by_input(Path(given), name)
     return {name: arrays[0] for name, arrays in found.items()} if isinstance(found, dict) else found[0]
 
 
@@ -102,11 +103,19 @@ def as_classifier(
     options: ModelOptions = _AS_IT_TELLS,
     *,
     freeze: Any = None,
+    cost: Any = None,
 ) -> Classifier:
     """Wrap a model; a classifier is taken as its maker wrapped it, under the name given."""
     if isinstance(model, Classifier):
         return model if name is None else replace(model, name=name)
-    return wrap(model, box=box, name=name, freeze=freeze, **vars(options))
+    return wrap(model, box=box, name=name, freeze=freeze, cost=cost, **vars(options))
+
+
+def like_conditions(model: Any, name: str | None, sides: Conditions, options: ModelOptions) -> Classifier:
+    """Wrap a model so that its search may go where another's may, at the same cost."""
+    freeze = sides.freeze if sides.freeze.any() else None
+    cost = None if np.all(sides.cost == 1.0) else sides.cost
+    return as_classifier(model, name, (sides.lower, sides.upper), options, freeze=freeze, cost=cost)
 
 
 def for_reference(options: ModelOptions, model: Any) -> ModelOptions:

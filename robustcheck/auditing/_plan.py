@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from robustcheck import intake
 from robustcheck.arrays import I64
 from robustcheck.auditing._load import (
-    as_classifier,
     for_reference,
+    like_conditions,
     load_data,
     load_models,
     named_apart,
@@ -33,7 +33,8 @@ from robustcheck.text import option
 class Plan:
     """One audit: classifiers, samples with their targets, and what the report is to say of them.
 
-    ``strata``: class of every row of the source that the samples were drawn from, None where unknown.
+    ``searches``: how to search, once for each norm; ``strata``: class of every row of the source that the
+    samples were drawn from, None where unknown.
     """
 
     subject: Classifier
@@ -42,7 +43,7 @@ class Plan:
     samples: Samples
     targets: I64
     data: DataFacts
-    options: SearchOptions
+    searches: tuple[SearchOptions, ...]
     batch_size: int
     strata: NDArray[Any] | None
     attack_references: bool
@@ -60,18 +61,19 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     data = load_data(config, loaded[0].model)
     subject = wrap_subject(config, loaded[0], data)
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
-    box = subject.lower, subject.upper
-    frozen = None if config.freeze is None else ~subject.free
-    others = [_reference(reference, subject, box, frozen) for reference in loaded[1:]]
+    sides = conditions_of(subject)
+    if config.freeze is None:
+        sides = replace(sides, freeze=np.zeros_like(sides.freeze))
+    others = [_reference(reference, subject, sides) for reference in loaded[1:]]
     classifiers = named_apart([subject, *others], named=isinstance(config.references, Mapping))
     return _plan(config, loaded, classifiers, data)
 
 
-def _reference(loaded: intake.LoadedModel, subject: Classifier, box: Any, frozen: Any) -> Classifier:
+def _reference(loaded: intake.LoadedModel, subject: Classifier, sides: Conditions) -> Classifier:
     """A reference under the conditions of the subject; a refusal says that it is on the reference."""
     try:
         options = for_reference(subject.options, loaded.model)
-        return as_classifier(loaded.model, loaded.name, box, options, freeze=frozen)
+        return like_conditions(loaded.model, loaded.name, sides, options)
     except RobustcheckError as error:
         name = loaded.name or "one without a name"
         raise type(error)(
@@ -105,7 +107,7 @@ def _plan(
         samples=samples,
         targets=targets,
         data=_data_facts(config, subject, samples, data),
-        options=config.options,
+        searches=config.searches,
         batch_size=config.batch_size or default_batch_size(subject),
         strata=None if config.labels == "model" else data.strata,
         attack_references=config.transfer == "all",
@@ -165,7 +167,9 @@ def model_facts(classifier: Classifier, *, path: str | None = None, sha256: str 
 
 def conditions_of(classifier: Classifier) -> Conditions:
     """Where a search on the classifier may go."""
-    return Conditions(lower=classifier.lower, upper=classifier.upper, freeze=~classifier.free)
+    return Conditions(
+        lower=classifier.lower, upper=classifier.upper, freeze=~classifier.free, cost=classifier.cost
+    )
 
 
 def _data_facts(
@@ -185,6 +189,7 @@ def _data_facts(
         class_names=None if data.class_names is None else list(data.class_names),
         notes=list(samples.notes),
         sample=data.sample,
+        cost=None if np.all(subject.cost == 1.0) else [float(subject.cost.min()), float(subject.cost.max())],
     )
 
 

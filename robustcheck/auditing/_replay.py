@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.auditing._load import as_classifier, for_reference
-from robustcheck.config import ModelOptions, SearchOptions
+from robustcheck.auditing._load import for_reference, like_conditions
+from robustcheck.config import ModelOptions, SearchedNorm, SearchOptions
 from robustcheck.distortion import attack, facts_of
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
 from robustcheck.models import Classifier, own_labels
@@ -29,8 +29,9 @@ class Replay:
 
     Attributes:
         index: row in the source.
-        status, l2, predicted: as stored.
-        status_now, l2_now, predicted_now: of the search made again.
+        norm: that was searched.
+        status, distance, predicted: as stored.
+        status_now, distance_now, predicted_now: of the search made again.
         stored_holds: whether the stored example is misclassified today; None where none was found.
         same_model: whether the model file is the one of the report; None where that cannot be told.
         reproduces: whether the status is the same, the stored example holds, and the distances are within
@@ -38,15 +39,21 @@ class Replay:
     """
 
     index: int
+    norm: SearchedNorm
     status: str
-    l2: float | None
+    distance: float | None
     predicted: int
     status_now: str
-    l2_now: float | None
+    distance_now: float | None
     predicted_now: int
     stored_holds: bool | None
     same_model: bool | None
     reproduces: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, where a distance goes by the name of its norm."""
+        names = {"distance": self.norm, "distance_now": f"{self.norm}_now"}
+        return {names.get(name, name): value for name, value in vars(self).items()}
 
 
 def replay(
@@ -55,9 +62,10 @@ def replay(
     model: str | None,
     on_progress: OnProgress,
     *,
+    norm: SearchedNorm | None = None,
     imports: tuple[str, ...] = (),
 ) -> Replay:
-    """Search one sample of a report again, under the same conditions.
+    """Search one sample of a report again, under the same conditions, in its first norm or another.
 
     Without ``model`` the report's own file is loaded, and only if it is a model file whose digest is the
     report's: a report may come from anywhere, and must not say which code to run. ``imports``: modules with
@@ -71,7 +79,7 @@ def replay(
     loaded = intake.load_model(model if model is not None else _own_file(report), custom_objects=own)
     same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
     classifier = classifier_like(report, loaded.model)
-    stored = report.samples
+    stored = report.in_norm(norm)
     samples = Samples(
         index=stored.index,
         rows=stored.rows,
@@ -83,7 +91,7 @@ def replay(
         classifier,
         samples.take(np.array([row])),
         stored.target[[row]],
-        options=_options(report),
+        options=_options(report, stored.norm),
         batch_size=1,
         facts=facts_of(classifier, samples),
         on_progress=renamed(on_progress, "search again"),
@@ -94,11 +102,12 @@ def replay(
     close = before == after or abs(after - before) <= _SAME * before
     return Replay(
         index=int(stored.index[row]),
+        norm=stored.norm,
         status=status,
-        l2=before if np.isfinite(before) else None,
+        distance=before if np.isfinite(before) else None,
         predicted=int(stored.predicted[row]),
         status_now=status_now,
-        l2_now=after if np.isfinite(after) else None,
+        distance_now=after if np.isfinite(after) else None,
         predicted_now=int(again.predicted[0]),
         stored_holds=holds,
         same_model=same,
@@ -129,8 +138,7 @@ def classifier_like(report: AuditReport, model: Any) -> Classifier:
     sides = report.conditions
     # a classifier that a factory wrapped itself brings its own box
     options = for_reference(_model_options(report), model)
-    freeze = sides.freeze if sides.freeze.any() else None
-    classifier = as_classifier(model, None, (sides.lower, sides.upper), options, freeze=freeze)
+    classifier = like_conditions(model, None, sides, options)
     width = report.samples.input[0].size
     if classifier.layout.width != width or classifier.classes != report.model.classes:
         raise ModelRefused(
@@ -152,10 +160,10 @@ def _model_options(report: AuditReport) -> ModelOptions:
         raise ReportRefused(f"report: expected how its model was read: {one_line(error)}") from error
 
 
-def _options(report: AuditReport) -> SearchOptions:
+def _options(report: AuditReport, norm: SearchedNorm) -> SearchOptions:
     try:
         settings: dict[str, Any] = dict(report.provenance.options)
-        return SearchOptions(**settings)
+        return SearchOptions(**settings, norm=norm)
     except (TypeError, ConfigError) as error:
         raise ReportRefused(f"report: expected the settings of a search: {one_line(error)}") from error
 

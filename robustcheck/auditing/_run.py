@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,12 +14,13 @@ import tensorflow as tf
 import robustcheck
 from robustcheck import checks, measures
 from robustcheck.auditing._plan import Plan, conditions_of
-from robustcheck.config import SearchOptions
+from robustcheck.config import SearchedNorm, SearchOptions
 from robustcheck.distortion import attack
 from robustcheck.errors import Incomplete, Interrupted, SearchInterrupted
 from robustcheck.models import Classifier
+from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, renamed
-from robustcheck.results import AuditReport, Cost, Provenance, SearchResult, TransferMatrix
+from robustcheck.results import AuditReport, Cost, NormFacts, Point, Provenance, SearchResult, TransferMatrix
 from robustcheck.transfer import cross_errors, require_comparable
 
 
@@ -29,37 +31,61 @@ def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
         Interrupted: Ctrl-C after the first samples; with the report of what was done.
     """
     require_comparable(plan.models)
-    started = datetime.now(UTC)
-    results: dict[str, SearchResult] = {}
-    begun = time.perf_counter()
+    started, done = datetime.now(UTC), _Searches()
     try:
-        subject = _search(plan, plan.subject, on_progress)
-        seconds = time.perf_counter() - begun
-        results[plan.subject.name] = subject
-        for name, classifier in plan.references.items() if plan.attack_references else ():
-            results[name] = _search(plan, classifier, on_progress)
-        transfer = _transfer(plan, results, on_progress)
+        for options in plan.searches:
+            done.add(options.norm, *_timed(plan, plan.subject, options, on_progress))
+        made_for = {
+            name: _search(plan, classifier, plan.searches[0], on_progress)
+            for name, classifier in (plan.references.items() if plan.attack_references else ())
+        }
+        transfer = _transfer(plan, {plan.subject.name: done.first, **made_for}, on_progress)
         on_progress("check", 0, 1)
-        report = _report(plan, results, transfer, started, seconds)
+        report = replace(_report(plan, done, transfer, started), made_for=made_for)
         on_progress("check", 1, 1)
         return report
     except KeyboardInterrupt as stop:
-        seconds = time.perf_counter() - begun
-        # within the search of the subject the rows that were done come with the interruption
-        done = results.get(plan.subject.name, stop.done if isinstance(stop, SearchInterrupted) else None)
-        if done is None or not done.correct.any():
+        if not done.results and isinstance(stop, SearchInterrupted):
+            # within the first search the rows that were done come with the interruption
+            done.add(plan.searches[0].norm, stop.done, (datetime.now(UTC) - started).total_seconds())
+        if not done.results or not done.first.correct.any():
             raise
-        raise Interrupted(_partial(plan, done, started, seconds)) from stop
+        raise Interrupted(_partial(plan, done, started)) from stop
 
 
-def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> SearchResult:
+class _Searches:
+    """What the searches of the subject found so far, by norm, and their seconds."""
+
+    def __init__(self) -> None:
+        self.results: dict[SearchedNorm, SearchResult] = {}
+        self.seconds: dict[SearchedNorm, float] = {}
+
+    def add(self, norm: SearchedNorm, result: SearchResult, seconds: float) -> None:
+        self.results[norm], self.seconds[norm] = result, seconds
+
+    @property
+    def first(self) -> SearchResult:
+        return next(iter(self.results.values()))
+
+
+def _timed(
+    plan: Plan, classifier: Classifier, options: SearchOptions, on_progress: OnProgress
+) -> tuple[SearchResult, float]:
+    begun = time.perf_counter()
+    return _search(plan, classifier, options, on_progress), time.perf_counter() - begun
+
+
+def _search(
+    plan: Plan, classifier: Classifier, options: SearchOptions, on_progress: OnProgress
+) -> SearchResult:
+    in_norm = f" {NORMS[options.norm].title}" if len(plan.searches) > 1 else ""
     result = attack(
         classifier,
         plan.samples,
         plan.targets,
-        options=plan.options,
+        options=options,
         batch_size=plan.batch_size,
-        on_progress=renamed(on_progress, f"search {classifier.name}"),
+        on_progress=renamed(on_progress, f"search {classifier.name}{in_norm}"),
     )
     if classifier is plan.subject and not result.correct.any():
         raise Incomplete(
@@ -69,43 +95,45 @@ def _search(plan: Plan, classifier: Classifier, on_progress: OnProgress) -> Sear
     return result
 
 
-def _transfer(plan: Plan, results: dict[str, SearchResult], on_progress: OnProgress) -> TransferMatrix | None:
+def _transfer(
+    plan: Plan, results: Mapping[str, SearchResult], on_progress: OnProgress
+) -> TransferMatrix | None:
     if not plan.references:
         return None
     return cross_errors(plan.models, plan.samples, results, plan.transfer, on_progress)
 
 
-def _report(
-    plan: Plan,
-    results: dict[str, SearchResult],
-    transfer: TransferMatrix | None,
-    started: datetime,
-    seconds: float,
-) -> AuditReport:
-    subject, seed = results[plan.subject.name], plan.options.seed
-    bare = _bare(plan, subject, transfer, started, seconds, complete=True)
+def _report(plan: Plan, done: _Searches, transfer: TransferMatrix | None, started: datetime) -> AuditReport:
+    seed, subject = plan.searches[0].seed, plan.subject
+    noise = {
+        norm: checks.noise_curve(subject, result, measures.robust_accuracy_curve(result), seed=seed)
+        for norm, result in done.results.items()
+    }
     return replace(
-        bare,
-        noise_curve=checks.noise_curve(plan.subject, subject, bare.curve, seed=seed),
+        _bare(plan, done, transfer, started, noise),
         checks=checks.run_checks(
-            plan.subject,
             subject,
+            list(done.results.values()),
             seed=seed,
             unlabelled=plan.data.labels == "model",
             strata=plan.strata,
         ),
-        made_for={name: result for name, result in results.items() if name != plan.subject.name},
     )
 
 
-def _partial(plan: Plan, done: SearchResult, started: datetime, seconds: float) -> AuditReport:
+def _partial(plan: Plan, done: _Searches, started: datetime) -> AuditReport:
     """The report of an audit that was interrupted: the samples done of the subject, nothing else."""
-    note = f"the audit was interrupted: {len(done)} of {len(plan.samples)} samples are in this report"
-    bare = _bare(plan, done, None, started, seconds, complete=False)
+    note = f"the audit was interrupted: {len(done.first)} of {len(plan.samples)} samples are in this report"
+    missing = [NORMS[options.norm].title for options in plan.searches if options.norm not in done.results]
+    if missing:
+        note += f", and the search in {', '.join(missing)} is not"
+    bare = _bare(plan, done, None, started, {})
     return replace(
         bare,
         complete=False,
         verdict="INCOMPLETE",
+        # none of it may be compared
+        measures=measures.believed(bare.measures, replace(measures.Grounds.of(bare), complete=False)),
         data=replace(bare.data, notes=[note, *bare.data.notes]),
         checks=checks.skipped("the audit was interrupted"),
     )
@@ -113,32 +141,40 @@ def _partial(plan: Plan, done: SearchResult, started: datetime, seconds: float) 
 
 def _bare(
     plan: Plan,
-    subject: SearchResult,
+    done: _Searches,
     transfer: TransferMatrix | None,
     started: datetime,
-    seconds: float,
-    *,
-    complete: bool,
+    noise: Mapping[SearchedNorm, list[Point]],
 ) -> AuditReport:
-    """The report without what asks the model once more."""
-    counts = measures.count(subject)
-    labelled = plan.data.labels != "model"
-    grounds = measures.Grounds(
-        complete=complete, labelled=labelled, correct=counts.correct, found=counts.found
-    )
-    return AuditReport(
+    """The report without its checks."""
+    facts = {
+        norm: NormFacts(
+            counts=measures.count(result),
+            curve=measures.robust_accuracy_curve(result),
+            noise_curve=noise.get(norm, []),
+            cost=_cost(result, done.seconds[norm]),
+        )
+        for norm, result in done.results.items()
+    }
+    norm, *more = facts
+    report = AuditReport(
         model=plan.facts[plan.subject.name],
         references=[plan.facts[name] for name in plan.references],
         data=plan.data,
-        counts=counts,
-        measures=measures.believed(measures.audit_measures(subject, transfer), grounds),
-        curve=measures.robust_accuracy_curve(subject),
+        norm=norm,
+        counts=facts[norm].counts,
+        measures=measures.audit_measures(done.results, transfer),
+        curve=facts[norm].curve,
+        noise_curve=facts[norm].noise_curve,
         transfer=transfer,
-        cost=_cost(subject, seconds),
+        cost=facts[norm].cost,
+        further={name: facts[name] for name in more},
         provenance=_provenance(plan, started),
-        samples=subject,
+        samples=done.first,
         conditions=conditions_of(plan.subject),
+        further_samples={name: done.results[name] for name in more},
     )
+    return replace(report, measures=measures.believed(report.measures, measures.Grounds.of(report)))
 
 
 def _cost(result: SearchResult, seconds: float) -> Cost:
@@ -151,7 +187,7 @@ def _cost(result: SearchResult, seconds: float) -> Cost:
 
 
 def _search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:
-    """How it was searched; an audit has one norm, which needs no name."""
+    """How it was searched; the norms stand elsewhere."""
     facts = asdict(options) | {"budget": options.evaluations}
     return {name: value for name, value in facts.items() if name != "norm"}
 
@@ -167,9 +203,9 @@ def _provenance(plan: Plan, started: datetime) -> Provenance:
         numpy=version("numpy"),
         device="GPU" if "GPU" in devices else "CPU",
         dtype="float32",
-        seed=plan.options.seed,
+        seed=plan.searches[0].seed,
         batch_size=plan.batch_size,
-        options=_search_facts(plan.options),
+        options=_search_facts(plan.searches[0]),
         started=started.isoformat(timespec="seconds"),
         command=plan.command,
     )

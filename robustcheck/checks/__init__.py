@@ -7,6 +7,8 @@ check that cannot be made is there as SKIP with the reason. ``_data`` asks wheth
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,42 +18,59 @@ from robustcheck.checks import _data, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
 from robustcheck.checks._shared import noisy_blocks
 from robustcheck.checks._stable import stability
+from robustcheck.config import SearchedNorm
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
-from robustcheck.results import CHECKS, Check, CurvePoint, SearchResult, Status
+from robustcheck.norms import NORMS
+from robustcheck.results import CHECKS, POINTS, Check, Point, SearchResult, Status
 
 __all__ = ["better_than_chance", "filling", "noise_curve", "run_checks", "skipped", "stability"]
 
 _NOISE_POINTS = 17
+# what is worse comes later; a check that could not be made is worse than one that passed
+_GRAVITY = ("PASS", "SKIP", "WARN", "FAIL")
 
 
 def run_checks(
     classifier: Classifier,
-    result: SearchResult,
+    results: Sequence[SearchResult],
     *,
     seed: int,
     unlabelled: bool = False,
     strata: NDArray[Any] | None = None,
 ) -> list[Check]:
-    """All checks of what a search found for a model, in the order of ``CHECKS``.
+    """All checks of what searches found for a model, one a norm, in the order of ``CHECKS``.
 
     ``unlabelled``: the labels are the model's own predictions; ``strata``: class of every row of the source
     that the samples were drawn from.
     """
     none = Check(id="labels", outcome="SKIP", detail="the labels are the model's own predictions")
-    stable = _stable.stable(classifier, result)
+    first = results[0]
+    stable = _stable.stable(classifier, first)
+
+    def of_each(check: Callable[[SearchResult], Check]) -> Check:
+        return _together([(result.norm, check(result)) for result in results])
+
     return [
-        none if unlabelled else _data.labels(classifier, result),
-        _data.inputs(classifier, result),
-        _data.sample(result, strata),
+        none if unlabelled else _data.labels(classifier, first),
+        _data.inputs(classifier, first),
+        _data.sample(first, strata),
         stable,
-        _search.search(result, stable=stable.outcome == "PASS"),
-        _search.budget(result),
-        _search.verified(classifier, result),
-        _search.gradient(classifier, result),
-        _search.noise(classifier, result, seed),
-        _search.eight_bit(classifier, result),
+        of_each(lambda result: _search.search(result, stable=stable.outcome == "PASS")),
+        of_each(_search.budget),
+        of_each(lambda result: _search.verified(classifier, result)),
+        _search.gradient(classifier, first),
+        of_each(lambda result: _search.noise(classifier, result, seed)),
+        of_each(lambda result: _search.eight_bit(classifier, result)),
     ]
+
+
+def _together(found: Sequence[tuple[SearchedNorm, Check]]) -> Check:
+    """A check of searches in several norms: what is worst of each, and what each says."""
+    if len(found) == 1:
+        return found[0][1]
+    worst = max((check for _, check in found), key=lambda check: _GRAVITY.index(check.outcome))
+    return replace(worst, detail="; ".join(f"{NORMS[norm].title}: {check.detail}" for norm, check in found))
 
 
 def skipped(reason: str) -> list[Check]:
@@ -59,21 +78,19 @@ def skipped(reason: str) -> list[Check]:
     return [Check(id=name, outcome="SKIP", detail=reason) for name in CHECKS]
 
 
-def noise_curve(
-    predictor: Predictor, result: SearchResult, curve: list[CurvePoint], *, seed: int
-) -> list[CurvePoint]:
-    """Accuracy on Gaussian noise of each L2 length, clipped to the box: what chance does at that radius.
+def noise_curve(predictor: Predictor, result: SearchResult, curve: list[Point], *, seed: int) -> list[Point]:
+    """Accuracy on random noise of each length, clipped to the box: what chance does at that radius.
 
     One direction a sample, the same at every length; 17 lengths over the range of ``curve``.
     """
-    radii = np.linspace(0.0, curve[-1].l2, _NOISE_POINTS)
+    radii = np.linspace(0.0, curve[-1].radius, _NOISE_POINTS)
     finite = ~result.is_(Status.NON_FINITE)
     right = np.zeros(len(radii))
-    for block, direction in noisy_blocks(predictor, finite, seed):
+    for block, direction in noisy_blocks(predictor, finite, seed, result.norm):
         rows, label = result.rows[block], result.label[block]
         for at, radius in enumerate(radii):
             right[at] += np.sum(own_labels(predictor, moved(predictor, rows, radius * direction)) == label)
     return [
-        CurvePoint(float(radius), float(hits / finite.sum()))
+        POINTS[result.norm](float(radius), float(hits / finite.sum()))
         for radius, hits in zip(radii, right, strict=True)
     ]

@@ -36,7 +36,7 @@ def budget(result: SearchResult) -> Check:
     fell = last_doubling(result).value
     if fell is None:
         return Check(id="budget", outcome="SKIP", detail="the method does not tell what half the budget gave")
-    detail = f"the last doubling of the budget shortened the median L2 by {percent(fell)}"
+    detail = f"the last doubling of the budget shortened the median distance by {percent(fell)}"
     return Check(id="budget", outcome=graded(fell, LIMITS.doubling_warn, LIMITS.doubling_fail), detail=detail)
 
 
@@ -83,8 +83,8 @@ def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:
     """Whether noise as long as each example fools the model as well: then the search found nothing."""
     if not result.found.any():
         return Check(id="noise", outcome="SKIP", detail="there is no example to compare with")
-    lengths, now = result.l2.astype(np.float32), result.label.copy()
-    for block, direction in noisy_blocks(predictor, result.found, seed):
+    lengths, now = result.distance.astype(np.float32), result.label.copy()
+    for block, direction in noisy_blocks(predictor, result.found, seed, result.norm):
         noisy = moved(predictor, result.rows[block], lengths[block, None] * direction)
         now[block] = own_labels(predictor, noisy)
     share = float(np.mean(result.reached(now)[result.found]))

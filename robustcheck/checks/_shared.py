@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from robustcheck.arrays import F32, I64, Mask
+from robustcheck.config import SearchedNorm
 from robustcheck.models import Predictor
 from robustcheck.noise import directions
 
@@ -19,10 +20,12 @@ def graded(value: float, warn: float, fail: float) -> Literal["PASS", "WARN", "F
     return "FAIL" if value > fail else "WARN" if value > warn else "PASS"
 
 
-def noisy_blocks(predictor: Predictor, chosen: Mask, seed: int) -> Iterator[tuple[I64, F32]]:
-    """Blocks of the chosen samples: their positions ``[B]``, and a random direction of length 1 for each."""
+def noisy_blocks(
+    predictor: Predictor, chosen: Mask, seed: int, norm: SearchedNorm
+) -> Iterator[tuple[I64, F32]]:
+    """Blocks of the chosen samples: positions ``[B]``, and for each a random direction of length 1."""
     draw = np.random.default_rng((seed, 1))
     where = np.flatnonzero(chosen)
     for start in range(0, len(where), _BLOCK):
         block = where[start : start + _BLOCK]
-        yield block, directions(draw, predictor, len(block))
+        yield block, directions(draw, predictor, len(block), norm=norm)

@@ -88,6 +88,8 @@ def _kind(setting: Setting) -> dict[str, Any]:
     if words is not None:
         return {"choices": words}
     item = get_args(written)[0] if get_origin(written) is tuple else written
+    if _is_list(setting) and choices(item) is not None:
+        return {"action": "append", "choices": choices(item)}
     metavar = setting.metavar or ("N" if item is int else "X" if item is float else setting.name.upper())
     if _is_list(setting):
         many = {"nargs": "+"} if setting.several else {"action": "append"}

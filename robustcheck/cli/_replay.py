@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from robustcheck.auditing import Replay
-    from robustcheck.results import AuditReport
+    from robustcheck.results import AuditReport, SearchResult
 
 _DESCRIPTION = """\
 Show one sample of a report, search it again under the same conditions, and say
@@ -51,6 +50,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--model", metavar="MODEL", help="the model to search; default: the report's own file"
     )
+    parser.add_argument("--norm", metavar="NORM", help="of several that were searched; default: the first")
     add_import_flag(parser)
     parser.add_argument("--png", type=Path, metavar="FILE", help="write original, perturbation and example")
     add_json_flag(parser)
@@ -63,24 +63,25 @@ def run(arguments: argparse.Namespace) -> int:
     from robustcheck.report import read_report
 
     report = read_report(arguments.report)
-    row = report.row_of(arguments.index)
+    row, stored = report.row_of(arguments.index), report.in_norm(arguments.norm)
     if arguments.png is not None:
-        _write_png(report, row, arguments.png)
+        _write_png(report, stored, row, arguments.png)
     with working(log_console(quiet=arguments.quiet)) as display:
         from robustcheck.auditing import replay
 
-        found = replay(report, row, arguments.model, display, imports=tuple(arguments.imports or ()))
+        imports = tuple(arguments.imports or ())
+        found = replay(report, row, arguments.model, display, norm=stored.norm, imports=imports)
     if arguments.json:
-        print_json("replay", dataclasses.asdict(found))
+        print_json("replay", found.to_dict())
     else:
         _show(ResultConsole(), report, row, found)
     return EXIT_OK if found.reproduces else EXIT_FAIL
 
 
 def _show(console: Console, report: AuditReport, row: int, found: Replay) -> None:
-    from robustcheck.report import class_name, number, picture
+    from robustcheck.report import TITLES, class_name, number, picture
 
-    drawn = picture(report, row)
+    drawn = picture(report, report.in_norm(found.norm), row)
     if drawn is not None:
         console.print(drawn)
         console.print(f"original, perturbation x {drawn.factor:.3g} around grey, adversarial", style="dim")
@@ -88,7 +89,7 @@ def _show(console: Console, report: AuditReport, row: int, found: Replay) -> Non
     for name in ("", "stored", "searched again"):
         table.add_column(name)
     table.add_row("status", found.status, found.status_now)
-    table.add_row("L2", number(found.l2), number(found.l2_now))
+    table.add_row(TITLES[found.norm], number(found.distance), number(found.distance_now))
     table.add_row(
         "class", *(Text(class_name(report, number)) for number in (found.predicted, found.predicted_now))
     )
@@ -104,10 +105,10 @@ def _show(console: Console, report: AuditReport, row: int, found: Replay) -> Non
     console.print(Text.assemble(outcome))
 
 
-def _write_png(report: AuditReport, row: int, path: Path) -> None:
+def _write_png(report: AuditReport, stored: SearchResult, row: int, path: Path) -> None:
     from robustcheck.report import triple_png
 
-    png = triple_png(report, row)
+    png = triple_png(report, stored, row)
     if png is None:
         raise ConfigError("--png: expected a sample that is an image and has an example")
     path.write_bytes(png)

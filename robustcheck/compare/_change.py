@@ -9,7 +9,7 @@ import numpy as np
 from robustcheck.arrays import I64
 from robustcheck.compare._comparable import differences
 from robustcheck.measures import MIN_SAMPLES, Column, Metric, bootstrapped, column, known, measure, resamples
-from robustcheck.results import Change, Direction, Evidence, Measure, SampleDistances
+from robustcheck.results import Change, Direction, Evidence, Measure, SampleTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Pairs:
     new: I64
 
 
-def pair(old: SampleDistances, new: SampleDistances) -> Pairs:
+def pair(old: SampleTable, new: SampleTable) -> Pairs:
     """The samples that both have, by their digest; a sample that is there twice is paired once each time."""
     where: dict[str, list[int]] = {}
     for row in reversed(range(len(old))):
@@ -30,7 +30,7 @@ def pair(old: SampleDistances, new: SampleDistances) -> Pairs:
     return Pairs(both[:, 0], both[:, 1])
 
 
-def enough_pairs(pairs: Pairs, old: SampleDistances, new: SampleDistances) -> bool:
+def enough_pairs(pairs: Pairs, old: SampleTable, new: SampleTable) -> bool:
     """Whether the shared samples speak for the reports: 30 of them, or all of the smaller report."""
     return len(pairs.old) >= min(MIN_SAMPLES, len(old), len(new))
 
@@ -45,19 +45,14 @@ def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95)
     """
     if not differences(old.document, new.document).allows(metric):
         return None
-    if old.samples is None or new.samples is None:
-        columns = None
-    else:
-        columns = column(metric, old.samples), column(metric, new.samples)
-    if columns is None or columns[0] is None or columns[1] is None or old.samples is None:
+    was, now = (side.rows(metric.searched or side.document.norm) for side in (old, new))
+    before, after = (None if rows is None else column(metric, rows) for rows in (was, now))
+    if was is None or now is None or before is None or after is None:
         return _change_of_figures(metric, old, new, level)
-    assert new.samples is not None
-    pairs = pair(old.samples, new.samples)
-    paired = enough_pairs(pairs, old.samples, new.samples)
+    pairs = pair(was, now)
+    paired = enough_pairs(pairs, was, now)
     if paired:
-        before, after = columns[0].take(pairs.old), columns[1].take(pairs.new)
-    else:
-        before, after = columns[0], columns[1]
+        before, after = before.take(pairs.old), after.take(pairs.new)
     return _change_of_rows(metric, before, after, paired=paired, level=level)
 
 
@@ -86,7 +81,7 @@ def _change_of_rows(metric: Metric, before: Column, after: Column, *, paired: bo
 
 
 def change_of_pairs(
-    metric: Metric, old: SampleDistances, new: SampleDistances, pairs: Pairs, *, level: float
+    metric: Metric, old: SampleTable, new: SampleTable, pairs: Pairs, *, level: float
 ) -> Change:
     """How a figure of rows changed on the samples that both have, by a paired bootstrap."""
     before, after = column(metric, old), column(metric, new)
@@ -130,7 +125,7 @@ def _newcombe(before: Measure, after: Measure) -> tuple[float | None, float | No
 def _direction(metric: Metric, difference: Measure, *, paired: bool) -> Direction:
     if difference.value == 0.0 and (not paired or difference.low == difference.high):
         return "same"
-    neutral = metric.family in ("found", "doubling", "check")
+    neutral = metric.family in ("found", "doubling", "check", "examples")
     if neutral or difference.low is None or difference.high is None:
         return "unclear"
     if difference.low <= 0.0 <= difference.high:

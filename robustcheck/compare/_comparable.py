@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from robustcheck.config import SearchOptions
+from robustcheck.config import SearchedNorm, SearchOptions
 from robustcheck.measures import Metric
-from robustcheck.results import DataFacts, Evidence, ModelFacts, Provenance, ReportFacts
+from robustcheck.results import DataFacts, Evidence, ModelFacts, Provenance, ReportDocument, ReportFacts
 
 # where the search may go and what it looks for, and how it looks: distances mean the same where these agree.
 # What a report is too old to know of was as it is where nobody says otherwise
-_THREAT = ("box", "box_sha256", "labels", "target", "frozen")
-_SEARCH = {field.name: field.default for field in fields(SearchOptions) if field.name != "seed"}
+_THREAT = ("box", "box_sha256", "labels", "target", "frozen", "cost")
+_SEARCH = {field.name: field.default for field in fields(SearchOptions) if field.name not in ("seed", "norm")}
 
 
 def facts(evidence: Evidence) -> ReportFacts:
@@ -30,19 +30,22 @@ def facts(evidence: Evidence) -> ReportFacts:
 class Differences:
     """What differs between two reports besides the model, a sentence each.
 
-    ``distances``, ``accuracy`` and ``transfer`` say whether these mean the same in both.
+    ``distances``, ``accuracy``, ``transfer`` and ``examples`` say whether these mean the same in both, and
+    ``norms`` in which norms distances do, those that both searched.
     """
 
     notes: list[str]
     distances: bool
     accuracy: bool
     transfer: bool
+    examples: bool
+    norms: list[SearchedNorm]
 
     def allows(self, metric: Metric) -> bool:
         """Whether a measure means the same in both."""
-        if metric.family == "accuracy":
-            return self.accuracy
-        return self.transfer if metric.family == "transfer" else self.distances
+        if metric.family in ("accuracy", "transfer", "examples"):
+            return bool(getattr(self, metric.family))
+        return self.distances and metric.searched in (None, *self.norms)
 
 
 class Audited(Protocol):
@@ -56,6 +59,8 @@ class Audited(Protocol):
     def provenance(self) -> Provenance: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def norm(self) -> SearchedNorm: ...
 
 
 def differences(old: Audited, new: Audited) -> Differences:
@@ -80,8 +85,24 @@ def differences(old: Audited, new: Audited) -> Differences:
     if references[0] != references[1]:
         how = "differ" if all(references) else "are there in one report only"
         soft.append(f"the reference models {how}, so transfer rates are not compared")
-    labelled = old.data.labels == new.data.labels == "data"
-    return Differences([*hard, *soft], not hard, labelled, references[0] == references[1] and not hard)
+    was_in, now_in = norms_of(old), norms_of(new)
+    shared = [norm for norm in now_in if norm in was_in]
+    if was_in != now_in:
+        soft.append(f"searched was {', '.join(was_in)}, is {', '.join(now_in)}")
+    same_examples = not hard and old.norm == new.norm
+    return Differences(
+        notes=[*hard, *soft],
+        distances=not hard and bool(shared),
+        accuracy=old.data.labels == new.data.labels == "data",
+        transfer=same_examples and references[0] == references[1],
+        examples=same_examples,
+        norms=shared,
+    )
+
+
+def norms_of(audited: Audited) -> list[SearchedNorm]:
+    """The norms that were searched, the first one first."""
+    return list(audited.searches) if isinstance(audited, ReportDocument) else [audited.norm]
 
 
 def _short(value: object) -> str:

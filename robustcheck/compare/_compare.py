@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from robustcheck.compare._change import Pairs, change, enough_pairs, pair
 from robustcheck.compare._comparable import differences, facts
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import (
     Column,
     Grounds,
+    Metric,
     Whose,
     bootstrapped,
     doubt,
@@ -17,22 +21,13 @@ from robustcheck.measures import (
     parse_metric,
     resamples,
 )
-from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleDistances
+from robustcheck.norms import NORMS
+from robustcheck.results import Change, Comparison, Evidence, Measure, Moved, SampleOutcomes, SampleTable
 from robustcheck.text import percent
 
-_METRICS = (
-    "distortion.l2.median",
-    "distortion.l2.mean",
-    "distortion.l2.p05",
-    "distortion.linf.median",
-    "distortion.l1.median",
-    "accuracy.clean",
-    "transfer.max",
-    "transfer.mean",
-    "attack.found",
-)
+_STATISTICS = ("median", "mean", "p05")
+_PLAIN = ("accuracy.clean", "transfer.max", "transfer.mean", "attack.found")
 _FELL_MOST = 5
-_MEDIAN = parse_metric("distortion.l2.median")
 _OLD: Whose = " of the old report"
 _NEW: Whose = " of the new report"
 
@@ -40,8 +35,9 @@ _NEW: Whose = " of the new report"
 def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: float = 0.95) -> Comparison:
     """Compare two reports: what got worse, and whether that is a regression.
 
-    A regression is a median ratio of distances whose whole interval lies below ``1 - tolerance``, a clean
-    accuracy that fell, or a transfer rate that rose, by more than its interval.
+    A regression is a median ratio of distances, in any norm that both searched, whose whole interval lies
+    below ``1 - tolerance``, a clean accuracy that fell, or a transfer rate that rose, by more than its
+    interval.
 
     Reports that share too few samples are compared by the ratio of their medians instead.
 
@@ -56,53 +52,67 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     """
     if not 0 <= tolerance < 1:
         raise ConfigError(f"tolerance: expected a share from 0 to below 1, got {tolerance:g}")
-    if old.samples is None or new.samples is None:
-        missing = old if old.samples is None else new
-        raise Incomplete(f"{missing.path or 'report'}: expected samples.npz beside report.json, got none")
     differ = differences(old.document, new.document)
-    pairs = pair(old.samples, new.samples)
-    paired = enough_pairs(pairs, old.samples, new.samples)
-    changes = [
-        found for name in _METRICS if (found := change(parse_metric(name), old, new, level=level)) is not None
-    ]
-    ratio = Measure(None, 0)
+    tables = {norm: (_rows(old, norm), _rows(new, norm)) for norm in differ.norms}
+    before, after = next(iter(tables.values()), (_rows(old), _rows(new)))
+    pairs = pair(before, after)
+    paired = enough_pairs(pairs, before, after)
+    metrics = [Metric.distortion(norm, name) for norm in differ.norms for name in _STATISTICS]
+    metrics += map(parse_metric, _PLAIN)
+    changes = [found for metric in metrics if (found := change(metric, old, new, level=level)) is not None]
+    ratios: dict[SearchedNorm, Measure] = {}
     if differ.distances and paired:
-        ratio = median_ratio(old.samples, new.samples, pairs, level)
+        ratios = {norm: median_ratio(*both, pairs, level) for norm, both in tables.items()}
     elif differ.distances:
-        ratio = next(item.ratio for item in changes if item.metric == "distortion.l2.median")
-    reasons = _reasons(ratio, changes, tolerance, level)
-    doubts = _doubts(old, new)
-    was, now = old.samples.correct[pairs.old], new.samples.correct[pairs.new]
+        medians = {Metric.distortion(norm, "median").name: norm for norm in differ.norms}
+        ratios = {medians[item.metric]: item.ratio for item in changes if item.metric in medians}
+    reasons = _reasons(ratios, changes, tolerance, level)
+    doubts = _doubts(old, new, differ.norms)
+    first = next(iter(ratios), None)
+    was, now = before.correct[pairs.old], after.correct[pairs.new]
     return Comparison(
         old=facts(old),
         new=facts(new),
         shared=len(pairs.old),
         paired=paired,
         notes=[*differ.notes, *doubts],
-        comparable=ratio.high is not None and not doubts,
-        median_ratio=ratio,
+        comparable=bool(ratios) and all(ratio.high is not None for ratio in ratios.values()) and not doubts,
+        norm=first,
+        median_ratio=Measure(None, 0) if first is None else ratios[first],
+        further_ratios={norm: ratio for norm, ratio in ratios.items() if norm != first},
         newly_wrong=int(np.sum(was & ~now)),
         newly_right=int(np.sum(~was & now)),
         changes=sorted(changes, key=_worst_first),
-        fell_most=fell_most(old.samples, new.samples, pairs) if differ.distances else [],
+        fell_most=fell_most(before, after, pairs) if differ.distances else [],
         regression=bool(reasons),
         reasons=reasons,
     )
 
 
-def _doubts(old: Evidence, new: Evidence) -> list[str]:
+def _rows(side: Evidence, norm: SearchedNorm | None = None) -> SampleOutcomes:
+    """The samples of a report in a norm, the first when None."""
+    norm = side.document.norm if norm is None else norm
+    rows = side.rows(norm)
+    if rows is None:
+        file = "samples.npz" if norm == side.document.norm else f"samples.{norm}.npz"
+        raise Incomplete(f"{side.path or 'report'}: expected {file} beside report.json, got none")
+    return rows
+
+
+def _doubts(old: Evidence, new: Evidence, norms: Sequence[SearchedNorm]) -> list[str]:
     """Why distances of either report may not be believed, a sentence each; what is worse is so anyway."""
     found = []
     for side, whose in ((old, _OLD), (new, _NEW)):
         grounds = Grounds.of(side.document)
-        why = doubt(_MEDIAN, grounds, grounds.correct, whose=whose)
-        if why is not None:
-            found.append(why.sentence)
+        for norm in norms or [side.document.norm]:
+            why = doubt(Metric.distortion(norm, "median"), grounds, grounds.correct, whose=whose)
+            if why is not None and why.sentence not in found:
+                found.append(why.sentence)
     return found
 
 
-def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level: float) -> Measure:
-    """Median of new over old L2 distance among the samples found in both, with a bootstrap interval."""
+def median_ratio(old: SampleTable, new: SampleTable, pairs: Pairs, level: float) -> Measure:
+    """Median of new over old distance among the samples found in both, with a bootstrap interval."""
     found = old.found[pairs.old] & new.found[pairs.new]
     if not found.any():
         return Measure(None, 0)
@@ -114,19 +124,21 @@ def median_ratio(old: SampleDistances, new: SampleDistances, pairs: Pairs, level
     return bootstrapped(float(np.median(ratio)), draws, len(ratio), level)
 
 
-def fell_beyond(ratio: Measure, tolerance: float, level: float) -> list[str]:
+def fell_beyond(norm: str, ratio: Measure, tolerance: float, level: float) -> list[str]:
     """Why distances fell by more than the tolerance, if they did."""
     if ratio.high is None or ratio.high >= 1.0 - tolerance:
         return []
     return [
-        f"L2 distances are {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) "
+        f"{NORMS[norm].title} distances are {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) "
         f"of the old ones, below {1.0 - tolerance:g} with the whole {100 * level:g} % interval"
     ]
 
 
-def _reasons(ratio: Measure, changes: list[Change], tolerance: float, level: float) -> list[str]:
+def _reasons(
+    ratios: Mapping[SearchedNorm, Measure], changes: list[Change], tolerance: float, level: float
+) -> list[str]:
     """Why this is a regression, a sentence each."""
-    reasons = fell_beyond(ratio, tolerance, level)
+    reasons = [why for norm, ratio in ratios.items() for why in fell_beyond(norm, ratio, tolerance, level)]
     for item in changes:
         if item.direction == "worse" and item.metric in ("accuracy.clean", "transfer.max"):
             reasons.append(
@@ -141,7 +153,7 @@ def _worst_first(item: Change) -> tuple[int, float]:
     return rank, -moved
 
 
-def fell_most(old: SampleDistances, new: SampleDistances, pairs: Pairs) -> list[Moved]:
+def fell_most(old: SampleTable, new: SampleTable, pairs: Pairs) -> list[Moved]:
     """The samples whose distance fell most; one that became wrong fell to 0."""
     with np.errstate(invalid="ignore"):
         fell = old.distance[pairs.old] - new.distance[pairs.new]

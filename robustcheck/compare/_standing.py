@@ -8,11 +8,11 @@ from robustcheck.compare._change import change_of_pairs, pair
 from robustcheck.compare._comparable import differences
 from robustcheck.compare._compare import fell_beyond, fell_most, median_ratio
 from robustcheck.errors import ConfigError
-from robustcheck.measures import MIN_SAMPLES, Grounds, doubt, parse_metric
+from robustcheck.measures import MIN_SAMPLES, Grounds, Metric, doubt, parse_metric
 from robustcheck.results import AuditReport, Baseline, Measure, Standing
 from robustcheck.text import percent
 
-_ACCURACY, _MEDIAN = parse_metric("accuracy.clean"), parse_metric("distortion.l2.median")
+_ACCURACY = parse_metric("accuracy.clean")
 
 
 def against_baseline(
@@ -28,7 +28,7 @@ def against_baseline(
 
     It falls short where the median ratio of distances lies below ``1 - rel``, or the clean accuracy fell by
     more than ``accuracy``, each with its whole interval (paired bootstrap); and where nothing can be said:
-    other samples, other conditions, a search that found too little.
+    other samples, other conditions, a norm that was not searched, a search that found too little.
 
     Args:
         old: what was kept.
@@ -44,12 +44,13 @@ def against_baseline(
     for name, value in (("rel", rel), ("accuracy", accuracy)):
         if not 0 <= value < 1:
             raise ConfigError(f"{name}: expected a share from 0 to below 1, got {value:g}")
-    was, now = old.distances, new.samples
+    was, now = old.distances, new.results.get(old.norm, new.samples)
     pairs = pair(was, now)
     few = [f"only {len(pairs.old)} samples are shared, fewer than {min_samples}"]
     nothing = _incomparable(old, new) or (few if len(pairs.old) < min_samples else [])
     if nothing or not len(pairs.old):
         return Standing(
+            norm=old.norm,
             shared=len(pairs.old),
             median_ratio=Measure(None, 0),
             accuracy=Measure(None, 0),
@@ -61,6 +62,7 @@ def against_baseline(
     moved = change_of_pairs(_ACCURACY, was, now, pairs, level=level)
     right_before, right_now = was.correct[pairs.old], now.correct[pairs.new]
     return Standing(
+        norm=old.norm,
         shared=len(pairs.old),
         median_ratio=ratio,
         accuracy=moved.difference,
@@ -69,7 +71,7 @@ def against_baseline(
         fell_most=fell_most(was, now, pairs),
         reasons=[
             *(["no sample was found in both audits"] if ratio.value is None else []),
-            *fell_beyond(ratio, rel, level),
+            *fell_beyond(old.norm, ratio, rel, level),
             *_less_accurate(moved.old, moved.new, moved.difference, accuracy, level),
         ],
     )
@@ -79,11 +81,14 @@ def _incomparable(old: Baseline, new: AuditReport) -> list[str]:
     """Why nothing can be said, a sentence each."""
     if old.data.sha256 != new.data.sha256:
         return ["the baseline is for other data"]
+    if old.norm not in new.searches:
+        return [f"the baseline is in {old.norm}, the audit searched {', '.join(new.searches)}"]
     differ = differences(old, new)
     reasons = [] if differ.distances else [f"the baseline is for other conditions: {'; '.join(differ.notes)}"]
+    median = Metric.distortion(old.norm, "median")
     sides = (
-        doubt(_MEDIAN, Grounds.of(new), None),
-        doubt(_MEDIAN, Grounds.of(old), None, whose=" of the baseline"),
+        doubt(median, Grounds.of(new), None),
+        doubt(median, Grounds.of(old), None, whose=" of the baseline"),
     )
     return reasons + [why.sentence for why in sides if why is not None]
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._options import ModelOptions, SearchOptions, TransferOptions
-from robustcheck.config._values import DataRange, Draw, Target, nested, number_or_word, require, said, whole
+from robustcheck.config._values import (
+    DataRange,
+    Draw,
+    SearchedNorm,
+    Target,
+    nested,
+    number_or_word,
+    require,
+    said,
+    whole,
+)
 from robustcheck.errors import ConfigError
 from robustcheck.text import brief, option
 
@@ -44,6 +54,8 @@ class AuditConfig:
         x_key, y_key: arrays of the ``.npz``.
         class_names: file with one name a line, or the names.
         freeze: mask of features that may not change, or the file with it; by input of a model with several.
+        cost: of a change of each feature by 1, or the file with it; by input of a model with several.
+            Lengths are of cost times change.
         labels: ``"data"``, or ``"model"`` to audit against the subject's own predictions.
         target: None, ``"random"``, ``"least-likely"`` or the number of a class.
         limit: samples at most.
@@ -57,6 +69,8 @@ class AuditConfig:
         transfer_rms: sizes at which all models' examples are compared besides their own.
         noise_draws: draws of the Gaussian noise that examples are compared with.
         options: how to search.
+        norms: in which distances are to be the shortest, a search each; the first is that of the examples
+            which are tried on other models. None = the one of ``options``.
         policy: rules that the report is judged by, or the file with them.
         baseline: report that changes are measured against, or its folder.
         report_assets: write styles and images as files beside the page.
@@ -129,6 +143,18 @@ class AuditConfig:
             read=Path,
         ),
     )
+    cost: Any = field(
+        default=None,
+        metadata=said(
+            "what a change of each feature by 1 costs: an .npy, or an .npz with an array cost, broadcast to a "
+            "sample (of several inputs: INPUT.cost); lengths are of cost times change",
+            "data",
+            metavar="FILE",
+            written=str,
+            read=Path,
+            default="1",
+        ),
+    )
     labels: Literal["data", "model"] = field(
         default="data",
         metadata=said("model: audit without labels, against the model's own predictions", "data"),
@@ -163,6 +189,15 @@ class AuditConfig:
         ),
     )
     options: SearchOptions = field(default_factory=SearchOptions, metadata=nested(SearchOptions))
+    norms: tuple[SearchedNorm, ...] | None = field(
+        default=None,
+        metadata=said(
+            "norm in which distances are to be the shortest, a search each",
+            "search",
+            key="norm",
+            default="l2",
+        ),
+    )
     batch_size: int | None = field(
         default=None, metadata=said("samples searched at once", "search", default="by their size")
     )
@@ -216,8 +251,7 @@ class AuditConfig:
             value = getattr(self, name)
             require(value in known, option(name), f"one of {list(known)}", value)
         require(isinstance(self.options, SearchOptions), "options", "SearchOptions", self.options)
-        expected = "'l2': audits measure no other so far, minimal_distortion does"
-        require(self.options.norm == "l2", "norm", expected, self.options.norm)
+        self._require_norms()
         worded = self.target is None or self.target in ("random", "least-likely") or whole(self.target, 0)
         require(worded, option("target"), "random, least-likely or the number of a class", self.target)
         self._require_ranges()
@@ -227,6 +261,25 @@ class AuditConfig:
         require(not alone, option("transfer_rms"), "a reference to compare with", "none")
         judged = self.baseline is None or self.policy is not None
         require(judged, option("baseline"), "a policy beside it", "none")
+
+    @property
+    def searches(self) -> tuple[SearchOptions, ...]:
+        """How to search in each norm."""
+        return tuple(replace(self.options, norm=norm) for norm in self.norms or (self.options.norm,))
+
+    def _require_norms(self) -> None:
+        norms = self.norms
+        if norms is None:
+            return
+        known = get_args(SearchedNorm)
+        fits = (
+            isinstance(norms, tuple) and norms and set(norms) <= set(known) and len(set(norms)) == len(norms)
+        )
+        require(bool(fits), "norms= (--norm)", f"some of {list(known)}, each once", norms)
+        same = self.options.norm in ("l2", norms[0])
+        require(same, "norms= (--norm)", f"{self.options.norm!r} first, as the options say", norms)
+        # a norm that the method does not search is refused here
+        _ = self.searches
 
     def _require_ranges(self) -> None:
         given = self.data_range

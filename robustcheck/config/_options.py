@@ -19,8 +19,8 @@ class SearchOptions:
     Attributes:
         method: ``"boundary"``, many starts refined along the decision boundary; or ``"szegedy"``, the penalty
             method of Szegedy et al. 2013, section 4.1.
-        norm: in which the distance is to be the shortest: ``"l2"``, ``"linf"`` or ``"l1"``. Audits are of L2
-            so far; ``minimal_distortion`` and ``transfer_matrix`` take the others, with ``boundary`` alone.
+        norm: in which the distance is to be the shortest: ``"l2"``, ``"linf"`` or ``"l1"``. An audit takes
+            several, as its ``norms``.
         budget: gradient evaluations of a sample at most; None = 300 for ``boundary``, 1000 for ``szegedy``.
             A larger budget extends the schedule of a smaller one, so it never gives a longer distortion.
         candidates: classes tried for a sample in an untargeted search: those whose linearised boundary is
@@ -61,9 +61,10 @@ class SearchOptions:
         methods = list(get_args(Method))
         require(self.method in methods, option("method"), f"one of {methods}", self.method)
         norms = list(get_args(SearchedNorm))
-        require(self.norm in norms, "norm", f"one of {norms}", self.norm)
+        require(self.norm in norms, option("norm"), f"one of {norms}", self.norm)
         own = self.method == "boundary" or self.norm == "l2"
-        require(own, "norm", "'l2' with the method szegedy, whose penalty is the squared length", self.norm)
+        expected = "'l2' with the method szegedy, whose penalty is the squared length"
+        require(own, option("norm"), expected, self.norm)
         fewest = 20 if self.method == "boundary" else 60
         # the upper ends are far beyond any use, and keep a stored report from asking for a search without end
         for name, least, most in (("budget", fewest, 10**6), ("candidates", 1, 10**5), ("history", 1, 1000)):

@@ -10,6 +10,7 @@ from robustcheck.measures._audit import (
     audit_measures,
     count,
     distortion_measures,
+    example_measures,
     last_doubling,
     robust_accuracy_curve,
 )
@@ -17,6 +18,8 @@ from robustcheck.measures._belief import MIN_FOUND, MIN_SAMPLES, Doubt, Grounds,
 from robustcheck.measures._bootstrap import bootstrapped, resamples
 from robustcheck.measures._metric import (
     GRAMMAR,
+    MEASURED,
+    SEARCHED,
     Column,
     Metric,
     column,
@@ -29,9 +32,11 @@ from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, me
 
 __all__ = [
     "GRAMMAR",
+    "MEASURED",
     "MIN_FOUND",
     "MIN_SAMPLES",
     "QUANTILES",
+    "SEARCHED",
     "Column",
     "Doubt",
     "Grounds",
@@ -47,6 +52,7 @@ __all__ = [
     "count",
     "distortion_measures",
     "doubt",
+    "example_measures",
     "known",
     "last_doubling",
     "mcnemar",

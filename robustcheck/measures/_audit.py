@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from robustcheck.config import SearchedNorm
 from robustcheck.measures._metric import STATISTICS, Metric, column, parse_metric, transfer_measures
 from robustcheck.measures._statistics import quantile
 from robustcheck.norms import NORMS
-from robustcheck.results import Counts, CurvePoint, Measure, SampleOutcomes, Status, TransferMatrix
+from robustcheck.results import POINTS, Counts, Measure, Point, SampleOutcomes, Status, TransferMatrix
 
 _CURVE_POINTS = 101
 
@@ -33,17 +36,32 @@ def _of_rows(metric: Metric, result: SampleOutcomes) -> Measure:
 
 def distortion_measures(result: SampleOutcomes) -> dict[str, Measure]:
     """``distortion.NORM.STATISTIC`` over the samples that the model classifies right."""
-    metrics = [Metric.distortion(norm, statistic) for norm in NORMS for statistic in STATISTICS]
+    norms = [norm.name for norm in NORMS.values() if norm.searched == result.norm]
+    metrics = [Metric.distortion(norm, statistic) for norm in norms for statistic in STATISTICS]
     return {metric.name: _of_rows(metric, result) for metric in metrics}
 
 
-def audit_measures(result: SampleOutcomes, transfer: TransferMatrix | None) -> dict[str, Measure]:
-    """All measures of an audit by name."""
+def example_measures(result: SampleOutcomes) -> dict[str, Measure]:
+    """``examples.NORM.STATISTIC``: lengths of the examples in the norms that they were not made for."""
+    norms = [norm.name for norm in NORMS.values() if norm.searched != result.norm]
+    metrics = [Metric.examples(norm, statistic) for norm in norms for statistic in STATISTICS]
+    return {metric.name: _of_rows(metric, result) for metric in metrics}
+
+
+def audit_measures(
+    results: Mapping[SearchedNorm, SampleOutcomes], transfer: TransferMatrix | None
+) -> dict[str, Measure]:
+    """All measures of an audit by name, from what each search found, the first norm first."""
+    first, *further = results.values()
     measures = {
-        **{name: _of_rows(parse_metric(name), result) for name in ("accuracy.clean", "attack.found")},
-        **distortion_measures(result),
-        "search.last_doubling": last_doubling(result),
+        **{name: _of_rows(parse_metric(name), first) for name in ("accuracy.clean", "attack.found")},
+        **distortion_measures(first),
+        **example_measures(first),
+        "search.last_doubling": last_doubling(first),
     }
+    for result in further:
+        measures |= distortion_measures(result)
+        measures[f"search.{result.norm}.last_doubling"] = last_doubling(result)
     if transfer is not None:
         measures |= transfer_measures(transfer)
     return measures
@@ -61,8 +79,8 @@ def last_doubling(result: SampleOutcomes) -> Measure:
     return Measure(1.0 - after / before, int(correct.sum()))
 
 
-def robust_accuracy_curve(result: SampleOutcomes) -> list[CurvePoint]:
-    """Share of all finite samples that stay right within each L2 radius; falls with the radius.
+def robust_accuracy_curve(result: SampleOutcomes) -> list[Point]:
+    """Share of all finite samples that stay right within each radius; falls with the radius.
 
     An upper bound of the true robust accuracy, as every distance is one of the true minimum.
     """
@@ -70,4 +88,4 @@ def robust_accuracy_curve(result: SampleOutcomes) -> list[CurvePoint]:
     found = result.distance[result.found]
     largest = float(found.max()) if len(found) else 1.0
     radii = np.linspace(0.0, 1.02 * largest, _CURVE_POINTS)
-    return [CurvePoint(float(radius), float(np.mean(distances > radius))) for radius in radii]
+    return [POINTS[result.norm](float(radius), float(np.mean(distances > radius))) for radius in radii]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError
 from robustcheck.measures._metric import Metric, parse_metric
 from robustcheck.results import Baseline, Measure, ReportDocument
@@ -46,24 +47,32 @@ class Grounds:
     """What stands behind the figures of an audit.
 
     ``complete``: it was not interrupted; ``labelled``: the labels are not the model's own predictions;
-    ``correct``: samples that were attacked, ``found`` of these with an example.
+    ``correct``: samples that were attacked, ``found`` of these with an example, by the norm that was
+    searched, the first one first.
     """
 
     complete: bool
     labelled: bool
     correct: int
-    found: int
+    found: Mapping[SearchedNorm, int]
 
     @staticmethod
     def of(audit: ReportDocument | Baseline) -> Grounds:
         """Of a report, or of what a test keeps of one."""
         if isinstance(audit, Baseline):
             rows = audit.distances
-            correct, found = int(rows.correct.sum()), int(rows.found.sum())
+            correct, found = int(rows.correct.sum()), {audit.norm: int(rows.found.sum())}
         else:
-            correct, found = audit.counts.correct, audit.counts.found
+            correct = audit.counts.correct
+            found = {norm: search.counts.found for norm, search in audit.searches.items()}
         labelled = audit.data.labels != "model"
         return Grounds(complete=audit.complete, labelled=labelled, correct=correct, found=found)
+
+    def share_found(self, metric: Metric) -> float | None:
+        """Share of the attacked samples with an example, in the search that a figure is of."""
+        by_norm = {str(norm): found for norm, found in self.found.items()}
+        found = by_norm.get(metric.searched or "", next(iter(by_norm.values())))
+        return found / self.correct if self.correct else None
 
 
 def doubt(
@@ -93,7 +102,7 @@ def doubt(
     # how much budget the search still used says the same of few samples
     if n is not None and n < min_samples and metric.family != "doubling":
         return Doubt("few_samples", f"expected at least {min_samples} samples, got {n}")
-    share = grounds.found / grounds.correct if grounds.correct else None
+    share = grounds.share_found(metric)
     if metric.needs_found and min_found > 0 and (share is None or share < min_found):
         sentence = (
             f"the search{whose} found an example for {percent(share)} of the samples, fewer than "

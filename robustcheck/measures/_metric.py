@@ -14,15 +14,21 @@ from robustcheck.arrays import F64, I64, Mask
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
 from robustcheck.norms import NORMS
-from robustcheck.results import CHECKS, Evidence, Measure, SampleDistances, Status, TransferMatrix
+from robustcheck.results import CHECKS, Evidence, Measure, SampleTable, Status, TransferMatrix
 
-Family = Literal["accuracy", "robust", "distortion", "found", "transfer", "check", "doubling"]
+Family = Literal[
+    "accuracy", "robust", "distortion", "examples", "found", "transfer", "check", "doubling",
+]  # fmt: skip
 
+# norms that a search is made in, and those that it measures distances in
+SEARCHED = tuple(norm.name for norm in NORMS.values() if norm.name == norm.searched)
+MEASURED = tuple(norm.name for norm in NORMS.values() if norm.searched)
 STATISTICS = ("mean", "mean_found", *QUANTILES, "min", "max")
 GRAMMAR = (
     "accuracy.clean",
-    "accuracy.robust.l2@RADIUS",
+    "accuracy.robust.NORM@RADIUS",
     "distortion.NORM.STATISTIC",
+    "examples.NORM.STATISTIC",
     "transfer.max",
     "transfer.mean",
     "transfer.max_excess",
@@ -30,6 +36,7 @@ GRAMMAR = (
     "attack.found",
     "check.ID",
     "search.last_doubling",
+    "search.NORM.last_doubling",
 )
 _PLAIN: dict[str, Family] = {
     "accuracy.clean": "accuracy",
@@ -43,25 +50,45 @@ _PLAIN: dict[str, Family] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A checked name. ``norm`` and ``statistic`` are a distortion's, ``radius`` a robust accuracy's."""
+    """A checked name.
+
+    Attributes:
+        name: as policies write it.
+        family: what kind of figure.
+        norm: that lengths are in; "" where the name has none, and the first that was searched is meant.
+        statistic: of lengths.
+        radius: of a robust accuracy.
+    """
 
     name: str
     family: Family
-    norm: str = "l2"
+    norm: str = ""
     statistic: str = ""
     radius: float = math.nan
 
     @classmethod
     def distortion(cls, norm: str, statistic: str) -> Metric:
-        """A statistic of the distances in a norm."""
+        """A statistic of the distances in a norm that was searched."""
         return cls(f"distortion.{norm}.{statistic}", "distortion", norm, statistic)
 
     @classmethod
+    def examples(cls, norm: str, statistic: str) -> Metric:
+        """A statistic of the lengths of the examples in a norm that they were not made for."""
+        return cls(f"examples.{norm}.{statistic}", "examples", norm, statistic)
+
+    @classmethod
     def robust_accuracy(cls, radius: float | str, norm: str = "l2") -> Metric:
-        """The share that is right and stays so within a radius; a text keeps its way to write the number."""
+        """The share that is right and stays so within a radius; a text may be a fraction, such as 8/255.
+
+        Raises:
+            ConfigError: a text that is no radius.
+        """
         written = radius if isinstance(radius, str) else repr(float(radius))
-        name = f"accuracy.robust.{norm}@{written}"
-        return cls(name, "robust", norm, radius=float(radius))
+        value = float(radius) if not isinstance(radius, str) else _radius(radius)
+        if value is None:
+            expected = "a number or a fraction such as '8/255'"
+            raise ConfigError(f"radius: expected {expected}, got {radius!r}")
+        return cls(f"accuracy.robust.{norm}@{written}", "robust", norm, radius=value)
 
     @classmethod
     def transfer(cls, made_for: str, to: str) -> Metric:
@@ -79,16 +106,22 @@ class Metric:
         return self.family in ("accuracy", "robust", "distortion")
 
     @property
+    def searched(self) -> str | None:
+        """The norm that must have been searched; None where any will do."""
+        of_a_norm = self.norm and self.family != "examples"
+        return NORMS[self.norm].searched if of_a_norm else None
+
+    @property
     def range(self) -> tuple[float, float]:
         """The values that the figure can take."""
-        if self.family == "distortion":
+        if self.family in ("distortion", "examples"):
             return 0.0, math.inf
         return (-1.0 if self.name == "transfer.max_excess" or self.family == "doubling" else 0.0), 1.0
 
     @property
     def needs_found(self) -> bool:
         """Whether a search that fails makes the model look better."""
-        return self.family in ("distortion", "robust", "transfer")
+        return self.family in ("distortion", "examples", "robust", "transfer")
 
 
 def parse_metric(name: str) -> Metric:
@@ -100,14 +133,21 @@ def parse_metric(name: str) -> Metric:
     if name in _PLAIN:
         return Metric(name, _PLAIN[name])
     kind, _, rest = name.partition(".")
-    if kind == "distortion":
-        norm, _, statistic = rest.partition(".")
-        if norm in NORMS and statistic in STATISTICS:
-            return Metric.distortion(norm, statistic)
-    if name.startswith("accuracy.robust.l2@"):
-        radius = name.partition("@")[2]
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,2})?", radius):
-            return Metric.robust_accuracy(radius)
+    norm, _, last = rest.partition(".")
+    if kind in ("distortion", "examples") and norm in NORMS and last in STATISTICS:
+        if kind == "examples":
+            return Metric.examples(norm, last)
+        if NORMS[norm].searched:
+            return Metric.distortion(norm, last)
+        raise ConfigError(
+            f"expected a metric, got {name!r}: {norm} is not searched; 'examples.{norm}.{last}' is that of "
+            "the examples that were found"
+        )
+    of_radius = re.fullmatch(r"robust\.(l2|linf|l1)@(.+)", rest, re.DOTALL)
+    if kind == "accuracy" and of_radius and _radius(of_radius[2]) is not None:
+        return Metric.robust_accuracy(of_radius[2], of_radius[1])
+    if kind == "search" and norm in SEARCHED and last == "last_doubling":
+        return Metric(name, "doubling", norm)
     made_for, arrow, to = rest.partition("->")
     if kind == "transfer" and made_for and arrow and to and "->" not in to:
         return Metric.transfer(made_for, to)
@@ -118,10 +158,27 @@ def parse_metric(name: str) -> Metric:
     raise ConfigError(f"expected a metric, got {name!r}{hint}")
 
 
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,2})?"
+
+
+def _radius(text: str) -> float | None:
+    """A number or a fraction; None where it is neither."""
+    if re.fullmatch(f"{_NUMBER}(/{_NUMBER})?", text) is None:
+        return None
+    above, _, below = text.partition("/")
+    return float(above) / float(below or 1) if float(below or 1) else None
+
+
 def _known_names() -> list[str]:
     """The names that there are without a report."""
-    distances = (Metric.distortion(norm, statistic) for norm in NORMS for statistic in STATISTICS)
-    return [*_PLAIN, *(metric.name for metric in (*distances, *map(Metric.check, CHECKS)))]
+    distances = [Metric.distortion(norm, statistic) for norm in MEASURED for statistic in STATISTICS]
+    examples = [Metric.examples(norm, statistic) for norm in NORMS for statistic in STATISTICS]
+    doublings = [f"search.{norm}.last_doubling" for norm in SEARCHED]
+    return [
+        *_PLAIN,
+        *doublings,
+        *(metric.name for metric in (*distances, *examples, *map(Metric.check, CHECKS))),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +235,10 @@ def _at_rank(values: F64, upto: I64, rank: F64) -> F64:
     return values[np.minimum(place, len(values) - 1)]
 
 
-def column(metric: Metric, samples: SampleDistances) -> Column | None:
-    """The rows of a metric; None of one that no sample has a value of.
-
-    Distances in other norms than L2 are those of :class:`SampleOutcomes` alone.
-    """
+def column(metric: Metric, samples: SampleTable) -> Column | None:
+    """The rows of a metric, of what a search left; None where they do not tell it."""
+    if metric.searched not in (None, samples.norm):
+        return None
     correct, finite = samples.correct, ~samples.is_(Status.NON_FINITE)
     if metric.family == "accuracy":
         return Column(correct.astype(float), finite, "share")
@@ -190,8 +246,13 @@ def column(metric: Metric, samples: SampleDistances) -> Column | None:
         return Column((correct & (samples.distance > metric.radius)).astype(float), finite, "share")
     if metric.family == "found":
         return Column(samples.found.astype(float), correct, "share")
-    if metric.family == "distortion":
-        values: F64 = getattr(samples, metric.norm)
+    if metric.family in ("distortion", "examples"):
+        # what a test keeps of an audit has the distances alone
+        own = metric.norm == samples.norm
+        values: F64 | None = samples.distance if own else getattr(samples, metric.norm, None)
+        # the length in the norm that they were made for is their distance
+        if values is None or (metric.family == "examples" and NORMS[metric.norm].searched == samples.norm):
+            return None
         if metric.statistic == "mean_found":
             return Column(values, samples.found, "mean")
         return Column(values, correct, metric.statistic)
@@ -200,15 +261,21 @@ def column(metric: Metric, samples: SampleDistances) -> Column | None:
 
 def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure | None:
     """A figure of a report with its interval at ``level``; None where the report has not what it takes."""
-    rows = None if evidence.samples is None else column(metric, evidence.samples)
+    samples = evidence.rows(metric.searched or evidence.document.norm)
+    rows = None if samples is None else column(metric, samples)
     if rows is not None:
         return rows.measure(level)
     transfer = evidence.document.transfer
     if metric.family == "transfer" and transfer is not None:
         return transfer_measures(transfer, level).get(metric.name)
-    stored = evidence.document.measures.get(metric.name)
+    stored = evidence.document.measures.get(_stored_name(metric, evidence.document.norm))
     # what a report holds is at 95 %; without the rows there is no other
     return stored if stored is None or level == LEVEL else Measure(stored.value, stored.n)
+
+
+def _stored_name(metric: Metric, first: str) -> str:
+    """The doubling of the first norm goes without its name."""
+    return "search.last_doubling" if metric.family == "doubling" and metric.norm == first else metric.name
 
 
 def transfer_measures(transfer: TransferMatrix, level: float = LEVEL) -> dict[str, Measure]:

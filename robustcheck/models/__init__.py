@@ -9,8 +9,10 @@ back, ``_calling`` calls the model on them, ``_heads`` gets scores out of a mode
 """
 
 from robustcheck.models._classifier import Classifier, Head, logits_of
+from robustcheck.models._costs import in_costs
+from robustcheck.models._domain import random_rows
 from robustcheck.models._graph import LayerGraph, inputs_of, layer_of
-from robustcheck.models._inputs import declared_classes, input_names, input_shapes, random_rows
+from robustcheck.models._inputs import declared_classes, input_names, input_shapes
 from robustcheck.models._layout import InputLayout
 from robustcheck.models._predictor import Predictor, own_labels, own_labels_singly
 from robustcheck.models._wrap import wrap
@@ -22,6 +24,7 @@ __all__ = [
     "LayerGraph",
     "Predictor",
     "declared_classes",
+    "in_costs",
     "input_names",
     "input_shapes",
     "inputs_of",

@@ -1,68 +1,14 @@
-"""What a model takes: its inputs as a layout, the box of each, and rows to try it on."""
+"""What a model takes: its inputs as a layout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from robustcheck.arrays import F32, Mask
-from robustcheck.config import Box, BoxLike, ModelOptions
+from robustcheck.config import ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused
 from robustcheck.models._layout import InputLayout, Kind
 from robustcheck.text import brief, option
-
-_PROBES = 16
-# values for inputs that are not perturbed and have no box: a mask of ones lets everything through, and every
-# table has an entry 1
-_FILLS = ("ones", "uniform", "zeros")
-
-
-@dataclass(frozen=True, eq=False)
-class Domain:
-    """Where the rows of a layout may lie.
-
-    Attributes:
-        lower, upper: sides of the box, ``[D]``; 0 and 1 for inputs without a box.
-        free: features that may change, ``[D]``.
-        text: the box for reports.
-        filled: features of inputs that have no box, ``[D]``.
-    """
-
-    lower: F32
-    upper: F32
-    free: Mask
-    text: str
-    filled: Mask
-
-    def probes(self) -> list[F32]:
-        """Sets of seeded rows ``[P, D]`` to try a model on, none outside the box; the likeliest first.
-
-        Uniform in the box, half-normal from the side that is finite where one is not. Sets differ in the
-        inputs that have no box, so there is one where all have.
-        """
-        draw = np.random.default_rng(0)
-        shape = (_PROBES, len(self.lower))
-        share, normal = draw.random(shape, np.float32), draw.standard_normal(shape, np.float32)
-        with np.errstate(invalid="ignore", over="ignore"):
-            inside = self.lower + (self.upper - self.lower) * share
-        low, high = np.isfinite(self.lower), np.isfinite(self.upper)
-        inside = np.where(low & ~high, self.lower + np.abs(normal), inside)
-        inside = np.where(~low & high, self.upper - np.abs(normal), inside)
-        inside = np.where(~low & ~high, normal, inside)
-        inside = np.clip(inside, self.lower, self.upper).astype(np.float32)
-        if not self.filled.any():
-            return [inside]
-        fills = {"ones": np.ones_like(share), "uniform": share, "zeros": np.zeros_like(share)}
-        return [np.where(self.filled, fills[name], inside).astype(np.float32) for name in _FILLS]
-
-
-def random_rows(classifier: Any) -> F32:
-    """Seeded rows ``[P, D]`` in the box of a classifier; inputs without a box are ones."""
-    moves = np.repeat(classifier.layout.perturbed, classifier.layout.sizes)
-    return Domain(classifier.lower, classifier.upper, classifier.free, "", ~moves).probes()[0]
 
 
 def name_of(model: Any, name: str | None = None) -> str:
@@ -226,105 +172,3 @@ def _closed(tensor: Any, input_shape: tuple[int, ...] | None) -> tuple[int, ...]
 
 def _dtype(tensor: Any) -> str:
     return str(getattr(tensor.dtype, "name", tensor.dtype))
-
-
-def domain_of(layout: InputLayout, box: BoxLike, freeze: Any) -> Domain:
-    """Where the rows of a layout may lie.
-
-    Args:
-        layout: of the model.
-        box: one for all inputs that are perturbed; or one for each of those that a mapping names, or a list
-            in the order of the inputs.
-        freeze: mask of features that may not change, broadcast to a sample; by input where there are several.
-
-    Raises:
-        ConfigError: a box or a mask that does not fit.
-    """
-    boxes, text = _by_input(layout, box)
-    sides = []
-    for name, shape, size in zip(layout.names, layout.shapes, layout.sizes, strict=True):
-        own = boxes.get(name)
-        sides.append(
-            (np.zeros(size, np.float32), np.ones(size, np.float32)) if own is None else own.rows(shape)
-        )
-    lower, upper = (layout.spread([side[i] for side in sides]) for i in (0, 1))
-    filled = [
-        np.full(size, boxes.get(name) is None) for name, size in zip(layout.names, layout.sizes, strict=True)
-    ]
-    free = _free(layout, freeze) & (lower < upper)
-    return Domain(lower, upper, free, text, layout.spread(filled))
-
-
-def _by_input(layout: InputLayout, box: BoxLike) -> tuple[dict[str, Box], str]:
-    """The box of each input that has one, and all as a text."""
-    moving = [name for name, moves in zip(layout.names, layout.perturbed, strict=True) if moves]
-    if isinstance(box, Mapping):
-        given = dict(box)
-    elif isinstance(box, list) and layout.kind != "single" and len(box) == len(layout.names):
-        given = dict(zip(layout.names, box, strict=True))
-    else:
-        whole = Box.of(box)
-        if layout.kind != "single" and whole.lower.shape == whole.upper.shape == (layout.width,):
-            # feature by feature over all inputs, as another classifier or a report has it
-            return _cut(layout, whole), whole.describe()
-        return dict.fromkeys(moving, whole), whole.describe()
-    unknown = [name for name in given if name not in layout.names]
-    missing = [name for name in moving if name not in given]
-    if unknown or missing:
-        raise ConfigError(
-            f"{option('box')}: expected a box for each of the inputs {moving} that may change, got some for "
-            f"{list(given)}"
-        )
-    boxes = {name: Box.of(value) for name, value in given.items() if value is not None}
-    return boxes, ", ".join(f"{name} {boxes[name].describe()}" for name in moving)
-
-
-def _cut(layout: InputLayout, whole: Box) -> dict[str, Box]:
-    ends = np.cumsum(layout.sizes)
-    parts = zip(layout.names, layout.perturbed, ends - layout.sizes, ends, strict=True)
-    return {name: Box(whole.lower[i:j], whole.upper[i:j]) for name, moves, i, j in parts if moves}
-
-
-def _free(layout: InputLayout, freeze: Any) -> Mask:
-    moving = [np.full(size, moves) for size, moves in zip(layout.sizes, layout.perturbed, strict=True)]
-    free: Mask = layout.spread(moving)
-    if freeze is None:
-        return free
-    if isinstance(freeze, Mapping):
-        unknown = set(map(str, freeze)) - set(layout.names)
-        if unknown:
-            raise ConfigError(
-                f"{option('freeze')}: expected masks of the inputs {list(layout.names)}, got "
-                f"{sorted(unknown)}"
-            )
-        named = zip(layout.names, layout.shapes, layout.sizes, strict=True)
-        mask = layout.spread(
-            [
-                _mask(freeze[name], shape) if name in freeze else np.zeros(size, bool)
-                for name, shape, size in named
-            ]
-        )
-    elif layout.kind == "single" or np.shape(freeze) == (layout.width,):
-        mask = _mask(freeze, layout.shapes[0] if layout.kind == "single" else (layout.width,))
-    else:
-        raise ConfigError(
-            f"{option('freeze')}: expected a mask by input, {{name: mask}}, for the inputs "
-            f"{list(layout.names)}; {option('perturb')} freezes whole inputs"
-        )
-    if (mask | ~free).all():
-        raise ConfigError(f"{option('freeze')}: expected at least one feature that may change, got none")
-    rest: Mask = free & ~mask
-    return rest
-
-
-def _mask(given: Any, shape: tuple[int, ...]) -> Mask:
-    """A mask of one input, flat."""
-    mask: Mask = np.asarray(given, bool)
-    if mask.shape == (int(np.prod(shape)),):
-        return mask
-    try:
-        return np.broadcast_to(mask, shape).reshape(-1).astype(bool)
-    except ValueError as error:
-        raise ConfigError(
-            f"{option('freeze')}: expected a mask that broadcasts to {shape}, got shape {np.shape(given)}"
-        ) from error

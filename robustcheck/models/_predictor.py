@@ -28,6 +28,7 @@ class Predictor:
         box: the values inputs may take, as a text; distances are in its units.
         lower, upper: the box for each feature, ``[D]``; meaningless where not ``free``.
         free: which features may change, ``[D]``.
+        cost: of a change of each feature by 1, ``[D]``, 1 where not ``free``; lengths are of cost times change.
         features: how many features the perturbed inputs have: the ``n`` of the RMS.
         classes: ``K``.
         parameters: number of weights, or None where unknown.
@@ -41,6 +42,7 @@ class Predictor:
     lower: F32
     upper: F32
     free: Mask
+    cost: F32
     features: int
     classes: int
     parameters: int | None

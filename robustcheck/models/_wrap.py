@@ -15,8 +15,9 @@ from robustcheck.config import BoxLike, HeadKind, ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
 from robustcheck.models._calling import all_layers, output_of
 from robustcheck.models._classifier import Classifier, Preprocessing
+from robustcheck.models._domain import domain_of
 from robustcheck.models._heads import find_head
-from robustcheck.models._inputs import domain_of, layout_of, name_of
+from robustcheck.models._inputs import layout_of, name_of
 from robustcheck.numerics import traced, with_gradient
 from robustcheck.text import option
 
@@ -32,6 +33,7 @@ def wrap(
     output: str | int | None = None,
     perturb: str | Sequence[str] | None = None,
     freeze: Any = None,
+    cost: Any = None,
     head: HeadKind | Literal["auto"] = "auto",
 ) -> Classifier:
     """Wrap a model as a classifier that can be searched.
@@ -54,6 +56,8 @@ def wrap(
         perturb: which inputs may change, where there are several; the others stay as each sample has them.
         freeze: mask of features that may not change, broadcast to a sample; of several inputs a mapping of
             masks by name.
+        cost: of a change of each feature by 1, above 0, broadcast to a sample; by input in the same way. The
+            distance of a change ``r`` is the norm of ``cost * r``; what is dear changes less.
         head: what the model ends in, if it cannot be told from the model itself: ``"logits"``,
             ``"softmax"``; or of one output ``"sigmoid"`` (above 0.5 is class 1), ``"tanh"`` or
             ``"binary_logit"`` (positive is class 1).
@@ -75,7 +79,7 @@ def wrap(
         head=head,
     )
     layout = layout_of(model, options)
-    domain = domain_of(layout, box, freeze)
+    domain = domain_of(layout, box, freeze, cost)
     chosen = output_of(model, layout, options, domain.probes())
     found = find_head(chosen, options.head)
     _require_gradient(model, found.logits, chosen.probe, domain.free)
@@ -98,6 +102,7 @@ def wrap(
         lower=domain.lower,
         upper=domain.upper,
         free=domain.free,
+        cost=domain.cost,
         features=sum(size for size, moves in zip(layout.sizes, layout.perturbed, strict=True) if moves),
         classes=found.classes,
         ends_in=found.head,

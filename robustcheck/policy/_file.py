@@ -25,7 +25,7 @@ metric = "accuracy.clean"
 min = 0.9
 
 [[rule]]
-metric = "distortion.l2.median"        # norms: l2 rms linf l1 l0; also mean p05 p25 p75 p95 min max
+metric = "distortion.l2.median"        # a norm that --norm searched; also mean p05 p25 p75 p95 min max
 min = 0.5                              # in the units of the box
 min_found = 0.95                       # a search that finds less says nothing
 min_samples = 30                       # of those classified right
@@ -33,7 +33,7 @@ min_samples = 30                       # of those classified right
 # max_drop = { relative = 0.05 }       # against --baseline, sample by sample where the data are the same
 
 [[rule]]
-metric = "accuracy.robust.l2@0.3"      # right, and no misclassified input found within 0.3
+metric = "accuracy.robust.l2@0.3"      # right, and no misclassified input found within 0.3; or 8/255
 min = 0.7
 severity = "warning"                   # told, but does not fail the gate
 

@@ -117,9 +117,15 @@ def _doubt(rule: Rule, evidence: Evidence, n: int | None, whose: Whose = "") -> 
 
 def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     """Why there is no figure, and what would give one."""
-    family = rule.parsed.family
-    if family == "robust" and evidence.samples is None:
-        return "not measured: a radius needs samples.npz beside report.json"
+    family, norm = rule.parsed.family, rule.parsed.searched
+    if norm is not None and norm not in evidence.document.searches:
+        searched = ", ".join(evidence.document.searches)
+        return f"not measured: the audit searched {searched}; norms= (--norm {norm}) searches that one"
+    if family == "robust" and evidence.rows(norm or "") is None:
+        file = "samples.npz" if norm == evidence.document.norm else f"samples.{norm}.npz"
+        return f"not measured: a radius needs {file} beside report.json"
+    if family == "examples":
+        return f"not measured: the examples were made for {evidence.document.norm}: see distortion"
     if family == "transfer" and evidence.document.transfer is None:
         return "not measured: the audit had no reference model"
     if family == "transfer" and "->" in rule.metric:

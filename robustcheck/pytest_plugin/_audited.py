@@ -15,7 +15,7 @@ from robustcheck.errors import ConfigError
 from robustcheck.measures import Metric
 from robustcheck.policy import Policy, judge, read_policy
 from robustcheck.pytest_plugin._context import AskingTest
-from robustcheck.report import number, read_evidence
+from robustcheck.report import TITLES, number, read_evidence
 from robustcheck.results import AuditReport, Measure, RuleResult
 
 
@@ -52,21 +52,30 @@ class TestedAudit:
 
     @property
     def median_distortion(self) -> Measure:
-        """Median L2 distance to the nearest misclassified input, in units of the box."""
-        return self.measure("distortion.l2.median")
+        """Median distance to the nearest misclassified input, in units of the box, in the first norm."""
+        return self.distortion()
 
     @property
     def clean_accuracy(self) -> Measure:
         """Share of the samples that are classified right."""
         return self.measure("accuracy.clean")
 
-    def distortion(self, statistic: str = "median", *, norm: str = "l2") -> Measure:
+    def distortion(self, statistic: str = "median", *, norm: str | None = None) -> Measure:
         """A statistic of the distances; see :func:`robustcheck.testing.assert_min_distortion`."""
-        return self.measure(Metric.distortion(norm, statistic).name)
+        return self.measure(Metric.distortion(norm or self.given.norm, statistic).name)
 
-    def robust_accuracy(self, *, l2: float) -> Measure:
-        """Share of the samples that are right and have no misclassified input within a radius."""
-        return self.measure(Metric.robust_accuracy(l2).name)
+    def robust_accuracy(
+        self,
+        *,
+        l2: float | str | None = None,
+        linf: float | str | None = None,
+        l1: float | str | None = None,
+    ) -> Measure:
+        """Share of the samples that are right and have no misclassified input within a radius.
+
+        The radius is in one of the norms, in units of the box, or a fraction such as ``"8/255"``.
+        """
+        return self.measure(testing.radius_metric(l2=l2, linf=linf, l1=l1).name)
 
     def transfer_to(self, reference: Any) -> Measure:
         """Share of the examples that fool another model too.
@@ -124,7 +133,7 @@ class TestedAudit:
         if name in self._test.kept:
             raise ConfigError(f"check_baseline: expected another name= than {name!r}, this test has that one")
         self._test.kept.add(name)
-        known = file.exists() and name in testing.read_baselines(file)
+        known = testing.has_baseline(self.given, file, name=name)
         if settings.update == "all" or (settings.update == "new" and not known):
             if testing.write_baseline(self.given, file, name=name, min_samples=self._min_samples):
                 self._notes.append(f"baseline written: {self._test.shown(file)}")
@@ -194,14 +203,17 @@ class TestedAudit:
     def record(self, *metrics: str) -> None:
         """Put figures of the report on the test's report, for ``--junitxml``."""
         for metric in metrics:
-            value = self.given.measures[metric].value
+            figure = self.given.measures.get(metric)
+            value = None if figure is None else figure.value
             if value is not None:
                 self._test.properties(f"{self.given.model.name}.{metric}", value)
 
     def for_summary(self) -> dict[str, Any]:
         """What the summary needs, in plain values."""
-        report = self.given
-        median, accuracy = (report.measures[name] for name in ("distortion.l2.median", "accuracy.clean"))
+        report, accuracy = self.given, self.given.measures["accuracy.clean"]
+        medians = {
+            TITLES[norm]: report.measures[Metric.distortion(norm, "median").name] for norm in report.searches
+        }
         return {
             "model": report.model.name,
             "samples": report.counts.total,
@@ -210,8 +222,8 @@ class TestedAudit:
             "started": report.provenance.started,
             "accuracy": None if report.data.labels == "model" else accuracy.value,
             "found": report.measures["attack.found"].value,
-            "median": [median.value, median.low, median.high],
-            "seconds": report.cost.seconds,
+            "medians": {title: [median.value, median.low, median.high] for title, median in medians.items()},
+            "seconds": sum(search.cost.seconds for search in report.searches.values()),
             "notes": self._notes,
             "test": self._test.nodeid,
         }

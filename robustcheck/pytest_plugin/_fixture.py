@@ -10,14 +10,14 @@ from typing import Any
 
 from robustcheck.config import AuditConfig, ModelOptions, SearchOptions
 from robustcheck.errors import ConfigError, one_line
-from robustcheck.measures import MIN_SAMPLES
+from robustcheck.measures import MIN_SAMPLES, Metric
 from robustcheck.pytest_plugin._audited import TestedAudit
 from robustcheck.pytest_plugin._audits import Audits
 from robustcheck.pytest_plugin._context import AskingTest
 from robustcheck.pytest_plugin._settings import audit_arguments, unknown_argument
 from robustcheck.report import write_report
 
-_PROPERTIES = ("accuracy.clean", "attack.found", "distortion.l2.median", "distortion.linf.median")
+_PROPERTIES = ("accuracy.clean", "attack.found")
 
 
 class Robustness:
@@ -37,9 +37,9 @@ class Robustness:
                 None. Files are looked for beside the test, then in pytest's root folder.
             data: a file, folder or ``package.module:function``, ``(x, y)``, a ``tf.data.Dataset`` and what
                 else :func:`robustcheck.audit` takes; the marker's when None.
-            settings: ``limit``, ``references``, ``box``, ``budget``, ``seed``, ``options`` and what else
-                ``robustcheck audit`` takes; ``min_samples``, 30, that must be behind each figure. Those of
-                the marker hold where they are not given.
+            settings: ``limit``, ``references``, ``box``, ``norms``, ``budget``, ``seed``, ``options`` and
+                what else ``robustcheck audit`` takes; ``min_samples``, 30, that must be behind each figure.
+                Those of the marker hold where they are not given.
 
         Raises:
             ConfigError: an argument that makes no sense.
@@ -56,7 +56,8 @@ class Robustness:
         report = self._audits.get(self._config(model, data, chosen))
         made = TestedAudit(report, self._test, len(self._made), fewest)
         self._made.append(made)
-        made.record(*(name for name in _PROPERTIES if report.measures[name].value is not None))
+        medians = (Metric.distortion(norm, "median").name for norm in report.searches)
+        made.record(*_PROPERTIES, *medians)
         return made
 
     def check_policy(self, policy: Any = None, *, baseline: Any = None) -> None:
@@ -81,10 +82,10 @@ class Robustness:
         box = settings.get("box")
         if isinstance(box, str | Path) and str(box).endswith(".npz"):
             settings["box"] = Path(self._test.place(box))
-        for name in ("class_names", "freeze"):
+        for name in ("class_names", "freeze", "cost"):
             if isinstance(settings.get(name), str | Path):
                 settings[name] = Path(self._test.place(settings[name]))
-        for name in ("class_names", "transfer_rms"):
+        for name in ("class_names", "transfer_rms", "norms"):
             if isinstance(settings.get(name), list):
                 settings[name] = tuple(settings[name])
         limits = settings.pop("limit", None), self._test.settings.max_samples

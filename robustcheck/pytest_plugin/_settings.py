@@ -27,7 +27,7 @@ def audit_arguments() -> frozenset[str]:
     # not before a test uses it: a project that does not pays nothing
     from robustcheck.settings import audit_settings
 
-    return frozenset(audit_settings()) - _NOT_A_TESTS | {"references", "options", "min_samples"}
+    return frozenset(audit_settings()) - _NOT_A_TESTS | {"references", "norms", "options", "min_samples"}
 
 
 @cache

@@ -15,7 +15,7 @@ from rich.text import Text
 from robustcheck.text import percent, printable
 
 # what makes two rows the same audit
-_SAME = ("model", "samples", "seed", "budget", "started", "median")
+_SAME = ("model", "samples", "seed", "budget", "started", "medians")
 
 
 def write_summary(reporter: pytest.TerminalReporter, made: Sequence[dict[str, Any]]) -> None:
@@ -26,18 +26,21 @@ def write_summary(reporter: pytest.TerminalReporter, made: Sequence[dict[str, An
     reporter.section("robustness")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     table.add_column("model", overflow="fold")
-    for name in ("samples", "accuracy", "found", "median L2", "search", "tests"):
+    in_l2 = all(list(audit["medians"]) == ["L2"] for audit in made)
+    for name in ("samples", "accuracy", "found", "median L2" if in_l2 else "median", "search", "tests"):
         table.add_column(f"  {name}", justify="right", no_wrap=True)
     for same in audits.values():
         first = same[0]
-        median, low, high = first["median"]
-        shown = _short(median) + ("" if None in (low, high) else f" ({_short(low)} to {_short(high)})")
+        shown = [
+            ("" if in_l2 else f"{title} ") + _with_interval(*median)
+            for title, median in first["medians"].items()
+        ]
         table.add_row(
             Text(printable(first["model"])),
             str(first["samples"]),
             percent(first["accuracy"]),
             percent(first["found"]),
-            shown,
+            "\n".join(shown),
             f"{first['seconds']:.1f} s",
             str(len({audit["test"] for audit in same})),
         )
@@ -46,6 +49,10 @@ def write_summary(reporter: pytest.TerminalReporter, made: Sequence[dict[str, An
     for audit in made:
         for note in audit["notes"]:
             reporter.write_line(printable(f"{audit['test']}: {note}"))
+
+
+def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    return _short(value) + ("" if None in (low, high) else f" ({_short(low)} to {_short(high)})")
 
 
 def _short(value: float | None) -> str:

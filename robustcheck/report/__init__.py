@@ -7,9 +7,10 @@ from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
 from robustcheck.report._terminal import comparison, summary, verdict
 from robustcheck.report._triples import nearest, triple_png
-from robustcheck.report._wording import class_name, interval, number
+from robustcheck.report._wording import TITLES, class_name, interval, number
 
 __all__ = [
+    "TITLES",
     "class_name",
     "comparison",
     "comparison_page",

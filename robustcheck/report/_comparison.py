@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from robustcheck.report import _drawings
 from robustcheck.report._html import content_policy, environment
+from robustcheck.report._wording import TITLES
 from robustcheck.results import Comparison, Evidence
 
 
@@ -19,7 +20,14 @@ def comparison_page(found: Comparison, old: Evidence, new: Evidence) -> str:
             found=found,
             style=Markup(style),
             policy=Markup(content_policy(style)),
-            curves=Markup(_drawings.two_curves_svg(new.document.curve, old.document.curve)),
+            titles=TITLES,
+            curves=[
+                Markup(
+                    _drawings.two_curves_svg(search.curve, old.document.searches[norm].curve, TITLES[norm])
+                )
+                for norm, search in new.document.searches.items()
+                if norm in old.document.searches
+            ],
         )
     )
     return page

@@ -9,7 +9,7 @@ import numpy as np
 
 from robustcheck.norms import NORMS
 from robustcheck.report._wording import class_name
-from robustcheck.results import AuditReport
+from robustcheck.results import AuditReport, SampleOutcomes
 from robustcheck.text import printable
 
 _COLUMNS = (
@@ -23,6 +23,7 @@ _COLUMNS = (
     "target",
     "confidence_before",
     "confidence_after",
+    "norm",
     *NORMS,
     "gradient_evaluations",
     "forward_evaluations",
@@ -33,13 +34,18 @@ _FORMULA = tuple("=+-@|%\uff1d\uff0b\uff0d\uff20\ufffd")
 
 
 def samples_csv(report: AuditReport) -> str:
-    """A figure that does not exist is an empty cell; names cannot be formulas."""
+    """The samples in the norm that was searched first."""
+    return rows_csv(report, report.samples)
+
+
+def rows_csv(report: AuditReport, result: SampleOutcomes) -> str:
+    """The samples of a search; a figure that does not exist is an empty cell, names cannot be formulas."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    result = report.samples
+    there = [name for name in _COLUMNS if name in result.columns()]
     for row in range(len(result)):
-        cells = {name: getattr(result, name)[row] for name in _COLUMNS if hasattr(result, name)}
+        cells = {"norm": result.norm, **{name: getattr(result, name)[row] for name in there}}
         for name in ("label", "predicted"):
             cells[f"{name}_name"] = _text(class_name(report, int(cells[name])))
         writer.writerow([_cell(cells[name]) for name in _COLUMNS])

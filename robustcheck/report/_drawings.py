@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.arrays import F64
-from robustcheck.results import CurvePoint
+from robustcheck.results import Point
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 280, 56, 44, 12, 12
 _BINS = 30
@@ -76,56 +76,56 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
-def curve_svg(curve: Sequence[CurvePoint], noise: Sequence[CurvePoint] = ()) -> str:
-    """Robust accuracy against the L2 radius, and accuracy on noise of that length."""
-    axes = _Axes(max(curve[-1].l2, np.finfo(float).tiny), 1.0)
+def curve_svg(curve: Sequence[Point], noise: Sequence[Point] = (), norm: str = "L2") -> str:
+    """Robust accuracy against the radius in a norm, by its title, and accuracy on noise of that length."""
+    axes = _Axes(max(curve[-1].radius, np.finfo(float).tiny), 1.0)
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     control = ", with accuracy on noise of that length" if noise else ""
-    label = f"Robust accuracy against the L2 radius{control}"
+    label = f"Robust accuracy against the {norm} radius{control}"
     parts = [axes.opening(label), axes.up(shares, [f"{share:.0%}" for share in shares])]
-    parts.append(axes.across("L2 radius, box units"))
+    parts.append(axes.across(f"{norm} radius, box units"))
     if noise:
-        parts.append(axes.path([(point.l2, point.accuracy) for point in noise], "noise"))
-    parts.append(axes.path([(point.l2, point.accuracy) for point in curve], "curve"))
+        parts.append(axes.path([(point.radius, point.accuracy) for point in noise], "noise"))
+    parts.append(axes.path([(point.radius, point.accuracy) for point in curve], "curve"))
     return "".join([*parts, "</svg>"])
 
 
-def two_curves_svg(curve: Sequence[CurvePoint], other: Sequence[CurvePoint]) -> str:
-    """Robust accuracy of two models against the L2 radius; the other's is dashed."""
-    axes = _Axes(max(curve[-1].l2, other[-1].l2, np.finfo(float).tiny), 1.0)
+def two_curves_svg(curve: Sequence[Point], other: Sequence[Point], norm: str = "L2") -> str:
+    """Robust accuracy of two models against the radius in a norm; the other's is dashed."""
+    axes = _Axes(max(curve[-1].radius, other[-1].radius, np.finfo(float).tiny), 1.0)
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
-    parts = [axes.opening("Robust accuracy of two models against the L2 radius")]
-    parts += [axes.up(shares, [f"{share:.0%}" for share in shares]), axes.across("L2 radius, box units")]
+    parts = [axes.opening(f"Robust accuracy of two models against the {norm} radius")]
+    parts += [axes.up(shares, [f"{share:.0%}" for share in shares]), axes.across(f"{norm} radius, box units")]
     parts += [
-        axes.path([(point.l2, point.accuracy) for point in points], css)
+        axes.path([(point.radius, point.accuracy) for point in points], css)
         for points, css in ((other, "noise"), (curve, "curve"))
     ]
     return "".join([*parts, "</svg>"])
 
 
-def histogram_svg(distances: F64) -> str:
+def histogram_svg(distances: F64, norm: str = "L2") -> str:
     """How many samples lie at each distance; all distances finite, at least one."""
     largest = max(float(distances.max()), np.finfo(float).tiny)
     counts, edges = np.histogram(distances, bins=_BINS, range=(0.0, largest))
     axes = _Axes(largest, max(int(counts.max()), 1))
     ticks = sorted({0, int(axes.top) // 2, int(axes.top)})
-    parts = [axes.opening("Samples at each L2 distance"), axes.up(ticks, [f"{tick}" for tick in ticks])]
+    parts = [axes.opening(f"Samples at each {norm} distance"), axes.up(ticks, [f"{tick}" for tick in ticks])]
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         (x, y), (end, floor) = axes.place(left, float(count)), axes.place(right, 0)
         parts.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(end - x - 1, 0.5):.1f}" '
             f'height="{floor - y:.1f}"/>'
         )
-    return "".join([*parts, axes.across("L2 distance, box units"), "</svg>"])
+    return "".join([*parts, axes.across(f"{norm} distance, box units"), "</svg>"])
 
 
-def classes_svg(classes: Sequence[tuple[str, F64]]) -> str:
+def classes_svg(classes: Sequence[tuple[str, F64]], norm: str = "L2") -> str:
     """For each class, by name, the middle 90 % and 50 % of its distances and their median."""
     largest = max([float(distances.max()) for _, distances in classes if len(distances)] or [1.0])
     axes = _Axes(
         max(largest, np.finfo(float).tiny), 1.0, _TOP + _BOTTOM + _CLASS_HEIGHT * len(classes), left=120
     )
-    parts = [axes.opening("L2 distances of each class: 5, 25, 50, 75 and 95 %")]
+    parts = [axes.opening(f"{norm} distances of each class: 5, 25, 50, 75 and 95 %")]
     for row, (name, values) in enumerate(classes):
         middle = _TOP + _CLASS_HEIGHT * (row + 0.5)
         parts.append(_text(axes.left - 8, middle + 4, name if len(name) < 17 else name[:15] + "..", "end"))
@@ -140,7 +140,7 @@ def classes_svg(classes: Sequence[tuple[str, F64]]) -> str:
             f'<rect class="bar" x="{p25:.1f}" y="{middle - 6}" width="{width:.1f}" height="12"/>'
             f'<line class="median" x1="{median:.1f}" y1="{middle - 8}" x2="{median:.1f}" y2="{middle + 8}"/>'
         )
-    return "".join([*parts, axes.across("L2 distance, box units"), "</svg>"])
+    return "".join([*parts, axes.across(f"{norm} distance, box units"), "</svg>"])
 
 
 def is_image(shape: Sequence[int]) -> bool:

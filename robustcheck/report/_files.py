@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robustcheck.errors import ConfigError, one_line
 from robustcheck.report._attestation import attestation
-from robustcheck.report._csv import samples_csv
+from robustcheck.report._csv import rows_csv, samples_csv
 from robustcheck.report._html import html_page
 from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
@@ -31,7 +31,9 @@ FORMATS: Mapping[str, Callable[[AuditReport], str | None]] = {
 # what a report folder may hold; anything else is somebody else's
 _OURS = re.compile(
     "|".join(map(re.escape, (*FORMATS, "report.html", "samples.npz", "box.npz", "transfer", "assets")))
-    + r"|transfer/[\w.-]+\.npz|assets/style\.css|assets/\d{3}-(original|perturbation|adversarial)\.png",
+    + r"|samples\.(l2|linf|l1)\.(npz|csv)"
+    + r"|transfer/[\w.-]+\.npz|assets/style\.css"
+    + r"|assets/((l2|linf|l1)-)?\d{3}-(original|perturbation|adversarial)\.png",
     re.ASCII,
 )
 
@@ -108,6 +110,8 @@ def store_report(report: AuditReport, folder: Path) -> None:
 
 def _save_arrays(report: AuditReport, folder: Path) -> None:
     report.samples.save(folder / "samples.npz")
+    for norm, samples in report.further_samples.items():
+        samples.save(folder / f"samples.{norm}.npz")
     report.conditions.save(folder / "box.npz")
     if report.made_for:
         (folder / "transfer").mkdir()
@@ -119,6 +123,7 @@ def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
     """The files that are made of the report, by their path in the folder."""
     page = html_page(report, assets=assets)
     texts = {name: write(report) for name, write in FORMATS.items()} | {"report.html": page.text}
+    texts |= {f"samples.{norm}.csv": rows_csv(report, rows) for norm, rows in report.further_samples.items()}
     return {
         name: text.encode("utf-8", "replace") for name, text in texts.items() if text is not None
     } | page.assets

@@ -12,22 +12,33 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from robustcheck.norms import NORMS
+from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
-from robustcheck.report._triples import PAGE, Caption, PageLimits, Triple, changed_rows, most_changed, triples
+from robustcheck.report._triples import (
+    PAGE,
+    Caption,
+    ChangedRow,
+    FeatureChange,
+    PageLimits,
+    Triple,
+    changed_rows,
+    most_changed,
+    triples,
+)
 from robustcheck.report._wording import (
     STATISTICS,
+    TITLES,
     caveats,
     class_name,
-    distance_title,
     headline,
     interval,
+    length_tables,
     number,
     rules_by_outcome,
     scope,
     transfer_tables,
 )
-from robustcheck.results import AuditReport
+from robustcheck.results import AuditReport, NormFacts, SearchResult
 from robustcheck.text import percent, printable
 
 _MOST_CLASSES = 30
@@ -51,6 +62,22 @@ class _Shown:
     caption: Caption
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """A search as the page shows it: drawings, nearest examples as pictures or as changed features."""
+
+    title: str
+    facts: NormFacts
+    curve: Markup
+    histogram: Markup | None
+    classes: Markup | None
+    shown_classes: int
+    classes_left_out: int
+    triples: list[_Shown]
+    features: list[FeatureChange]
+    rows: list[ChangedRow]
+
+
 def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits = PAGE) -> Page:
     """The page. Everything from outside is escaped by the template engine.
 
@@ -58,14 +85,18 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
     """
     style = environment().get_template("style.css").render()
     files = {"assets/style.css": style.encode()} if assets else {}
-    shown: list[_Shown] = []
-    for triple in triples(report, limits):
-        paths = [f"assets/{len(shown):03}-{part}.png" for part in ("original", "perturbation", "adversarial")]
-        if assets:
-            files |= dict(zip(paths, triple.pictures, strict=True))
-        shown.append(
-            _Shown(triple.index, paths if assets else _inline(triple), triple.factor, triple.caption)
-        )
+    searches: list[_Search] = []
+    for number_of, (norm, result) in enumerate(report.results.items()):
+        shown: list[_Shown] = []
+        for triple in triples(report, result, limits):
+            stem = f"assets/{f'{norm}-' if number_of else ''}{len(shown):03}"
+            paths = [f"{stem}-{part}.png" for part in ("original", "perturbation", "adversarial")]
+            if assets:
+                files |= dict(zip(paths, triple.pictures, strict=True))
+            shown.append(
+                _Shown(triple.index, paths if assets else _inline(triple), triple.factor, triple.caption)
+            )
+        searches.append(_search(report, norm, result, shown))
     text: str = (
         environment()
         .get_template("report.html")
@@ -75,16 +106,12 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             policy=Markup(content_policy(None if assets else style)),
             headline=headline(report),
             scope=scope(report),
-            norms={norm.name: norm.title for norm in NORMS.values()},
+            searches=searches,
+            lengths=length_tables(report),
             statistics=STATISTICS,
             rules=rules_by_outcome(report),
-            distance_title=distance_title(report),
             caveats=caveats(report),
             transfer=transfer_tables(report),
-            triples=shown,
-            features=[] if shown else most_changed(report),
-            rows=[] if shown else changed_rows(report),
-            **_figures(report),
         )
     )
     return Page(text, files)
@@ -103,19 +130,31 @@ def content_policy(style: str | None) -> str:
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
-def _figures(report: AuditReport) -> dict[str, Any]:
-    result = report.samples
+def _search(report: AuditReport, norm: SearchedNorm, result: SearchResult, shown: list[_Shown]) -> _Search:
+    """What the page shows of a search; features in place of pictures where there are none."""
+    title, found, facts = TITLES[norm], result.distance[result.found], report.searches[norm]
+    return _Search(
+        title=title,
+        facts=facts,
+        curve=Markup(_drawings.curve_svg(facts.curve, facts.noise_curve, title)),
+        histogram=Markup(_drawings.histogram_svg(found, title)) if len(found) else None,
+        triples=shown,
+        features=[] if shown else most_changed(result),
+        rows=[] if shown else changed_rows(report, result),
+        **_by_class(report, result),
+    )
+
+
+def _by_class(report: AuditReport, result: SearchResult) -> dict[str, Any]:
+    """The drawing of the distances of each class, and how many classes are in it and left out."""
     by_class = {
         int(label): result.distance[result.found & (result.label == label)]
         for label in np.unique(result.label[result.found])
     }
     weakest = sorted(by_class, key=lambda label: float(np.median(by_class[label])))[:_MOST_CLASSES]
     shown = [(class_name(report, label), by_class[label]) for label in sorted(weakest)]
-    found = result.distance[result.found]
     return {
-        "curve": Markup(_drawings.curve_svg(report.curve, report.noise_curve)),
-        "histogram": Markup(_drawings.histogram_svg(found)) if len(found) else None,
-        "classes": Markup(_drawings.classes_svg(shown)) if shown else None,
+        "classes": Markup(_drawings.classes_svg(shown, TITLES[result.norm])) if shown else None,
         "shown_classes": len(shown),
         "classes_left_out": len(by_class) - len(shown),
     }

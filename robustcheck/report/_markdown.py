@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import re
 
-from robustcheck.measures import Metric
-from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
     STATISTICS,
+    TITLES,
     UPPER_BOUND,
     caveats,
-    distance_title,
     interval,
+    length_tables,
     number,
     rule_value,
     rules_by_outcome,
@@ -34,21 +33,8 @@ def markdown_summary(document: ReportDocument) -> str:
         f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "
         f"for {counts.found} of {counts.correct} ({percent(document.measures['attack.found'].value)}).",
         "",
-        f"{_escape(distance_title(document))}:",
-        "",
-        *_table(
-            ["norm", *STATISTICS],
-            [
-                [
-                    norm.title,
-                    *(
-                        number(document.measures[Metric.distortion(norm.name, statistic).name].value)
-                        for statistic in STATISTICS
-                    ),
-                ]
-                for norm in NORMS.values()
-            ],
-        ),
+        *_further(document),
+        *_lengths(document),
     ]
     for table in transfer_tables(document):
         assert document.transfer is not None
@@ -67,6 +53,21 @@ def markdown_summary(document: ReportDocument) -> str:
         for line in ("", f"Check {check.outcome}: {_escape(check.detail)}.")
     ]
     return "\n".join([*lines, *doubts, "", UPPER_BOUND, *notes, ""])
+
+
+def _further(document: ReportDocument) -> list[str]:
+    """How many were found in each further norm."""
+    found = [f"{search.counts.found} in {TITLES[norm]}" for norm, search in document.further.items()]
+    return [f"Found also: {', '.join(found)}.", ""] if found else []
+
+
+def _lengths(document: ReportDocument) -> list[str]:
+    """The tables of lengths, with an empty line between them."""
+    lines: list[str] = []
+    for lengths in length_tables(document):
+        rows = [[title, *(number(figure.value) for figure in figures)] for title, figures in lengths.rows]
+        lines += ["", f"{_escape(lengths.title)}:", "", *_table(["norm", *STATISTICS], rows)]
+    return lines[1:]
 
 
 def _verdict(document: ReportDocument) -> list[str]:

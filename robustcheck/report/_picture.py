@@ -9,7 +9,7 @@ from rich.text import Text
 
 from robustcheck.report import _drawings
 from robustcheck.report._triples import shown_range, triple_values
-from robustcheck.results import AuditReport
+from robustcheck.results import AuditReport, SearchResult
 
 _RAMP = " .:-=+*#%@"
 _GAP = 2
@@ -18,9 +18,9 @@ _GAP = 2
 class Picture:
     """Original, perturbation and example of a row side by side, as wide as the console allows."""
 
-    def __init__(self, report: AuditReport, row: int) -> None:
-        low, high = shown_range(report, np.array([row]))
-        parts, self.factor = triple_values(report, row, low, high)
+    def __init__(self, report: AuditReport, result: SearchResult, row: int) -> None:
+        low, high = shown_range(report, result, np.array([row]))
+        parts, self.factor = triple_values(result, row, low, high)
         self._images = [_drawings.image_pixels(*part) for part in parts]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -32,10 +32,10 @@ class Picture:
             yield Text(" " * _GAP).join(parts)
 
 
-def picture(report: AuditReport, row: int) -> Picture | None:
+def picture(report: AuditReport, result: SearchResult, row: int) -> Picture | None:
     """A picture of a row with an example; None where samples are no images."""
-    drawn = _drawings.is_image(report.samples.input.shape[1:]) and bool(report.samples.found[row])
-    return Picture(report, row) if drawn else None
+    drawn = _drawings.is_image(result.input.shape[1:]) and bool(result.found[row])
+    return Picture(report, result, row) if drawn else None
 
 
 def _shrunk(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ReportRefused
 from robustcheck.measures import Grounds, believed
 from robustcheck.report._files import file_names
@@ -24,6 +26,9 @@ from robustcheck.results import (
     SearchResult,
 )
 from robustcheck.stored import read_json
+
+_FIRST = "robustcheck.report/1"
+_OTHER_NORM = re.compile(r"^distortion\.(?=(linf|l1|l0)\.)")
 
 
 @cache
@@ -40,6 +45,14 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _of_first_schema(stored: dict[str, Any]) -> dict[str, Any]:
+    """A report of the time when all searches were in L2: what it calls distances in other norms were none."""
+    measures = stored.get("measures")
+    if isinstance(measures, dict):
+        measures = {_OTHER_NORM.sub("examples.", str(name)): figure for name, figure in measures.items()}
+    return {**stored, "schema": SCHEMA, "measures": measures}
+
+
 def read_document(path: Path) -> ReportDocument:
     """Read a ``report.json``, or that of a report folder.
 
@@ -53,6 +66,7 @@ def read_document(path: Path) -> ReportDocument:
         file,
         "a report",
         schema=SCHEMA,
+        older={_FIRST: _of_first_schema},
         validate=lambda _, text: _adapter().validate_json(text, strict=True),
     )
     require_consistent(document, file)
@@ -67,11 +81,20 @@ def read_evidence(path: Path) -> Evidence:
     """
     document = read_document(path)
     folder = path if path.is_dir() else path.parent
-    file = folder / "samples.npz"
-    samples = SampleOutcomes.load(file) if file.is_file() else None
-    if samples is not None:
-        require_samples(document, samples, file)
-    return Evidence(document=document, samples=samples, path=str(path))
+    found = {
+        norm: SampleOutcomes.load(file)
+        for norm, file in _sample_files(document, folder).items()
+        if file.is_file()
+    }
+    require_samples(document, found, folder)
+    samples = found.pop(document.norm, None)
+    return Evidence(document=document, samples=samples, further=found, path=str(path))
+
+
+def _sample_files(document: ReportDocument, folder: Path) -> dict[SearchedNorm, Path]:
+    """The files with the samples, by the norm that was searched."""
+    further = {norm: folder / f"samples.{norm}.npz" for norm in document.further}
+    return {document.norm: folder / "samples.npz", **further}
 
 
 def read_report(path: Path) -> AuditReport:
@@ -82,16 +105,19 @@ def read_report(path: Path) -> AuditReport:
     """
     document = read_document(path)
     folder = path if path.is_dir() else path.parent
-    samples = SearchResult.load(folder / "samples.npz")
-    require_samples(document, samples, folder / "samples.npz")
+    found = {norm: SearchResult.load(file) for norm, file in _sample_files(document, folder).items()}
+    require_samples(document, found, folder)
     conditions = Conditions.load(folder / "box.npz")
+    samples = found.pop(document.norm)
     width = math.prod(samples.input.shape[1:])
-    if samples.input.shape != samples.adversarial.shape or len(conditions.lower) != width:
+    shapes = {array.shape for rows in (samples, *found.values()) for array in (rows.input, rows.adversarial)}
+    if len(shapes) != 1 or len(conditions.lower) != width:
         raise ReportRefused(f"{folder}: expected inputs, examples and a box of the same features")
     return AuditReport(
         **vars(document),
         samples=samples,
         conditions=conditions,
+        further_samples=found,
         made_for=_made_for(document, folder / "transfer"),
     )
 

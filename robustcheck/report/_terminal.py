@@ -7,15 +7,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.measures import Metric
-from robustcheck.norms import NORMS
 from robustcheck.report._wording import (
     STATISTICS,
+    TITLES,
     UPPER_BOUND,
+    LengthTable,
     TransferLine,
     caveats,
-    distance_title,
     interval,
+    length_tables,
     number,
     rules_by_outcome,
     transfer_tables,
@@ -34,7 +34,8 @@ def summary(document: ReportDocument) -> RenderableType:
     if document.verdict is not None:
         parts += [verdict(document), Text()]
     parts += [_facts(document), Text()]
-    parts += [Text(distance_title(document), style="bold"), _distortions(document)]
+    for number_of, lengths in enumerate(length_tables(document)):
+        parts += [*([Text()] if number_of else []), Text(lengths.title, style="bold"), _lengths(lengths)]
     for table in transfer_tables(document):
         assert document.transfer is not None
         parts += [Text(), Text(table.title, style="bold"), _transfer(document.transfer.models, table.rows)]
@@ -78,7 +79,12 @@ def comparison(found: Comparison) -> RenderableType:
     parts += [Padding(Text(reason), (0, 0, 0, 4), expand=False) for reason in found.reasons]
     if found.comparable:
         what = "median of each sample's" if found.paired else "of the medians,"
-        parts.append(Text(f"L2 distance, new / old, {what} ratio: {interval(found.median_ratio)}"))
+        ratios = [(found.norm, found.median_ratio), *found.further_ratios.items()]
+        parts += [
+            Text(f"{TITLES[norm]} distance, new / old, {what} ratio: {interval(ratio)}")
+            for norm, ratio in ratios
+            if norm is not None
+        ]
     if found.shared:
         moved = f"{found.newly_wrong} became wrong, {found.newly_right} became right"
         parts.append(Text(f"{found.shared} samples in both reports: {moved}"))
@@ -87,8 +93,9 @@ def comparison(found: Comparison) -> RenderableType:
         parts.append(Text(told_apart, "yellow"))
     parts += [Text(f"note: {printable(note)}", "yellow") for note in found.notes]
     parts += [Text(), _changes(found.changes)]
-    if found.fell_most:
-        parts += [Text(), Text("Samples whose L2 distance fell most", style="bold"), _moved(found.fell_most)]
+    if found.fell_most and found.norm is not None:
+        title = f"Samples whose {TITLES[found.norm]} distance fell most"
+        parts += [Text(), Text(title, style="bold"), _moved(found.fell_most)]
     return Group(*parts)
 
 
@@ -131,26 +138,37 @@ def _facts(document: ReportDocument) -> Table:
     if document.data.labels == "data":
         table.add_row("clean accuracy", interval(measures["accuracy.clean"], as_percent=True))
     table.add_row("found", f"{counts.found} of {counts.correct} ({percent(measures['attack.found'].value)})")
-    cost = document.cost
-    table.add_row(
-        "cost",
-        f"{number(cost.gradient_evaluations_per_sample)} gradients and "
-        f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
-    )
-    fell = measures["search.last_doubling"].value
-    if fell is not None:
-        table.add_row("last doubling", f"of the budget shortened the median L2 by {percent(fell)}")
+    for norm, found in document.further.items():
+        share = percent(found.counts.found / counts.correct)
+        table.add_row(f"found in {TITLES[norm]}", f"{found.counts.found} of {counts.correct} ({share})")
+    for norm, found in document.searches.items():
+        cost, in_norm = found.cost, f" in {TITLES[norm]}" if document.further else ""
+        table.add_row(
+            f"cost{in_norm}",
+            f"{number(cost.gradient_evaluations_per_sample)} gradients and "
+            f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
+        )
+    doublings = {
+        norm: measures["search.last_doubling" if norm == document.norm else f"search.{norm}.last_doubling"]
+        for norm in document.searches
+    }
+    fell = [
+        f"{TITLES[norm]} by {percent(share.value)}"
+        for norm, share in doublings.items()
+        if share.value is not None
+    ]
+    if fell:
+        table.add_row("last doubling", f"of the budget shortened the median {', '.join(fell)}")
     return table
 
 
-def _distortions(document: ReportDocument) -> Table:
+def _lengths(lengths: LengthTable) -> Table:
     table = Table()
     table.add_column("norm")
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
-    for norm in NORMS.values():
-        values = (document.measures[Metric.distortion(norm.name, name).name].value for name in STATISTICS)
-        table.add_row(norm.title.partition(" ")[0], *map(number, values))
+    for title, figures in lengths.rows:
+        table.add_row(title.partition(" ")[0], *(number(figure.value) for figure in figures))
     return table
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from robustcheck.arrays import F32, F64, I64
+from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
-from robustcheck.report._wording import class_name
+from robustcheck.report._wording import TITLES, class_name
 from robustcheck.results import AuditReport, SearchResult
 from robustcheck.text import percent
 
@@ -38,6 +39,13 @@ class PageLimits:
 
 PAGE = PageLimits()
 
+# lengths that are shown of an example, by the norm that it was made for
+_SHOWN: Mapping[SearchedNorm, tuple[str, ...]] = {
+    "l2": ("l2", "rms", "linf"),
+    "linf": ("linf", "l2", "rms"),
+    "l1": ("l1", "l0", "l2", "linf"),
+}
+
 
 @dataclass(frozen=True)
 class Triple:
@@ -51,14 +59,12 @@ class Triple:
 
 @dataclass(frozen=True)
 class Caption:
-    """What is said of one example."""
+    """What is said of one example; ``lengths`` by the names of norms, its distance first."""
 
     index: int
     before: str
     after: str
-    l2: float
-    rms: float
-    linf: float
+    lengths: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,8 @@ def nearest(result: SearchResult) -> I64:
     return found[np.argsort(result.distance[found], kind="stable")]
 
 
-def caption(report: AuditReport, row: int) -> Caption:
-    """Labels, confidence and distances of a row."""
-    result = report.samples
+def caption(report: AuditReport, result: SearchResult, row: int) -> Caption:
+    """Labels, confidence and lengths of a row."""
 
     def named(label: int, confidence: float) -> str:
         return f"{class_name(report, label)}, {percent(confidence)}"
@@ -96,65 +101,66 @@ def caption(report: AuditReport, row: int) -> Caption:
         index=int(result.index[row]),
         before=named(int(result.label[row]), float(result.confidence_before[row])),
         after=named(int(result.predicted[row]), float(result.confidence_after[row])),
-        l2=float(result.l2[row]),
-        rms=float(result.rms[row]),
-        linf=float(result.linf[row]),
+        lengths=[(TITLES[norm], float(getattr(result, norm)[row])) for norm in _SHOWN[result.norm]],
     )
 
 
-def triples(report: AuditReport, limits: PageLimits = PAGE) -> list[Triple]:
-    """The nearest samples as pictures, as many as fit; none if samples are no images."""
-    shape = report.samples.input.shape[1:]
+def triples(report: AuditReport, result: SearchResult, limits: PageLimits = PAGE) -> list[Triple]:
+    """The nearest samples as pictures, as many as fit; none if samples are no images.
+
+    The searches in several norms share the room of a page.
+    """
+    shape, searches = result.input.shape[1:], len(report.searches)
     if not _drawings.is_image(shape):
         return []
     most = limits.most_small if max(shape) <= limits.small_side else limits.most_large
     kept, size = [], 0
-    for triple in _pictures(report, nearest(report.samples)[:most]):
+    for triple in _pictures(report, result, nearest(result)[: max(1, most // searches)]):
         size += sum(len(picture) * 4 // 3 for picture in triple.pictures)
-        if size > limits.most_bytes:
+        if size > limits.most_bytes // searches:
             break
         kept.append(triple)
     return kept
 
 
-def _pictures(report: AuditReport, rows: I64) -> Iterator[Triple]:
-    low, high = shown_range(report, rows) if len(rows) else (0.0, 1.0)
+def _pictures(report: AuditReport, result: SearchResult, rows: I64) -> Iterator[Triple]:
+    low, high = shown_range(report, result, rows) if len(rows) else (0.0, 1.0)
     for row in rows:
-        pictures, factor = triple_values(report, int(row), low, high)
+        pictures, factor = triple_values(result, int(row), low, high)
         yield Triple(
-            index=int(report.samples.index[row]),
+            index=int(result.index[row]),
             pictures=tuple(_drawings.image_png(*picture) for picture in pictures),  # type: ignore[arg-type]
             factor=factor,
-            caption=caption(report, int(row)),
+            caption=caption(report, result, int(row)),
         )
 
 
-def shown_range(report: AuditReport, rows: I64) -> tuple[float, float]:
+def shown_range(report: AuditReport, result: SearchResult, rows: I64) -> tuple[float, float]:
     """What is drawn black and white: the box where it is finite, else what the samples reach."""
     lower, upper = report.conditions.lower, report.conditions.upper
     low, high = float(lower.min()), float(upper.max())
     if np.isfinite(low) and np.isfinite(high):
         return low, high
-    shown = report.samples.input[rows], report.samples.adversarial[rows]
+    shown = result.input[rows], result.adversarial[rows]
     return min(float(values.min()) for values in shown), max(float(values.max()) for values in shown)
 
 
 def triple_values(
-    report: AuditReport, row: int, low: float, high: float
+    result: SearchResult, row: int, low: float, high: float
 ) -> tuple[list[tuple[F32, float, float]], float]:
     """Values with their range for original, perturbation and example; and the perturbation's factor."""
-    before, after = report.samples.input[row], report.samples.adversarial[row]
+    before, after = result.input[row], result.adversarial[row]
     perturbation = after - before
     largest = float(np.abs(perturbation).max()) or 1.0
     factor = 0.5 * (high - low) / largest
     return [(before, low, high), (perturbation, -largest, largest), (after, low, high)], factor
 
 
-def triple_png(report: AuditReport, row: int) -> bytes | None:
+def triple_png(report: AuditReport, result: SearchResult, row: int) -> bytes | None:
     """Original, perturbation and example of a row side by side; None where there is nothing to draw."""
-    if not _drawings.is_image(report.samples.input.shape[1:]) or not report.samples.found[row]:
+    if not _drawings.is_image(result.input.shape[1:]) or not result.found[row]:
         return None
-    parts, _ = triple_values(report, row, *shown_range(report, np.array([row])))
+    parts, _ = triple_values(result, row, *shown_range(report, result, np.array([row])))
     return _drawings.side_by_side([_drawings.image_pixels(*part) for part in parts])
 
 
@@ -165,16 +171,16 @@ def _perturbations(result: SearchResult) -> F64:
     return moved.reshape(len(moved), math.prod(moved.shape[1:]))
 
 
-def most_changed(report: AuditReport) -> list[FeatureChange]:
+def most_changed(result: SearchResult) -> list[FeatureChange]:
     """The features that the examples change most, over all of them."""
-    moved = np.abs(_perturbations(report.samples))
+    moved = np.abs(_perturbations(result))
     if not moved.size:
         return []
     mean, square = moved.mean(axis=0), (moved**2).sum(axis=0)
     share = square / max(square.sum(), np.finfo(float).tiny)
     led = np.bincount(moved.argmax(axis=1), minlength=moved.shape[1]) / len(moved)
     order = np.argsort(-share, kind="stable")[: PAGE.most_features]
-    shape = report.samples.input.shape[1:]
+    shape = result.input.shape[1:]
     return [
         FeatureChange(_feature(int(at), shape), float(mean[at]), float(share[at]), float(led[at]))
         for at in order
@@ -182,16 +188,15 @@ def most_changed(report: AuditReport) -> list[FeatureChange]:
     ]
 
 
-def changed_rows(report: AuditReport) -> list[ChangedRow]:
+def changed_rows(report: AuditReport, result: SearchResult) -> list[ChangedRow]:
     """The nearest samples with the features that changed most in each."""
-    result = report.samples
     shape = result.input.shape[1:]
     rows = []
     for row in nearest(result)[: PAGE.most_rows]:
         before, after = (samples[row].reshape(-1) for samples in (result.input, result.adversarial))
         largest = np.argsort(-np.abs(after - before), kind="stable")[: PAGE.most_changes]
         changes = [(_feature(int(at), shape), float(before[at]), float(after[at])) for at in largest]
-        rows.append(ChangedRow(caption(report, int(row)), changes))
+        rows.append(ChangedRow(caption(report, result, int(row)), changes))
     return rows
 
 

@@ -6,13 +6,17 @@ A gate judges stored figures. A report that contradicts itself, by damage or by 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from robustcheck import measures
-from robustcheck.errors import ReportRefused
+from robustcheck.config import SearchedNorm
+from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.results import (
     CHECKS,
+    POINTS,
     Measure,
+    NormFacts,
     ReportDocument,
     SampleOutcomes,
     TransferMatrix,
@@ -27,14 +31,14 @@ def require_consistent(document: ReportDocument, file: Path) -> None:
     Raises:
         ReportRefused: naming the part.
     """
-    counts, data = document.counts, document.data
-    _require(counts.total == counts.correct + counts.already_wrong + counts.non_finite, file, "counts")
-    _require(counts.correct == counts.found + counts.not_found, file, "counts")
-    _require(min(vars(counts).values()) >= 0 and counts.correct > 0, file, "counts")
+    data = document.data
+    _require(document.norm not in document.further, file, "further")
+    for norm, search in document.searches.items():
+        _require_search(document, norm, search, file)
     _require(data.data_range is None or len(data.data_range) == 2, file, "data.data_range")
+    _require(data.cost is None or len(data.cost) == 2, file, "data.cost")
     names = data.class_names
     _require(names is None or len(names) == document.model.classes, file, "data.class_names")
-    _require(bool(document.curve) and document.curve[-1].l2 > 0, file, "curve")
     ids = [check.id for check in document.checks]
     _require(len(set(ids)) == len(ids) and set(ids) <= set(CHECKS), file, "checks")
     judged = verdict_of(document.rules, complete=document.complete)
@@ -43,6 +47,22 @@ def require_consistent(document: ReportDocument, file: Path) -> None:
     if document.transfer is not None:
         _require_matrix(document.transfer, document.model.name, file)
     _require_measures(document, file)
+
+
+def _require_search(document: ReportDocument, norm: SearchedNorm, search: NormFacts, file: Path) -> None:
+    """Counts add up, and curves are in the norm that was searched."""
+    counts, first = search.counts, document.counts
+    where = "" if norm == document.norm else f"further.{norm}."
+    _require(
+        counts.total == counts.correct + counts.already_wrong + counts.non_finite, file, f"{where}counts"
+    )
+    _require(counts.correct == counts.found + counts.not_found, file, f"{where}counts")
+    _require(min(vars(counts).values()) >= 0 and counts.correct > 0, file, f"{where}counts")
+    same = counts.correct == first.correct and counts.already_wrong == first.already_wrong
+    _require(same and counts.total == first.total, file, f"{where}counts")
+    points = [*search.curve, *search.noise_curve]
+    fits = all(isinstance(point, POINTS[norm]) for point in points)
+    _require(bool(search.curve) and fits and search.curve[-1].radius > 0, file, f"{where}curve")
 
 
 def _require_measures(document: ReportDocument, file: Path) -> None:
@@ -57,14 +77,25 @@ def _require_measures(document: ReportDocument, file: Path) -> None:
     for name, figure in document.measures.items():
         if name in known or name.startswith("transfer."):
             _require(name in known and same(known[name], figure), file, f"measures.{name}")
-        elif name.startswith("distortion."):
-            some = counts.found > 0 and figure.value is not None and figure.value >= 0
-            n = counts.found if name.endswith("mean_found") else counts.correct
+        elif name.startswith(("distortion.", "examples.")):
+            found = _found(document, name, file)
+            some = found > 0 and figure.value is not None and figure.value >= 0
+            n = found if name.endswith("mean_found") else counts.correct
             _require((some or figure.value is None) and figure.n == n, file, f"measures.{name}")
         else:
             _require(figure.value is None or figure.value <= 1, file, f"measures.{name}")
     for name in known:
         _require(name in document.measures, file, f"measures.{name}")
+
+
+def _found(document: ReportDocument, name: str, file: Path) -> int:
+    """Of how many examples a length is: those of the search that it is of."""
+    try:
+        norm = measures.parse_metric(name).searched or document.norm
+    except ConfigError as error:
+        raise ReportRefused(_contradicts(file, f"measures.{name}")) from error
+    _require(norm in document.searches, file, f"measures.{name}")
+    return {str(searched): search.counts.found for searched, search in document.searches.items()}[norm]
 
 
 def _require_matrix(matrix: TransferMatrix, subject: str, file: Path) -> None:
@@ -93,16 +124,31 @@ def _require_row(row: TransferRow, models: list[str], file: Path) -> None:
         _require(fits and math.isclose(excess, error - clean, abs_tol=1e-9), file, where)
 
 
-def require_samples(document: ReportDocument, samples: SampleOutcomes, file: Path) -> None:
+def require_samples(
+    document: ReportDocument, found: Mapping[SearchedNorm, SampleOutcomes], folder: Path
+) -> None:
     """Refuse samples of another report: a gate would judge figures that are not the report's.
+
+    ``found``: those that are there, by the norm that they should be in.
 
     Raises:
         ReportRefused: naming the figure.
     """
-    counts = measures.count(samples)
-    if counts != document.counts:
-        raise ReportRefused(f"{file}: expected the samples of {document.counts}, got {counts}")
-    for name, figure in measures.audit_measures(samples, None).items():
+    for norm, samples in found.items():
+        file = folder / ("samples.npz" if norm == document.norm else f"samples.{norm}.npz")
+        if samples.norm != norm:
+            raise ReportRefused(f"{file}: expected a search in {norm}, got one in {samples.norm}")
+        _require_rows(document, samples, file, first=norm == document.norm)
+
+
+def _require_rows(document: ReportDocument, samples: SampleOutcomes, file: Path, *, first: bool) -> None:
+    counts, expected = measures.count(samples), document.searches[samples.norm].counts
+    if counts != expected:
+        raise ReportRefused(f"{file}: expected the samples of {expected}, got {counts}")
+    figures = measures.audit_measures({samples.norm: samples}, None)
+    if not first:
+        figures = measures.distortion_measures(samples)
+    for name, figure in figures.items():
         stored = document.measures.get(name)
         if stored is None or not same(stored, figure):
             got = None if stored is None else stored.value

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from robustcheck.measures import Metric
+from robustcheck.norms import NORMS
 from robustcheck.results import Measure, ReportDocument, RuleResult, TransferRow
 from robustcheck.text import percent, printable
 
@@ -12,6 +15,8 @@ UPPER_BOUND = (
     "distance, and a nearer one may exist."
 )
 TRANSFER_TITLE = "Error in % on examples made for another model (clean / noise of that RMS)"
+# of norms, by name
+TITLES = {norm.name: norm.title for norm in NORMS.values()}
 STATISTICS = ("mean", "p05", "median", "p95", "max")
 
 
@@ -23,6 +28,43 @@ def distance_title(document: ReportDocument) -> str:
         to = f"the nearest input given the {target} class" if not target.isdigit() else ""
         to = to or f"the nearest input given class {target}"
     return f"Distance to {to}, box {printable(document.data.box)}"
+
+
+@dataclass(frozen=True)
+class LengthTable:
+    """Lengths, a row a norm: its name and a figure for each of ``STATISTICS``."""
+
+    title: str
+    rows: list[tuple[str, list[Measure]]]
+
+
+def length_tables(document: ReportDocument) -> list[LengthTable]:
+    """Distances in the norms that were searched, then the lengths of the examples in the others."""
+    made_for = TITLES[document.norm]
+    return [
+        table
+        for title, make in (
+            (distance_title(document), Metric.distortion),
+            (f"Lengths of the {made_for} examples in norms that they were not made for", Metric.examples),
+        )
+        if (table := LengthTable(title, _length_rows(document, make))).rows
+    ]
+
+
+def _length_rows(
+    document: ReportDocument, make: Callable[[str, str], Metric]
+) -> list[tuple[str, list[Measure]]]:
+    rows = []
+    for norm in NORMS.values():
+        named = [make(norm.name, statistic).name for statistic in STATISTICS]
+        if all(name in document.measures for name in named):
+            rows.append((norm.title, [document.measures[name] for name in named]))
+    return rows
+
+
+def searched(document: ReportDocument) -> str:
+    """The norms that were searched, in words."""
+    return " and ".join(TITLES[norm] for norm in document.searches)
 
 
 def rules_by_outcome(document: ReportDocument) -> list[RuleResult]:
@@ -40,6 +82,10 @@ def caveats(document: ReportDocument) -> list[str]:
         sentences.append(f"Examples had to reach a target class: {printable(data.target)}.")
     if data.frozen:
         sentences.append(f"{data.frozen} features could not change.")
+    if data.cost is not None:
+        sentences.append(
+            f"Lengths are of cost times change; a feature costs {data.cost[0]:g} to {data.cost[1]:g}."
+        )
     if data.data_range is not None:
         sentences.append(
             f"Stored values from {data.data_range[0]:g} to {data.data_range[1]:g} were mapped to the box."
@@ -132,13 +178,13 @@ def class_name(document: ReportDocument, label: int) -> str:
 
 def headline(document: ReportDocument) -> str:
     """The audit in one sentence."""
-    median = document.measures.get("distortion.l2.median")
+    median = document.measures.get(Metric.distortion(document.norm, "median").name)
     counts = document.counts
     if median is None or median.value is None:
         return f"A misclassified input was found for {counts.found} of {counts.correct} samples."
     return (
-        f"Half of the {counts.correct} samples classified right are misclassified after a change of L2 "
-        f"{number(median.value)} or less."
+        f"Half of the {counts.correct} samples classified right are misclassified after a change of "
+        f"{TITLES[document.norm]} {number(median.value)} or less."
     )
 
 
@@ -149,8 +195,8 @@ def scope(document: ReportDocument) -> list[str]:
     box = printable(document.data.box)
     return [
         UPPER_BOUND,
-        f"They hold for changes of one sample inside the box {box}, measured in L2; nothing is said "
-        "of rotations, patches, corruptions or data from elsewhere.",
+        f"They hold for changes of one sample inside the box {box}, measured in {searched(document)}; "
+        "nothing is said of rotations, patches, corruptions or data from elsewhere.",
         f"They hold for this search ({method}, {budget} gradients a sample at most). More "
         "budget can only shorten them.",
         "Robust accuracy is an upper bound too: a sample counts as right within a radius as long as no "

@@ -1,8 +1,8 @@
 """All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
 
-``_outcomes`` has a row a sample, ``_conditions`` where a search may go, ``_transfer`` the models against each
-other, ``_document`` what ``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two
-reports side by side.
+``_outcomes`` has a row a sample, ``_searches`` what a search came to over all of them, ``_measure`` a figure,
+``_conditions`` where a search may go, ``_transfer`` the models against each other, ``_document`` what
+``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two reports side by side.
 """
 
 from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
@@ -13,12 +13,8 @@ from robustcheck.results._document import (
     SCHEMA,
     AuditReport,
     Check,
-    Cost,
-    Counts,
-    CurvePoint,
     DataFacts,
     Evidence,
-    Measure,
     ModelFacts,
     Outcome,
     PolicyFacts,
@@ -29,21 +25,34 @@ from robustcheck.results._document import (
     plain,
     verdict_of,
 )
+from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import (
     Joined,
     SampleDistances,
     SampleOutcomes,
+    SampleTable,
     SearchResult,
     Status,
     is_wanted,
     join,
     sample_ids,
 )
+from robustcheck.results._searches import (
+    POINTS,
+    Cost,
+    Counts,
+    CurvePoint,
+    L1Point,
+    LinfPoint,
+    NormFacts,
+    Point,
+)
 from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferMatrix, TransferRow
 
 __all__ = [
     "BASELINE_SCHEMA",
     "CHECKS",
+    "POINTS",
     "SCHEMA",
     "AuditReport",
     "Baseline",
@@ -59,10 +68,14 @@ __all__ = [
     "EqualDistortion",
     "Evidence",
     "Joined",
+    "L1Point",
+    "LinfPoint",
     "Measure",
     "ModelFacts",
     "Moved",
+    "NormFacts",
     "Outcome",
+    "Point",
     "PolicyFacts",
     "Provenance",
     "ReportDocument",
@@ -70,6 +83,7 @@ __all__ = [
     "RuleResult",
     "SampleDistances",
     "SampleOutcomes",
+    "SampleTable",
     "ScalePoint",
     "SearchResult",
     "Standing",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from robustcheck.results._document import Measure, ReportFacts
+from robustcheck.config import SearchedNorm
+from robustcheck.results._document import ReportFacts
+from robustcheck.results._measure import Measure
 
 Direction: TypeAlias = Literal["worse", "better", "same", "unclear"]
 
@@ -47,15 +49,18 @@ class Standing:
     """A model against a baseline, sample by sample.
 
     Attributes:
+        norm: that the distances are in.
         shared: samples that both have.
-        median_ratio: median over the samples found in both of ``new / old`` L2 distance, with its bootstrap
+        median_ratio: median over the samples found in both of ``new / old`` distance, with its bootstrap
             interval.
         accuracy: new less old clean accuracy on the shared samples, with its bootstrap interval.
         newly_wrong, newly_right: samples that only the old, only the new model classifies right.
         fell_most: samples whose distance fell most.
         reasons: why the model does not stand, a sentence each; none where it does.
+        further: the same in each further norm.
     """
 
+    norm: SearchedNorm = "l2"
     shared: int
     median_ratio: Measure
     accuracy: Measure
@@ -63,6 +68,7 @@ class Standing:
     newly_right: int
     fell_most: list[Moved] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    further: list[Standing] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +80,11 @@ class Comparison:
         shared: samples that both have.
         paired: whether these are enough to compare sample by sample; else the figures are of all samples.
         notes: what differs between the conditions of the two, a sentence each.
-        comparable: whether it can be said how distances changed.
-        median_ratio: median over the samples found in both of ``new / old`` L2 distance, or, not paired, the
-            ratio of the medians; with its bootstrap interval.
+        comparable: whether it can be said how distances changed, in every norm that both searched.
+        norm: the first norm that both searched; None where there is none. ``fell_most`` is in it.
+        median_ratio: median over the samples found in both of ``new / old`` distance in it, or, not paired,
+            the ratio of the medians; with its bootstrap interval.
+        further_ratios: the same in each further norm that both searched.
         newly_wrong, newly_right: samples that only the old, only the new model classifies right.
         changes: all measures that both have, worst first.
         fell_most: samples whose distance fell most.
@@ -89,7 +97,9 @@ class Comparison:
     paired: bool
     notes: list[str]
     comparable: bool
+    norm: SearchedNorm | None = "l2"
     median_ratio: Measure
+    further_ratios: dict[SearchedNorm, Measure] = field(default_factory=dict)
     newly_wrong: int
     newly_right: int
     changes: list[Change]

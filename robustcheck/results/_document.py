@@ -3,94 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from numbers import Real
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from robustcheck.errors import ConfigError, Incomplete
+from robustcheck.config import SearchedNorm
+from robustcheck.errors import ConfigError
 from robustcheck.results._conditions import Conditions
+from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import SampleOutcomes, SearchResult
+from robustcheck.results._searches import Cost, Counts, NormFacts, Point
 from robustcheck.results._transfer import TransferMatrix
 
-SCHEMA = "robustcheck.report/1"
+SCHEMA = "robustcheck.report/2"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
 # what a report checks, in this order
 CHECKS = (
     "labels", "inputs", "sample", "stable", "search", "budget", "verified", "gradient", "noise", "eight_bit",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A figure with the number of samples behind it and its 95 % interval; None where not measured.
-
-    ``<``, ``<=``, ``>`` and ``>=`` compare the figure with a number or another measure, and raise where there
-    is no figure, or one that may not be believed: a test on nothing must not pass. For the same reason a
-    measure is neither true nor false, and no number is equal to it.
-
-    Attributes:
-        doubt: why the figure may not be believed; None where it may. Not stored: it follows from the report.
-    """
-
-    doubt: ClassVar[str | None] = None
-
-    value: float | None
-    n: int
-    low: float | None = None
-    high: float | None = None
-
-    def __bool__(self) -> bool:
-        raise TypeError("a measure is neither true nor false: compare it with a number, or take its value")
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Measure):
-            mine, its = ((side.value, side.n, side.low, side.high) for side in (self, other))
-            return mine == its
-        if other is None:
-            return False
-        raise TypeError(f"a measure is compared by <, <=, > or >=, or take its value; got == {other!r}")
-
-    def __hash__(self) -> int:
-        return hash((self.value, self.n, self.low, self.high))
-
-    def __lt__(self, other: object) -> bool:
-        return self._figure() < _number(other)
-
-    def __le__(self, other: object) -> bool:
-        return self._figure() <= _number(other)
-
-    def __gt__(self, other: object) -> bool:
-        return self._figure() > _number(other)
-
-    def __ge__(self, other: object) -> bool:
-        return self._figure() >= _number(other)
-
-    def doubted(self, why: str) -> Measure:
-        """The same figure, which can be looked at and not compared."""
-        copy = Measure(self.value, self.n, self.low, self.high)
-        object.__setattr__(copy, "doubt", why)
-        return copy
-
-    def _figure(self) -> float:
-        __tracebackhide__ = True
-        if self.doubt is not None:
-            raise Incomplete(f"measure: {self.doubt}; its value is there to be looked at, not to be compared")
-        if self.value is None or self.n == 0:
-            why = "over no sample" if self.n == 0 else "that falls on samples without an example"
-            raise Incomplete(f"measure: expected a figure to compare, got one {why}")
-        return self.value
-
-
-def _number(other: object) -> float:
-    if isinstance(other, Measure):
-        return other._figure()
-    if isinstance(other, bool) or not isinstance(other, Real) or math.isnan(other):
-        raise TypeError(f"a measure is compared with a number or a measure, got {other!r}")
-    return float(other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +45,9 @@ class DataFacts:
 
     ``labels`` is "data", or "model" where the model's own predictions stand for them; ``target`` the class
     that examples had to reach, None = any other; ``frozen`` how many features could not change;
-    ``box_sha256`` the digest of the box and of the mask of these features. ``sample`` says how the samples
-    were drawn of the source, None = all were taken.
+    ``box_sha256`` the digest of the box, of the mask of these features and of the costs. ``cost`` are the
+    least and the largest cost of a change by 1, None = all are 1. ``sample`` says how the samples were drawn
+    of the source, None = all were taken.
     """
 
     path: str | None
@@ -130,26 +63,7 @@ class DataFacts:
     class_names: list[str] | None = None
     notes: list[str] = field(default_factory=list)
     sample: Literal["first", "random", "stratified"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How the samples ended; ``total = correct + already_wrong + non_finite``."""
-
-    total: int
-    correct: int
-    already_wrong: int
-    found: int
-    not_found: int
-    non_finite: int
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """Share of all samples classified right for which no example was found within the radius."""
-
-    l2: float
-    accuracy: float
+    cost: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,15 +132,6 @@ class ReportFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What the search of the subject cost."""
-
-    gradient_evaluations_per_sample: float | None
-    forward_evaluations_per_sample: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """What it takes to repeat the audit."""
 
@@ -249,8 +154,11 @@ class Provenance:
 class ReportDocument:
     """What ``report.json`` holds.
 
-    ``complete`` is False where the audit was interrupted: the figures are of the samples that were done.
-    ``noise_curve`` is the accuracy on Gaussian noise of each length, beside ``curve``.
+    Attributes:
+        complete: False where the audit was interrupted: the figures are of the samples that were done.
+        norm: that was searched; of several the first, which ``counts``, ``curve``, ``noise_curve``, ``cost``
+            and ``transfer`` are of.
+        further: the same of each further norm that was searched, in the order asked for.
     """
 
     schema: str = SCHEMA
@@ -262,27 +170,43 @@ class ReportDocument:
     model: ModelFacts
     references: list[ModelFacts] = field(default_factory=list)
     data: DataFacts
+    norm: SearchedNorm = "l2"
     counts: Counts
     measures: dict[str, Measure]
-    curve: list[CurvePoint]
-    noise_curve: list[CurvePoint] = field(default_factory=list)
+    curve: list[Point]
+    noise_curve: list[Point] = field(default_factory=list)
     transfer: TransferMatrix | None
     checks: list[Check] = field(default_factory=list)
     bounds: dict[str, float] | None = None
     cost: Cost
+    further: dict[SearchedNorm, NormFacts] = field(default_factory=dict)
     provenance: Provenance
+
+    @property
+    def searches(self) -> dict[SearchedNorm, NormFacts]:
+        """What each search came to, by its norm, the first one first."""
+        first = NormFacts(counts=self.counts, curve=self.curve, noise_curve=self.noise_curve, cost=self.cost)
+        return {self.norm: first, **self.further}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
     """A report and the rows behind it: what can be judged and compared without a model.
 
-    ``samples`` is None where only ``report.json`` is there. ``path`` is where it was read from.
+    ``samples`` is None where only ``report.json`` is there; ``further`` are those of further norms that are
+    there. ``path`` is where it was read from.
     """
 
     document: ReportDocument
     samples: SampleOutcomes | None
+    further: Mapping[SearchedNorm, SampleOutcomes] = field(default_factory=dict)
     path: str | None = None
+
+    def rows(self, norm: str) -> SampleOutcomes | None:
+        """The samples as the search in a norm left them, if they are there."""
+        if norm == self.document.norm:
+            return self.samples
+        return {str(searched): rows for searched, rows in self.further.items()}.get(norm)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -290,14 +214,34 @@ class AuditReport(ReportDocument):
     """A finished audit: the document and the samples behind it.
 
     Attributes:
-        samples: what the search found for the audited model.
+        samples: what the search found for the audited model, in the first norm.
         conditions: where it could go.
         made_for: the same as ``samples`` for each reference, by name.
+        further_samples: the same as ``samples`` for each further norm.
     """
 
     samples: SearchResult
     conditions: Conditions
     made_for: dict[str, SearchResult] = field(default_factory=dict)
+    further_samples: dict[SearchedNorm, SearchResult] = field(default_factory=dict)
+
+    @property
+    def results(self) -> dict[SearchedNorm, SearchResult]:
+        """What was found for the audited model, by norm, the first one first."""
+        return {self.norm: self.samples, **self.further_samples}
+
+    def in_norm(self, norm: str | None) -> SearchResult:
+        """What was found for the audited model in a norm, the first when None.
+
+        Raises:
+            ConfigError: it was not searched.
+        """
+        found = {str(searched): result for searched, result in self.results.items()}
+        if norm is not None and norm not in found:
+            raise ConfigError(
+                f"norm= (--norm): expected one that the report has, {list(found)}, got {norm!r}"
+            )
+        return found[norm or self.norm]
 
     def row_of(self, index: int) -> int:
         """The row of the sample that has this row in the source.
@@ -318,7 +262,7 @@ class AuditReport(ReportDocument):
     @property
     def evidence(self) -> Evidence:
         """What a policy judges."""
-        return Evidence(document=self, samples=self.samples)
+        return Evidence(document=self, samples=self.samples, further=self.further_samples)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain values."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, cast, get_args
+from typing import Any, Self, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,18 +38,14 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SampleDistances:
-    """One row a sample, in input order: how it ended, and its distance.
-
-    A distance is an upper bound of the true minimum, in box units, measured in float64 from the arrays of a
-    :class:`SearchResult`; ``inf`` where nothing was found.
+class SampleEndings:
+    """One row a sample, in input order: how it ended.
 
     Attributes:
         index: row in the source, ``[N]``.
         sample_id: hexadecimal digest of the input, the same in every report on the same sample, ``[N]``.
         label: true class, ``[N]``.
         status: a :class:`Status`, ``[N]``.
-        l2: length of the perturbation, ``[N]``.
         norm: that was searched: in which the distance is the shortest that was found.
     """
 
@@ -57,7 +53,6 @@ class SampleDistances:
     sample_id: NDArray[np.str_] = field(metadata=TEXT)
     label: I64 = field(metadata=WHOLE)
     status: NDArray[np.str_] = field(metadata=TEXT)
-    l2: F64 = field(metadata=REAL)
     norm: SearchedNorm = "l2"
 
     def __len__(self) -> int:
@@ -66,12 +61,6 @@ class SampleDistances:
     def is_(self, *status: Status) -> Mask:
         """Mask of the samples that ended in one of these ways, ``[N]``."""
         return np.isin(self.status, [str(ending) for ending in status])
-
-    @property
-    def distance(self) -> F64:
-        """Distance in the norm that was searched, ``[N]``."""
-        searched: F64 = getattr(self, self.norm)
-        return searched
 
     @property
     def found(self) -> Mask:
@@ -85,8 +74,18 @@ class SampleDistances:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SampleOutcomes(SampleDistances):
+class SampleDistances(SampleEndings):
+    """One row a sample with its distance ``[N]`` in the norm that was searched, and no other."""
+
+    distance: F64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleOutcomes(SampleEndings):
     """One row a sample, in input order, without the samples themselves.
+
+    A distance is an upper bound of the true minimum, in box units, measured in float64 from the arrays of a
+    :class:`SearchResult`; ``inf`` where nothing was found.
 
     Attributes:
         predicted: class of the example by the plain model, of the sample where none was found, -1 where it is
@@ -94,8 +93,8 @@ class SampleOutcomes(SampleDistances):
         target: class that was to be reached, -1 = any other, ``[N]``.
         confidence_before, confidence_after: softmax probability of the prediction for the sample and for its
             example, NaN where there is none, ``[N]``.
-        rms, linf, l1, l0: other norms of the perturbation, ``[N]``; rms = l2 / sqrt(features), l0 counts the
-            features changed.
+        l2, rms, linf, l1, l0: lengths of the perturbation, ``[N]``; rms = l2 / sqrt(features), l0 counts the
+            features changed. That of the norm that was searched is the distance.
         gradient_evaluations, forward_evaluations: passes spent on the sample, ``[N]``.
         halfway: the distance that half the budget would have given, ``[N]``; infinite where it would have
             found nothing, NaN where the method cannot tell.
@@ -106,6 +105,7 @@ class SampleOutcomes(SampleDistances):
     target: I64 = field(metadata=WHOLE)
     confidence_before: F64 = field(metadata=REAL)
     confidence_after: F64 = field(metadata=REAL)
+    l2: F64 = field(metadata=REAL)
     rms: F64 = field(metadata=REAL)
     linf: F64 = field(metadata=REAL)
     l1: F64 = field(metadata=REAL)
@@ -114,6 +114,12 @@ class SampleOutcomes(SampleDistances):
     forward_evaluations: I64 = field(metadata=WHOLE)
     halfway: F64 = field(metadata=REAL | {"name": "l2_halfway", "missing": np.nan})
     starts_agreed: I64 = field(metadata=WHOLE | {"missing": 0})
+
+    @property
+    def distance(self) -> F64:
+        """Distance in the norm that was searched, ``[N]``."""
+        searched: F64 = getattr(self, self.norm)
+        return searched
 
     def reached(self, label: I64) -> Mask:
         """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
@@ -189,6 +195,10 @@ class SearchResult(SampleOutcomes):
         return self.adversarial.reshape(len(self), -1)
 
 
+# what can be measured sample by sample
+SampleTable: TypeAlias = SampleDistances | SampleOutcomes
+
+
 class Joined:
     """A result in the making: parts are put where they belong as they come, so nothing is held twice.
 
@@ -248,7 +258,7 @@ def _stored_name(column: Field[Any]) -> str:
     return str(column.metadata.get("name", column.name))
 
 
-def _columns_of(cls: type[SampleDistances]) -> list[Field[Any]]:
+def _columns_of(cls: type[SampleEndings]) -> list[Field[Any]]:
     return [column for column in fields(cls) if "kind" in column.metadata]
 
 

@@ -12,6 +12,7 @@ from robustcheck.testing._assertions import (
     assert_policy,
     assert_robust_accuracy,
     assert_transfer_below,
+    radius_metric,
     require_rules,
 )
 from robustcheck.testing._baseline import (
@@ -19,6 +20,7 @@ from robustcheck.testing._baseline import (
     REL,
     assert_baseline,
     baseline_file,
+    has_baseline,
     read_baselines,
     standing_line,
     write_baseline,
@@ -43,6 +45,8 @@ __all__ = [
     "figure",
     "figure_line",
     "figure_of",
+    "has_baseline",
+    "radius_metric",
     "read_baselines",
     "require_rules",
     "rule_line",

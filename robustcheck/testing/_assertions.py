@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from robustcheck.compare import compare
-from robustcheck.measures import Metric
+from robustcheck.errors import ConfigError
+from robustcheck.measures import Metric, parse_metric
 from robustcheck.policy import Policy, Rule, judge, read_policy
 from robustcheck.report import read_evidence
 from robustcheck.results import AuditReport, Evidence, RuleResult
@@ -21,14 +22,19 @@ Baseline = AuditReport | str | Path
 
 
 def assert_min_distortion(
-    report: AuditReport, minimum: float, *, norm: str = "l2", statistic: str = "median", **rule: Any
+    report: AuditReport,
+    minimum: float,
+    *,
+    norm: str | None = None,
+    statistic: str = "median",
+    **rule: Any,
 ) -> None:
     """Assert that distances to the nearest misclassified input are not smaller.
 
     Args:
         report: of an audit.
         minimum: of the statistic, in units of the box.
-        norm: l2, rms, linf, l1 or l0.
+        norm: that was searched: l2, linf or l1, or rms; the first of the audit when None.
         statistic: mean, mean_found, p05, p25, median, p75, p95, min or max.
         rule: more of a :class:`robustcheck.policy.Rule`: confidence, min_found, min_samples.
 
@@ -37,16 +43,25 @@ def assert_min_distortion(
         ConfigError: an argument that makes no sense.
     """
     __tracebackhide__ = True
-    _require(report, Rule(metric=Metric.distortion(norm, statistic).name, min=float(minimum), **rule))
+    metric = Metric.distortion(norm or report.norm, statistic).name
+    _require(report, Rule(metric=metric, min=float(minimum), **rule))
 
 
-def assert_robust_accuracy(report: AuditReport, minimum: float, *, l2: float, **rule: Any) -> None:
+def assert_robust_accuracy(
+    report: AuditReport,
+    minimum: float,
+    *,
+    l2: float | str | None = None,
+    linf: float | str | None = None,
+    l1: float | str | None = None,
+    **rule: Any,
+) -> None:
     """Assert the share of samples that are right and have no misclassified input within a radius.
 
     Args:
         report: of an audit.
         minimum: a share.
-        l2: the radius, in units of the box.
+        l2, linf, l1: the radius in one of the norms, in units of the box, or a fraction such as "8/255".
         rule: as :func:`assert_min_distortion` takes it.
 
     Raises:
@@ -54,7 +69,22 @@ def assert_robust_accuracy(report: AuditReport, minimum: float, *, l2: float, **
         ConfigError: an argument that makes no sense.
     """
     __tracebackhide__ = True
-    _require(report, Rule(metric=Metric.robust_accuracy(l2).name, min=float(minimum), **rule))
+    metric = radius_metric(l2=l2, linf=linf, l1=l1).name
+    _require(report, Rule(metric=metric, min=float(minimum), **rule))
+
+
+def radius_metric(**radii: float | str | None) -> Metric:
+    """The robust accuracy within one radius, given by the name of its norm.
+
+    Raises:
+        ConfigError: none or several, or one that is no radius.
+    """
+    given = [(norm, radius) for norm, radius in radii.items() if radius is not None]
+    if len(given) != 1:
+        got = ", ".join(norm for norm, _ in given) or "none"
+        raise ConfigError(f"radius: expected one of {', '.join(radii)}, got {got}")
+    norm, radius = given[0]
+    return parse_metric(Metric.robust_accuracy(radius, norm).name)
 
 
 def assert_transfer_below(report: AuditReport, maximum: float, *, to: str | None = None, **rule: Any) -> None:
@@ -93,7 +123,7 @@ def assert_no_regression(report: AuditReport, baseline: Baseline, *, tolerance: 
         return
     reasons = found.reasons or ["distances cannot be compared", *found.notes]
     raise AssertionError(
-        text(report, f"worse than {found.old.model}", [*reasons, *fell_lines(found.fell_most)])
+        text(report, f"worse than {found.old.model}", [*reasons, *fell_lines(found.fell_most, found.norm)])
     )
 
 

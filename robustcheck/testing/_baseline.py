@@ -9,13 +9,15 @@ import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robustcheck.compare import against_baseline
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ReportRefused
-from robustcheck.measures import MIN_SAMPLES, column, parse_metric
+from robustcheck.measures import MIN_SAMPLES, Metric, column, parse_metric
+from robustcheck.norms import NORMS
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
 from robustcheck.stored import read_json
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 REL, ACCURACY = 0.05, 0.01
+_FIRST = "robustcheck.baseline/1"
 
 
 def assert_baseline(
@@ -42,7 +45,8 @@ def assert_baseline(
     Args:
         report: of an audit on the same samples, under the same conditions.
         file: that :func:`write_baseline` wrote.
-        rel: share by which L2 distances may fall: the median ratio over the samples, by a paired bootstrap.
+        rel: share by which distances may fall, in every norm that was searched: the median ratio over the
+            samples, by a paired bootstrap.
         accuracy: share of the samples by which the clean accuracy may fall, by a paired bootstrap.
         name: which audit, where the file holds several.
         min_samples: that both must have.
@@ -54,33 +58,55 @@ def assert_baseline(
         ConfigError: a tolerance that is no share.
     """
     __tracebackhide__ = True
-    kept = read_baselines(file).get(name)
-    if kept is None:
-        raise AssertionError(f"no baseline: {file} holds none of {name!r}")
-    found = against_baseline(kept, report, rel=rel, accuracy=accuracy, min_samples=min_samples)
-    if found.reasons:
-        first = f"worse than the baseline: {kept.model.name}, audited {kept.provenance.started[:10]}"
-        if found.median_ratio.value is None:
-            first = "cannot be held against the baseline"
-        raise AssertionError(text(report, first, _lines(report, found, place)))
-    return found
+    audits, standings = read_baselines(file), []
+    for norm in report.searches:
+        kept = audits.get(_key(name, norm))
+        if kept is None:
+            in_norm = "" if norm == "l2" else f" in {NORMS[norm].title}"
+            raise AssertionError(f"no baseline: {file} holds none of {name!r}{in_norm}")
+        found = against_baseline(kept, report, rel=rel, accuracy=accuracy, min_samples=min_samples)
+        if found.reasons:
+            first = f"worse than the baseline: {kept.model.name}, audited {kept.provenance.started[:10]}"
+            if found.median_ratio.value is None:
+                first = "cannot be held against the baseline"
+            raise AssertionError(text(report, first, _lines(report, found, place)))
+        standings.append(found)
+    return replace(standings[0], further=standings[1:])
+
+
+def _key(name: str, norm: SearchedNorm) -> str:
+    """An audit in a file; those in L2, once the only ones, go without their norm."""
+    return name if norm == "l2" else f"{name} {norm}"
+
+
+def has_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> bool:
+    """Whether a file holds an audit of that name in every norm that a report searched.
+
+    Raises:
+        ReportRefused: there is a file which is not a baseline.
+    """
+    kept = read_baselines(file) if file.exists() else {}
+    return all(_key(name, norm) in kept for norm in report.searches)
 
 
 def _lines(report: AuditReport, found: Standing, place: ReportPlace) -> list[str]:
     lines = list(found.reasons)
     if found.median_ratio.value is not None:
         lines.append(
-            f"{found.shared} samples in both: distances {interval(found.median_ratio)} of the old, "
+            f"{found.shared} samples in both: {NORMS[found.norm].title} distances "
+            f"{interval(found.median_ratio)} of the old, "
             f"{found.newly_wrong} became wrong, {found.newly_right} right"
         )
-    again = [replay_line(report, found.fell_most[0].index, place)] if found.fell_most else []
-    return [*lines, *fell_lines(found.fell_most), *again]
+    again = [replay_line(report, found.fell_most[0].index, place, found.norm)] if found.fell_most else []
+    return [*lines, *fell_lines(found.fell_most, found.norm), *again]
 
 
 def standing_line(found: Standing) -> str:
     """How a model stands, in a few words."""
     moved = 100 * (found.accuracy.value or 0.0)
     distances = f"distances {interval(found.median_ratio)} of the baseline's"
+    for other in found.further:
+        distances += f", in {NORMS[other.norm].title} {interval(other.median_ratio)}"
     return f"{distances}, clean accuracy {moved:+.1f} points, {found.shared} samples"
 
 
@@ -98,15 +124,10 @@ def write_baseline(
     """
     __tracebackhide__ = True
     kept = read_baselines(file) if file.exists() else {}
-    new, old = Baseline.of(report), kept.get(name)
-    itself = against_baseline(new, report, rel=0.0, accuracy=0.0, min_samples=min_samples)
-    if itself.reasons:
-        raise AssertionError(text(report, "cannot be kept as a baseline", itself.reasons))
-    if old is not None:
-        today = replace(old, provenance=replace(old.provenance, started=new.provenance.started))
-        if today == new:
-            return False
-    kept[name] = new
+    written = {_key(name, norm): _kept_of(report, norm, min_samples) for norm in report.searches}
+    if all(key in kept and _same_audit(kept[key], new) for key, new in written.items()):
+        return False
+    kept |= written
     audits = ",\n".join(f"{json.dumps(key)}: {audit.to_json()}" for key, audit in sorted(kept.items()))
     file.parent.mkdir(parents=True, exist_ok=True)
     content = f'{{\n"schema": {json.dumps(BASELINE_SCHEMA)},\n"audits": {{\n{audits}\n}}\n}}\n'
@@ -114,6 +135,21 @@ def write_baseline(
     scratch.write_text(content, "utf-8")
     scratch.replace(file)
     return True
+
+
+def _kept_of(report: AuditReport, norm: SearchedNorm, min_samples: int) -> Baseline:
+    """What is kept of an audit in a norm, if another can be held against it."""
+    __tracebackhide__ = True
+    new = Baseline.of(report, norm)
+    itself = against_baseline(new, report, rel=0.0, accuracy=0.0, min_samples=min_samples)
+    if itself.reasons:
+        raise AssertionError(text(report, "cannot be kept as a baseline", itself.reasons))
+    return new
+
+
+def _same_audit(old: Baseline, new: Baseline) -> bool:
+    """Whether they differ in nothing but the day."""
+    return replace(old, provenance=replace(old.provenance, started=new.provenance.started)) == new
 
 
 def read_baselines(file: Path) -> dict[str, Baseline]:
@@ -126,6 +162,7 @@ def read_baselines(file: Path) -> dict[str, Baseline]:
         file,
         "a baseline",
         schema=BASELINE_SCHEMA,
+        older={_FIRST: _of_first_schema},
         validate=lambda stored, _: _adapter().validate_json(json.dumps(stored.get("audits")), strict=True),
     )
     for kept in audits.values():
@@ -133,16 +170,30 @@ def read_baselines(file: Path) -> dict[str, Baseline]:
     return audits
 
 
+def _of_first_schema(stored: dict[str, Any]) -> dict[str, Any]:
+    """A file of the time when all searches were in L2."""
+    audits = stored.get("audits")
+    if isinstance(audits, dict):
+        audits = {
+            name: {**audit, "norm": "l2", "median": audit.get("median_l2")}
+            if isinstance(audit, dict)
+            else audit
+            for name, audit in audits.items()
+        }
+    return {**stored, "schema": BASELINE_SCHEMA, "audits": audits}
+
+
 def _require_consistent(baseline: Baseline, file: Path) -> None:
     """What a file says twice must be the same: one that was cut or edited is not whole."""
     rows = baseline.distances
-    expected = {Status.FOUND: rows.l2 >= 0, Status.ALREADY_WRONG: rows.l2 == 0}
+    expected = {Status.FOUND: rows.distance >= 0, Status.ALREADY_WRONG: rows.distance == 0}
     fits = all(
-        bool((good & np.isfinite(rows.l2))[rows.is_(status)].all()) for status, good in expected.items()
+        bool((good & np.isfinite(rows.distance))[rows.is_(status)].all()) for status, good in expected.items()
     )
     if not fits or not len(rows) or len(rows) != baseline.data.samples:
         raise ReportRefused(f"{file}: expected samples with distances that fit their status and number")
-    names = {"accuracy.clean": baseline.clean_accuracy, "distortion.l2.median": baseline.median_l2}
+    median = Metric.distortion(baseline.norm, "median").name
+    names = {"accuracy.clean": baseline.clean_accuracy, median: baseline.median}
     for name, stored in names.items():
         figures = column(parse_metric(name), rows)
         now = None if figures is None else figures.measure().value

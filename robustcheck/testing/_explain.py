@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from robustcheck.measures import parse_metric
+from robustcheck.norms import NORMS
 from robustcheck.report import class_name, nearest, number
 from robustcheck.results import AuditReport, Measure, Moved, RuleResult
 from robustcheck.text import printable
@@ -46,7 +48,7 @@ def rules_text(report: AuditReport, rules: Sequence[RuleResult], place: ReportPl
     """The message of rules that were not met."""
     lines = [rule_line(rule) for rule in rules]
     first, more = (lines[0], []) if len(lines) == 1 else ("policy not met", lines)
-    return text(report, first, [*more, *nearest_lines(report, place)])
+    return text(report, first, [*more, *nearest_lines(report, place, [rule.metric for rule in rules])])
 
 
 def figure_line(measure: Measure) -> str:
@@ -57,34 +59,47 @@ def figure_line(measure: Measure) -> str:
     return f"{number(measure.value)} over {measure.n} samples{interval}"
 
 
-def nearest_lines(report: AuditReport, place: ReportPlace = ANYWHERE) -> list[str]:
-    """The nearest samples with their distances, and how to see the first again."""
-    samples = report.samples
+def nearest_lines(
+    report: AuditReport, place: ReportPlace = ANYWHERE, metrics: Iterable[str] = ()
+) -> list[str]:
+    """The nearest samples with their distances, and how to see the first again.
+
+    ``metrics``: what is told; their norm is that of the distances, where they all have one.
+    """
+    norms = {parse_metric(name).searched for name in metrics}
+    samples = {str(norm): rows for norm, rows in report.results.items()}.get(
+        str(norms.pop()) if len(norms) == 1 else report.norm, report.samples
+    )
     rows = nearest(samples)[:_NEAREST]
     if not len(rows):
         return []
     lines = [
         f"sample {samples.index[row]}: {class_name(report, int(samples.label[row]))} -> "
-        f"{class_name(report, int(samples.predicted[row]))}, L2 {number(float(samples.l2[row]))}"
+        f"{class_name(report, int(samples.predicted[row]))}, "
+        f"{NORMS[samples.norm].title} {number(float(samples.distance[row]))}"
         for row in rows
     ]
-    return ["nearest:", *indented(lines), replay_line(report, int(samples.index[rows[0]]), place)]
+    again = replay_line(report, int(samples.index[rows[0]]), place, samples.norm)
+    return ["nearest:", *indented(lines), again]
 
 
-def replay_line(report: AuditReport, index: int, place: ReportPlace = ANYWHERE) -> str:
+def replay_line(
+    report: AuditReport, index: int, place: ReportPlace = ANYWHERE, norm: str | None = None
+) -> str:
     """How to see a sample of a report again."""
     once = f"once more, {place.once}" if place.once else "once more"
     model = "" if report.model.path is not None and report.model.sha256 is not None else " --model MODEL"
-    return f"{once}: robustcheck replay {shlex.quote(place.folder)} --index {index}{model}"
+    in_norm = "" if norm in (None, report.norm) else f" --norm {norm}"
+    return f"{once}: robustcheck replay {shlex.quote(place.folder)} --index {index}{in_norm}{model}"
 
 
-def fell_lines(moved: list[Moved]) -> list[str]:
+def fell_lines(moved: list[Moved], norm: str | None) -> list[str]:
     """The samples whose distance fell most."""
     fell = [
         f"sample {sample.index}, label {sample.label}: {number(sample.old)} -> {number(sample.new)}"
         for sample in moved
     ]
-    return ["what fell most, by L2 distance:", *indented(fell)] if fell else []
+    return [f"what fell most, by {NORMS[norm].title} distance:", *indented(fell)] if fell and norm else []
 
 
 def indented(lines: Iterable[str]) -> list[str]:

@@ -35,7 +35,7 @@ class Figure(Measure):
 
     def explain(self, place: ReportPlace = ANYWHERE) -> list[str]:
         """What is to be known where a comparison fails, a line each; ``place`` holds the report."""
-        more = [audit_line(self.report), *nearest_lines(self.report, place)]
+        more = [audit_line(self.report), *nearest_lines(self.report, place, [self.metric])]
         return [*map(printable, indented([f"{self.metric} = {figure_line(self)}", *more]))]
 
 
@@ -57,6 +57,11 @@ def figure(report: AuditReport, metric: str, *, min_samples: int = MIN_SAMPLES) 
     if name.family == "check":
         raise ConfigError(f"{metric}: expected a figure, got a check; a policy can ask for it")
     found = measure(name, report.evidence)
+    if name.searched not in (None, *report.searches):
+        raise Incomplete(
+            f"{metric}: expected a norm that the audit searched, {' or '.join(report.searches)}; "
+            f"norms= (--norm {name.searched}) searches that one"
+        )
     if found is None:
         raise Incomplete(
             f"{metric}: expected a measure of the report, got none: an audit without this reference?"

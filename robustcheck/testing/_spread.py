@@ -21,7 +21,8 @@ class SeedSpread:
 
     Attributes:
         models: how many were compared.
-        ratios: median ratio of L2 distances of every model to every other, as ``assert_baseline`` has it.
+        ratios: median ratio of the distances, in the first norm, of every model to every other, as
+            ``assert_baseline`` has it.
         drops: fall of the clean accuracy from every model to every other.
         rel: tolerance for distances that one retraining in a hundred would exceed, and not below the largest
             fall seen.
