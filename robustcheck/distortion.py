@@ -28,6 +28,8 @@ from robustcheck.search import METHODS, STAGE, Answer, Others, Problem
 _ROUNDING = 4e-6
 # samples that the spread between a batch and batches of one is measured on, and the factor of safety
 _SPREAD_SAMPLES, _SPREAD_SAFETY = 32, 4.0
+# steps of a feature that cost more than this share of the cheapest feature's range are too coarse to search
+_COARSE = 1e-3
 # samples that searches may start from on the misclassified side
 _OTHERS = 256
 
@@ -265,16 +267,32 @@ def _search(
 ) -> tuple[Answer, F32]:
     """The answer of a search where the length of a change is what it costs, and its points as samples."""
     cost = classifier.cost
-    others = Others(rows=problem.others.rows * cost, label=problem.others.label)
+    if np.all(cost == 1.0):
+        answer = METHODS[options.method](classifier, problem, options, on_progress)
+        return answer, answer.point
+    held = _beyond_float32(problem, cost)
     dear = replace(
         problem,
         rows=problem.rows * cost,
-        lower=problem.lower * cost,
-        upper=problem.upper * cost,
-        others=others,
+        lower=np.where(held, problem.rows, problem.lower) * cost,
+        upper=np.where(held, problem.rows, problem.upper) * cost,
+        others=Others(rows=problem.others.rows * cost, label=problem.others.label),
     )
     answer = METHODS[options.method](in_costs(classifier), dear, options, on_progress)
-    return answer, (answer.point / cost).astype(np.float32)
+    stays = held & np.isfinite(answer.point)
+    return answer, np.where(stays, problem.rows, answer.point / cost).astype(np.float32)
+
+
+def _beyond_float32(problem: Problem, cost: F32) -> Mask:
+    """Features ``[B, D]`` so dear that float32 cannot tell what a change of them costs.
+
+    Their smallest step costs more than a thousandth of the whole range of the cheapest feature.
+    """
+    width = (problem.upper - problem.lower).astype(np.float64)
+    ranges = np.where(np.isfinite(width), width, 1.0) * cost
+    cheapest = np.where(width > 0, ranges, np.inf).min(axis=1, keepdims=True)
+    held: Mask = cost * np.spacing(np.abs(problem.rows)) > _COARSE * cheapest
+    return held
 
 
 def _verify(classifier: Classifier, problem: Problem, points: F32) -> tuple[Mask, I64]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from robustcheck import measures
+from robustcheck.config import SearchedNorm
 from robustcheck.norms import NORMS
 from robustcheck.results import (
     AuditReport,
@@ -16,6 +17,7 @@ from robustcheck.results import (
     DataFacts,
     Evidence,
     ModelFacts,
+    NormFacts,
     Provenance,
     ReportDocument,
     SearchResult,
@@ -25,29 +27,34 @@ from robustcheck.results import (
 )
 
 
-def result_of(status: list[Status], l2: Any, *, first_id: int = 0) -> SearchResult:
+def result_of(
+    status: list[Status], distances: Any, *, first_id: int = 0, norm: SearchedNorm = "l2"
+) -> SearchResult:
     """Rows that ended so, at these distances; ``first_id`` makes them other samples."""
     n = len(status)
     whole, zeros = np.zeros(n, np.int64), np.zeros(n)
-    distances = np.array(l2, float)
+    distances = np.array(distances, float)
     norms = dict.fromkeys(NORMS, distances)
     return SearchResult(
         index=np.arange(n), sample_id=np.array([f"{first_id + i:016x}" for i in range(n)]), label=whole,
         status=np.array([str(ending) for ending in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
-        forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole, **norms,
+        forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole, norm=norm, **norms,
     )  # fmt: skip
 
 
-def found(l2: Any, *, wrong: int = 0, lost: int = 0, first_id: int = 0) -> SearchResult:
+def found(
+    distances: Any, *, wrong: int = 0, lost: int = 0, first_id: int = 0, norm: SearchedNorm = "l2"
+) -> SearchResult:
     """Samples found at these distances, after some that are wrong already and some not found."""
-    status = [Status.ALREADY_WRONG] * wrong + [Status.NOT_FOUND] * lost + [Status.FOUND] * len(l2)
-    return result_of(status, [0.0] * wrong + [np.inf] * lost + list(l2), first_id=first_id)
+    status = [Status.ALREADY_WRONG] * wrong + [Status.NOT_FOUND] * lost + [Status.FOUND] * len(distances)
+    lengths = [0.0] * wrong + [np.inf] * lost + list(distances)
+    return result_of(status, lengths, first_id=first_id, norm=norm)
 
 
-def evidence(samples: SearchResult, **changes: Any) -> Evidence:
-    """A report on these rows; ``changes`` are fields of the document."""
+def evidence(samples: SearchResult, *further: SearchResult, **changes: Any) -> Evidence:
+    """A report on these rows, in several norms perhaps; ``changes`` are fields of the document."""
     data = DataFacts(
         path=None, sha256=None, samples=len(samples), limit=None, box="[0, 1]", box_sha256="0" * 64,
         data_range=None,
@@ -58,11 +65,11 @@ def evidence(samples: SearchResult, **changes: Any) -> Evidence:
             name="m", path=None, sha256=None, parameters=1, input_shape=[2], classes=2, head="logits"
         ),
         "data": data,
-        "counts": measures.count(samples),
-        "measures": measures.audit_measures(samples, None),
-        "curve": measures.robust_accuracy_curve(samples),
+        **vars(searched(samples)),
+        "norm": samples.norm,
+        "further": {result.norm: searched(result) for result in further},
+        "measures": measures.audit_measures({result.norm: result for result in (samples, *further)}, None),
         "transfer": None,
-        "cost": Cost(gradient_evaluations_per_sample=1.0, forward_evaluations_per_sample=1.0, seconds=1.0),
         "provenance": Provenance(
             robustcheck="0", python="3", tensorflow="2", keras="3", tensorflow_probability="0", numpy="2",
             device="CPU", dtype="float32", seed=0, batch_size=1,
@@ -71,14 +78,32 @@ def evidence(samples: SearchResult, **changes: Any) -> Evidence:
     }  # fmt: skip
     document = ReportDocument(**(settings | changes))
     trusted = measures.believed(document.measures, measures.Grounds.of(document))
-    return Evidence(document=replace(document, measures=trusted), samples=samples)
+    return Evidence(
+        document=replace(document, measures=trusted),
+        samples=samples,
+        further={result.norm: result for result in further},
+    )
 
 
-def report(samples: SearchResult, **changes: Any) -> AuditReport:
+def searched(samples: SearchResult) -> NormFacts:
+    """What a search came to."""
+    return NormFacts(
+        counts=measures.count(samples),
+        curve=measures.robust_accuracy_curve(samples),
+        cost=Cost(gradient_evaluations_per_sample=1.0, forward_evaluations_per_sample=1.0, seconds=1.0),
+    )
+
+
+def report(samples: SearchResult, *further: SearchResult, **changes: Any) -> AuditReport:
     """The same as a finished audit."""
     two = np.zeros(2, np.float32)
-    conditions = Conditions(lower=two, upper=two + 1, freeze=np.zeros(2, bool))
-    return AuditReport(**vars(evidence(samples, **changes).document), samples=samples, conditions=conditions)
+    conditions = Conditions(lower=two, upper=two + 1, freeze=np.zeros(2, bool), cost=two + 1)
+    return AuditReport(
+        **vars(evidence(samples, *further, **changes).document),
+        samples=samples,
+        conditions=conditions,
+        further_samples={result.norm: result for result in further},
+    )
 
 
 def fooled(samples: SearchResult, errors: int) -> TransferMatrix:

@@ -31,6 +31,25 @@ class Exact:
     bound: float
 
 
+@dataclass(frozen=True)
+class ExactNet:
+    """A stored net: samples ``[N, D]``, labels, and by norm the distance and bound of each, ``[N, 2]``."""
+
+    layers: Layers
+    x: np.ndarray
+    y: np.ndarray
+    answers: dict[str, np.ndarray]
+
+
+def stored_net(name: str) -> ExactNet:
+    """One of the nets of ``exact_nets.npz``: ``"wide"``, 64-24-10, or ``"deep"``, 64-16-16-10."""
+    with np.load(FILE) as stored:
+        count = sum(key.startswith(f"{name}.bias") for key in stored)
+        layers = [(stored[f"{name}.weights{k}"], stored[f"{name}.bias{k}"]) for k in range(count)]
+        answers = {norm: stored[f"{name}.{norm}"] for norm in ("linf", "l1")}
+        return ExactNet(layers, stored[f"{name}.x"], stored[f"{name}.y"], answers)
+
+
 def forward(layers: Layers, x: np.ndarray) -> np.ndarray:
     """Logits of rows, in float64."""
     for weights, bias in layers[:-1]:
@@ -166,18 +185,19 @@ def _main(nets: dict[str, tuple[int, ...]], samples: int) -> None:
     from robustcheck import assets
 
     with np.load(assets.path(assets.DIGITS)) as digits:
-        x, y = digits["x"].reshape(len(digits["x"]), -1).astype(np.float32) / 16, digits["y"]
+        x, y = (np.concatenate([digits[f"{part}_{kind}"] for kind in ("test", "train")]) for part in "xy")
+    x = x.reshape(len(x), -1).astype(np.float32) / 16
     stored: dict[str, np.ndarray] = {}
     for name, hidden in nets.items():
         keras.utils.set_random_seed(sum(hidden))
         model = keras.Sequential([keras.Input((64,)), *(keras.layers.Dense(k, "relu") for k in hidden)])
         model.add(keras.layers.Dense(10))
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        model.fit(x[300:], y[300:], epochs=60, batch_size=32, verbose=0)
+        model.fit(x[500:], y[500:], epochs=60, batch_size=32, verbose=0)
         layers = [tuple(w.numpy() for w in layer.weights) for layer in model.layers]
         wide = [(w.astype(float), b.astype(float)) for w, b in layers]
-        right = np.flatnonzero(forward(wide, x[:300]).argmax(axis=1) == y[:300])[:samples]
-        print(name, "accuracy", np.mean(forward(wide, x[:300]).argmax(axis=1) == y[:300]), flush=True)
+        right = np.flatnonzero(forward(wide, x[:500]).argmax(axis=1) == y[:500])[:samples]
+        print(name, "accuracy", np.mean(forward(wide, x[:500]).argmax(axis=1) == y[:500]), flush=True)
         for k, (weights, bias) in enumerate(layers):
             stored |= {f"{name}.weights{k}": weights, f"{name}.bias{k}": bias}
         stored |= {f"{name}.x": x[right], f"{name}.y": y[right]}

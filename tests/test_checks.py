@@ -23,7 +23,7 @@ QUICK = rc.SearchOptions(budget=60)
 
 
 def outcomes(classifier: rc.Classifier, result: SearchResult) -> dict[str, str]:
-    return {check.id: check.outcome for check in run_checks(classifier, result, seed=0)}
+    return {check.id: check.outcome for check in run_checks(classifier, [result], seed=0)}
 
 
 def test_nothing_to_see(dense: Any, dense_result: SearchResult) -> None:
@@ -35,13 +35,13 @@ def test_nothing_to_see(dense: Any, dense_result: SearchResult) -> None:
 def test_labels_that_do_not_fit(dense: Any, pixels: np.ndarray, digits: Any) -> None:
     shifted = (digits[1].astype(int) + 1) % 10
     shifted[:5] = digits[1][:5]
-    outcome_of = run_checks(dense, rc.minimal_distortion(dense, pixels, shifted, options=QUICK), seed=0)
+    outcome_of = run_checks(dense, [rc.minimal_distortion(dense, pixels, shifted, options=QUICK)], seed=0)
     assert (outcome_of[0].id, outcome_of[0].outcome) == ("labels", "FAIL")
     assert "only 5 of 60" in outcome_of[0].detail
 
 
 def test_labels_of_the_model_itself_say_nothing(dense: Any, dense_result: SearchResult) -> None:
-    outcome_of = run_checks(dense, dense_result, seed=0, unlabelled=True)
+    outcome_of = run_checks(dense, [dense_result], seed=0, unlabelled=True)
     assert (outcome_of[0].id, outcome_of[0].outcome) == ("labels", "SKIP")
 
 
@@ -247,7 +247,7 @@ def test_only_the_target_counts_where_there_is_one(dense: Any, dense_result: Sea
     right = replace(dense_result, target=np.where(found, dense_result.predicted, -1))
     wrong = replace(dense_result, target=np.where(found, other, -1))
     details = {
-        name: {check.id: check.detail for check in run_checks(dense, result, seed=0)}
+        name: {check.id: check.detail for check in run_checks(dense, [result], seed=0)}
         for name, result in (("right", right), ("wrong", wrong))
     }
     assert details["wrong"]["eight_bit"].startswith("0.0 % of the examples")

@@ -442,7 +442,8 @@ def test_a_picture_in_colour_and_without() -> None:
     pixels = np.array([[0, 255], [255, 0], [10, 20]], np.uint8)
     assert [line.plain for line in _in_colour(pixels)] == ["\u2580\u2580"] * 2
     assert [line.plain for line in _in_letters(pixels)] == [" @", "  "]
-    drawn = picture(read_report(Path("good")), 3)
+    stored = read_report(Path("good"))
+    drawn = picture(stored, stored.samples, 3)
     shown = {}
     for no_color in (True, False):
         console = Console(

@@ -26,8 +26,8 @@ from robustcheck.errors import ConfigError
         ({"seed": -1}, "--seed.: expected a whole number, 0 or more"),
         ({"loss_scale": "big"}, "--loss-scale.: expected 'auto' or a positive number, got 'big'"),
         ({"loss_scale": float("inf")}, "--loss-scale.: expected 'auto' or a positive number"),
-        ({"norm": "l3"}, "norm: expected one of"),
-        ({"norm": "linf", "method": "szegedy"}, "norm: expected 'l2' with the method szegedy"),
+        ({"norm": "l3"}, "--norm.: expected one of"),
+        ({"norm": "linf", "method": "szegedy"}, "--norm.: expected 'l2' with the method szegedy"),
     ],
 )
 def test_search_options_refuse(options: dict[str, Any], text: str) -> None:
@@ -70,7 +70,15 @@ def test_box_that_does_not_fit_a_sample() -> None:
         ({"transfer_rms": (0.1,)}, "a reference to compare with"),
         ({"baseline": "b"}, "a policy beside it"),
         ({"data_range": (1.0, 1.0)}, "--data-range.: expected finite low < high"),
-        ({"options": SearchOptions(norm="linf")}, "norm: expected 'l2': audits measure no other so far"),
+        ({"norms": ("l2", "l3")}, "--norm.: expected some of .*, each once"),
+        ({"norms": ("l2", "l2")}, "--norm.: expected some of .*, each once"),
+        ({"norms": ()}, "--norm.: expected some of .*, each once"),
+        ({"norms": ["l2"]}, "--norm.: expected some of .*, each once"),
+        (
+            {"norms": ("l2",), "options": SearchOptions(norm="l1")},
+            "--norm.: expected 'l1' first, as the options say",
+        ),
+        ({"norms": ("l2", "l1"), "options": SearchOptions(method="szegedy")}, "with the method szegedy"),
     ],
 )
 def test_audit_config_refuses(settings: dict[str, Any], text: str) -> None:

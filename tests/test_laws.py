@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ from robustcheck.config import AuditConfig, Box
 from robustcheck.errors import ConfigError
 from robustcheck.intake._sampling import choose_rows, strata_of
 from robustcheck.intake._structures import fits
-from robustcheck.measures import GRAMMAR, Grounds, binomial_tail, doubt, parse_metric, quantile, share
+from robustcheck.measures import (
+    GRAMMAR,
+    MEASURED,
+    SEARCHED,
+    Grounds,
+    binomial_tail,
+    doubt,
+    parse_metric,
+    quantile,
+    share,
+)
 from robustcheck.norms import NORMS
 from robustcheck.policy import Rule, read_policy
 from robustcheck.report import read_report, store_report
@@ -28,12 +39,15 @@ from robustcheck.text import brief, printable
 STATISTICS = ("mean", "mean_found", "p05", "p25", "median", "p75", "p95", "min", "max")
 radii = (
     st.floats(1e-6, 1e6)
-    .map(lambda value: f"accuracy.robust.l2@{value!r}")
+    .flatmap(lambda value: st.sampled_from(SEARCHED).map(lambda norm: f"accuracy.robust.{norm}@{value!r}"))
     .filter(lambda name: "+" not in name)
 )
 metrics = st.one_of(
-    st.sampled_from([name for name in GRAMMAR if not any(word.isupper() for word in name.split("."))]),
-    st.builds("distortion.{}.{}".format, st.sampled_from(list(NORMS)), st.sampled_from(STATISTICS)),
+    st.sampled_from([name for name in GRAMMAR if not any(word.isupper() for word in re.split("[.@]", name))]),
+    st.builds("distortion.{}.{}".format, st.sampled_from(MEASURED), st.sampled_from(STATISTICS)),
+    st.builds("examples.{}.{}".format, st.sampled_from(list(NORMS)), st.sampled_from(STATISTICS)),
+    st.builds("search.{}.last_doubling".format, st.sampled_from(SEARCHED)),
+    st.builds("accuracy.robust.{}@{}/{}".format, st.sampled_from(SEARCHED), st.integers(0), st.integers(1)),
     st.sampled_from(CHECKS).map(lambda name: f"check.{name}"),
     radii,
 ).filter(lambda name: "@RADIUS" not in name and "A->B" not in name and "check.ID" not in name)
@@ -135,8 +149,13 @@ def test_what_is_believed_stays_so_with_better_grounds(
     name: str, complete: bool, labelled: bool, correct: int, lost: int, n: int
 ) -> None:
     metric, found_samples = parse_metric(name), max(correct - lost, 0)
-    grounds = Grounds(complete=complete, labelled=labelled, correct=correct, found=found_samples)
-    best = Grounds(complete=True, labelled=True, correct=max(correct, 1), found=max(correct, 1))
+    norms = [metric.searched or "l2"]
+    grounds = Grounds(
+        complete=complete, labelled=labelled, correct=correct, found=dict.fromkeys(norms, found_samples)
+    )
+    best = Grounds(
+        complete=True, labelled=True, correct=max(correct, 1), found=dict.fromkeys(norms, max(correct, 1))
+    )
     if doubt(metric, grounds, n) is None:
         assert doubt(metric, best, n + 1) is None
     assert complete or doubt(metric, grounds, n) is not None

@@ -137,7 +137,13 @@ def test_robust_accuracy_at_a_radius() -> None:
         ("accuracy.robust.l2@nan", "expected a metric"),
         ("transfer.->b", "expected a metric"),
         ("check.", "expected a metric"),
-        ("", "accuracy.robust.l2@RADIUS"),
+        ("", "accuracy.robust.NORM@RADIUS"),
+        ("distortion.l0.median", "l0 is not searched; 'examples.l0.median'"),
+        ("examples.l3.median", "did you mean"),
+        ("accuracy.robust.rms@1", "expected a metric"),
+        ("accuracy.robust.linf@8/0", "expected a metric"),
+        ("accuracy.robust.linf@8/255/2", "expected a metric"),
+        ("search.l0.last_doubling", "did you mean"),
     ],
 )
 def test_names_outside_the_grammar(name: str, near: str) -> None:

@@ -76,7 +76,7 @@ def test_pass_fail_and_what_is_said_of_it(project: pytest.Pytester) -> None:
             assert 0.9 <= report.clean_accuracy
             assert report.robust_accuracy(l2=0.05) > 0.8
             assert report.transfer_to("reference.keras") <= 0.9
-            assert report.distortion("p05", norm="linf") < report.distortion("p95", norm="linf")
+            assert report.distortion("p05", norm="rms") < report.distortion("p95", norm="l2")
 
         def test_does_not_hold(robustness):
             assert robustness.audit("model.keras", "digits.npz", **SMALL).median_distortion >= 5
@@ -256,7 +256,7 @@ def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     strange["data"].write_text(good.replace(sha256, "0" * 64))
     strange["conditions"].write_text(good.replace('"budget": 30', '"budget": 60'))
     strange["lies"].write_text(good.replace('"FOUND", 0.', '"FOUND", -0.'))
-    for case, text in (("broken", good[:-50]), ("schema", good.replace("baseline/1", "baseline/9"))):
+    for case, text in (("broken", good[:-50]), ("schema", good.replace("baseline/2", "baseline/9"))):
         name = _kept_as(strange["data"], case)
         name.write_text(text)
     result = run(project, "--robustness-max-samples=35")
@@ -267,7 +267,7 @@ def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
             "E * the baseline is for other data",
             "E * the baseline is for other conditions: budget was 60, is 30",
             "E *ReportRefused: *expected a baseline in JSON*",
-            "E *ReportRefused: *expected a baseline of schema robustcheck.baseline/1",
+            "E *ReportRefused: *expected a baseline of schema robustcheck.baseline/2",
             "E *ReportRefused: *expected samples with distances that fit their status and number",
             "*test_two: distances 1 (1 to 1) of the baseline's, clean accuracy +0.0 points, 35 samples",
         ]

@@ -67,7 +67,7 @@ def test_json_is_strict_and_follows_its_schema(report: rc.AuditReport) -> None:
         assert key in document
     for key in ("bounds", "cost", "provenance"):
         assert key in document
-    assert document["schema"] == "robustcheck.report/1"
+    assert document["schema"] == "robustcheck.report/2"
     assert document["counts"]["correct"] == document["counts"]["found"] + document["counts"]["not_found"]
     assert set(document["measures"]["distortion.l2.median"]) == {"value", "n", "low", "high"}
 
@@ -122,7 +122,8 @@ def test_what_is_there_is_not_replaced_unasked(report: rc.AuditReport, tmp_path:
     ("text", "message"),
     [
         ("{", "expected a report in JSON"),
-        ("[]", "of schema robustcheck.report/1"),
+        ("[]", "of schema robustcheck.report/2"),
+        ('{"schema": "robustcheck.report/3"}', "of schema robustcheck.report/2"),
         ('{"schema": "robustcheck.report/1"}', "model: Field required"),
     ],
 )
@@ -161,11 +162,12 @@ def test_styles_and_images_beside_the_page(report: rc.AuditReport, tmp_path: Pat
 def test_pictures_are_capped(report: rc.AuditReport) -> None:
     limits = _triples.PageLimits(most_small=7)
     nearest = sorted(report.samples.l2[report.samples.found])[:7]
-    assert [triple.caption.l2 for triple in _triples.triples(report, limits)] == nearest
+    shown = _triples.triples(report, report.samples, limits)
+    assert [dict(triple.caption.lengths)["L2"] for triple in shown] == nearest
     limits = _triples.PageLimits(small_side=4)
-    assert len(_triples.triples(report, limits)) == 24
+    assert len(_triples.triples(report, report.samples, limits)) == 24
     limits = _triples.PageLimits(small_side=4, most_bytes=5000)
-    shown = _triples.triples(report, limits)
+    shown = _triples.triples(report, report.samples, limits)
     assert 0 < sum(len(png) for triple in shown for png in triple.pictures) * 4 / 3 <= 5000
     assert f"Showing {len(shown)} of {report.counts.found}" in html_page(report, limits=limits).text
 
@@ -179,7 +181,7 @@ def test_what_is_no_image_is_a_table_of_features(report: rc.AuditReport) -> None
     )
     page = html_page(replace(report, samples=flat)).text
     assert "<img" not in page
-    changes = _triples.most_changed(replace(report, samples=flat))
+    changes = _triples.most_changed(flat)
     moved = np.abs(flat.adversarial[flat.found] - flat.input[flat.found]).astype(float)
     largest = int(np.argmax((moved**2).sum(axis=0)))
     assert changes[0].name == str(largest)

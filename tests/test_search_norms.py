@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from exact_nets import ExactNet, exact_distance, stored_net
 
 import robustcheck as rc
 from robustcheck.config import SearchedNorm
@@ -30,6 +31,45 @@ def search(
 ) -> SearchResult:
     chosen = rc.SearchOptions(**({"budget": 150} | options))
     return rc.minimal_distortion(classifier, pixels[order], digits[1][order], options=chosen)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize("name", ["wide", "deep"])
+def test_nets_whose_minima_are_known(name: str, norm: SearchedNorm) -> None:
+    """Geometric mean over the exact distance of 40 samples each; never below what the solver proved."""
+    net = stored_net(name)
+    exact, bound = net.answers[norm].T
+    assert (bound >= 0.999 * exact).all()
+    classifier = rc.wrap(as_keras(net), head="logits")
+    for budget, most in ((300, 1.01), (1000, 1.005)):
+        options = rc.SearchOptions(norm=norm, budget=budget)
+        result = rc.minimal_distortion(classifier, net.x, net.y, options=options)
+        assert result.found.all()
+        assert (result.distance >= bound * (1 - 1e-6)).all()
+        ratio = float(np.exp(np.mean(np.log(result.distance / exact))))
+        print(f"{name} {norm} {budget} gradients: {ratio:.5f} times exact, worst "
+              f"{np.max(result.distance / exact):.4f}")  # fmt: skip
+        assert ratio <= most
+
+
+def as_keras(net: ExactNet) -> Any:
+    *hidden, last = net.layers
+    model = keras.Sequential([keras.Input((64,)), *(keras.layers.Dense(len(b), "relu") for _, b in hidden)])
+    model.add(keras.layers.Dense(len(last[1])))
+    model.set_weights([array for layer in net.layers for array in layer])
+    return model
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+def test_the_solver_says_the_same_again(norm: SearchedNorm) -> None:
+    """Two samples, from a radius that is a quarter too large."""
+    net = stored_net("wide")
+    layers = [(weights.astype(float), bias.astype(float)) for weights, bias in net.layers]
+    for row in (0, 7):
+        exact, _ = net.answers[norm][row]
+        again = exact_distance(layers, net.x[row].astype(float), int(net.y[row]), norm, 1.25 * exact)
+        assert again.distance == pytest.approx(exact, rel=3e-4)
+        assert again.bound <= again.distance
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -36,7 +36,8 @@ def value_of(setting: Setting) -> st.SearchStrategy[Any]:
     if written is bool:
         return st.just(True)
     if get_origin(written) is tuple:
-        item = numbers.get(get_args(written)[0], plain_words)
+        words = choices(get_args(written)[0])
+        item = st.sampled_from(words) if words else numbers.get(get_args(written)[0], plain_words)
         fixed = get_args(written)[-1] is not Ellipsis
         size = len(get_args(written)) if fixed else None
         return st.lists(item, min_size=size or 1, max_size=size or 3)
@@ -141,7 +142,7 @@ def test_every_field_is_a_setting_or_named_here() -> None:
         for owner in (AuditConfig, SearchOptions, ModelOptions)
         for name in (field.metadata.get("key", field.name) for field in dataclasses.fields(owner))
     }
-    assert fields - set(audit_settings()) == {"options", "model_options", "command", "norm"}
+    assert fields - set(audit_settings()) == {"options", "model_options", "command"}
     fields = {
         field.metadata.get("key", field.name)
         for owner in (HardenConfig, PoolOptions)
@@ -179,7 +180,7 @@ def test_python_and_tests_take_the_same() -> None:
     owners = (AuditConfig, SearchOptions, ModelOptions)
     defaults = {field.name: field.default for owner in owners for field in dataclasses.fields(owner)}
     # what has no default in the dataclass, or another meaning where data are live
-    apart = {"model", "x", "y", "references", "options", "labels", "on_progress"}
+    apart = {"model", "x", "y", "references", "options", "norms", "labels", "on_progress"}
     for name, parameter in inspect.signature(rc.audit).parameters.items():
         if name not in apart:
             assert name in known, name

@@ -146,7 +146,7 @@ class AuditConfig:
     cost: Any = field(
         default=None,
         metadata=said(
-            "what a change of each feature by 1 costs: an .npy, or an .npz with an array cost, broadcast to a "
+            "what a change of each feature by 1 costs: an .npy, or an .npz with an array cost, for a "
             "sample (of several inputs: INPUT.cost); lengths are of cost times change",
             "data",
             metavar="FILE",

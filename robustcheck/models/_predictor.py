@@ -28,7 +28,8 @@ class Predictor:
         box: the values inputs may take, as a text; distances are in its units.
         lower, upper: the box for each feature, ``[D]``; meaningless where not ``free``.
         free: which features may change, ``[D]``.
-        cost: of a change of each feature by 1, ``[D]``, 1 where not ``free``; lengths are of cost times change.
+        cost: of a change of each feature by 1, ``[D]``, 1 where not ``free``: lengths are of cost times
+            change.
         features: how many features the perturbed inputs have: the ``n`` of the RMS.
         classes: ``K``.
         parameters: number of weights, or None where unknown.

@@ -1,0 +1,44 @@
+"""A classifier in units of what changes cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from robustcheck.models._classifier import Classifier
+from robustcheck.numerics import traced
+
+Tensor = Any
+
+
+def in_costs(classifier: Classifier) -> Classifier:
+    """The same classifier on rows times its costs, where the length of a change is what it costs.
+
+    Itself where all costs are 1.
+    """
+    if np.all(classifier.cost == 1.0):
+        return classifier
+    made: Classifier = classifier.traced("in_costs", lambda: _made(classifier))
+    return made
+
+
+def _made(classifier: Classifier) -> Classifier:
+    cost = tf.constant(classifier.cost)
+    rows = tf.TensorSpec([None, classifier.layout.width])
+
+    def of(ask: Any) -> Any:
+        return traced(rows)(lambda z: ask(z / cost))
+
+    return replace(
+        classifier,
+        logits=of(classifier.logits),
+        label=of(classifier.label),
+        label_singly=of(classifier.label_singly),
+        lower=classifier.lower * classifier.cost,
+        upper=classifier.upper * classifier.cost,
+        cost=np.ones_like(classifier.cost),
+        traces={},
+    )
