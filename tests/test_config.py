@@ -27,7 +27,7 @@ from robustcheck.errors import ConfigError
         ({"loss_scale": "big"}, "--loss-scale.: expected 'auto' or a positive number, got 'big'"),
         ({"loss_scale": float("inf")}, "--loss-scale.: expected 'auto' or a positive number"),
         ({"norm": "l3"}, "--norm.: expected one of"),
-        ({"norm": "linf", "method": "szegedy"}, "--norm.: expected 'l2' with the method szegedy"),
+        ({"norm": "l1", "method": "szegedy"}, "--norm.: expected 'l2' or 'linf' with the method szegedy"),
     ],
 )
 def test_search_options_refuse(options: dict[str, Any], text: str) -> None:

@@ -71,9 +71,10 @@ def test_boundary_on_linear_models(norm: SearchedNorm) -> None:
     assert with_lead.max() <= 1.001
 
 
-def test_szegedy_on_linear_models() -> None:
-    ratio, _ = linear_ratios(rc.SearchOptions(method="szegedy"))
-    said("szegedy, loss_scale auto", ratio)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_szegedy_on_linear_models(norm: SearchedNorm) -> None:
+    ratio, _ = linear_ratios(rc.SearchOptions(method="szegedy", norm=norm))
+    said(f"szegedy, {norm}, loss_scale auto", ratio)
     assert ratio.min() >= 1 - 1e-5
     assert np.mean(ratio <= 1.02) >= 0.95
 

@@ -18,7 +18,7 @@ class SearchOptions:
 
     Attributes:
         method: ``"boundary"``, many starts refined along the decision boundary; or ``"szegedy"``, the penalty
-            method of Szegedy et al. 2013, section 4.1.
+            method of Szegedy et al. 2013, section 4.1, in L2 and Linf.
         norm: in which the distance is to be the shortest: ``"l2"``, ``"linf"`` or ``"l1"``. An audit takes
             several, as its ``norms``.
         budget: gradient evaluations of a sample at most; None = 300 for ``boundary``, 1000 for ``szegedy``.
@@ -62,8 +62,10 @@ class SearchOptions:
         require(self.method in methods, option("method"), f"one of {methods}", self.method)
         norms = list(get_args(SearchedNorm))
         require(self.norm in norms, option("norm"), f"one of {norms}", self.norm)
-        own = self.method == "boundary" or self.norm == "l2"
-        expected = "'l2' with the method szegedy, whose penalty is the squared length"
+        own = self.method == "boundary" or self.norm != "l1"
+        expected = (
+            "'l2' or 'linf' with the method szegedy: L-BFGS minimises what is smooth, an L1 length is not"
+        )
         require(own, option("norm"), expected, self.norm)
         fewest = 20 if self.method == "boundary" else 60
         # the upper ends are far beyond any use, and keep a stored report from asking for a search without end

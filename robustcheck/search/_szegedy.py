@@ -13,47 +13,60 @@ from the text, and why:
 * The text leaves open how c is searched: here it starts at a value that would be right for a linear model, is
   bracketed by factors and then bisected in its logarithm, each round warm from the nearest point known.
 * The answer of a round is brought back along ``x -> x + r`` to the decision boundary.
+
+In Linf the same loss is minimised in the box that a radius leaves, and the line search is over the radius. L1
+is refused: its length is not smooth, and the points within a radius are no box.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from robustcheck import numerics
-from robustcheck.arrays import F32, I64
-from robustcheck.config import SearchOptions
+from robustcheck.config import SearchedNorm, SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
-from robustcheck.search._boxed import BoxedProblem, minimize_in_box
 from robustcheck.search._candidates import MOST_LINEARISED, choose
-from robustcheck.search._constraint import to_boundary
-from robustcheck.search._geometry import L2
+from robustcheck.search._geometry import GEOMETRIES
 from robustcheck.search._lbfgs import Effort
-from robustcheck.search._problem import STAGE, Answer, Problem
-from robustcheck.search._rows import Goal, Rows, graph, points
-
-Tensor = Any
+from robustcheck.search._paper_loss import Reached, Targeted
+from robustcheck.search._problem import Answer, Problem
+from robustcheck.search._rows import Rows
+from robustcheck.search._szegedy_l2 import search_c
+from robustcheck.search._szegedy_linf import search_radius
 
 _SHARPNESS = 40.0
-# evaluations of a round at most, the first look at which coordinates are frozen included
-_ROUND_MOST = 42
-_EFFORT = Effort(iterations=8, line_search=4, most=_ROUND_MOST - 1)
-_FIRST_C = 0.125
-_MOST_ROUNDS = 30
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Penalty:
-    """What each row starts from, ``[R, D]``, and what its objective needs beside the row, ``[R]``."""
+@dataclass(frozen=True, kw_only=True)
+class _LineSearch:
+    """How the weight of the norm is searched.
 
-    start: F32
-    unit: F32
-    gap: F32
-    sharpness: F32
+    Attributes:
+        run: the search.
+        effort: what L-BFGS may spend in a round.
+        round_most: evaluations of a round at most, those beside L-BFGS included.
+        most_rounds: of them at most.
+    """
+
+    run: Callable[[Classifier, Targeted, Effort, int, OnProgress], Reached]
+    effort: Effort
+    round_most: int
+    most_rounds: int
+
+
+_SEARCHES: Mapping[SearchedNorm, _LineSearch] = {
+    # a look at which coordinates are frozen
+    "l2": _LineSearch(
+        run=search_c, effort=Effort(iterations=8, line_search=4, most=41), round_most=42, most_rounds=30
+    ),
+    # and one at which radius is next: that is where most of the way is made, so rounds are short
+    "linf": _LineSearch(
+        run=search_radius, effort=Effort(iterations=5, line_search=4, most=20), round_most=22, most_rounds=60
+    ),
+}
 
 
 def search_szegedy(
@@ -61,93 +74,37 @@ def search_szegedy(
 ) -> Answer:
     """Nearest misclassified points of one batch by the penalty method."""
     # a small budget is spent on fewer classes rather than on no round
-    affordable = max(1, (options.evaluations - MOST_LINEARISED) // _ROUND_MOST)
-    candidates = choose(classifier, L2, problem)
+    line = _SEARCHES[options.norm]
+    affordable = max(1, (options.evaluations - MOST_LINEARISED) // line.round_most)
+    geometry = GEOMETRIES[options.norm]
+    candidates = choose(classifier, geometry, problem)
     per_sample = min(options.candidates, affordable, candidates.target.shape[1])
     sample = np.repeat(np.arange(len(problem.rows)), per_sample)
     rows = Rows.of(problem, sample, candidates.target[:, :per_sample].reshape(-1))
     unit, gap = candidates.distance[:, :per_sample].reshape(-1), candidates.gap[:, :per_sample].reshape(-1)
     start = candidates.start[:, :per_sample].reshape(len(sample), -1)
     sharpness = _SHARPNESS / gap if options.loss_scale == "auto" else np.full_like(gap, options.loss_scale)
-    penalty = _Penalty(start=start, unit=unit, gap=gap, sharpness=sharpness)
+    targeted = Targeted(
+        rows=rows,
+        start=start,
+        unit=unit,
+        gap=gap,
+        sharpness=sharpness,
+        history=options.history,
+        tolerance=options.tolerance,
+    )
     left = options.evaluations - candidates.gradient_evaluations
-    rounds = int(np.clip(left // (per_sample * _ROUND_MOST), 1, _MOST_ROUNDS))
-    nearest, gradients, forwards = _search_c(classifier, rows, penalty, options, rounds, on_progress)
+    rounds = int(np.clip(left // (per_sample * line.round_most), 1, line.most_rounds))
+    reached = line.run(classifier, targeted, line.effort, rounds, on_progress)
 
     shape = (len(problem.rows), per_sample)
-    best = np.argmin(L2.distance(rows.x, nearest).reshape(shape), axis=1)
+    best = np.argmin(geometry.distance(rows.x, reached.nearest).reshape(shape), axis=1)
     return Answer(
-        point=nearest.reshape(*shape, -1)[np.arange(shape[0]), best],
+        point=reached.nearest.reshape(*shape, -1)[np.arange(shape[0]), best],
         halfway=np.full(shape[0], np.nan),
         agreed=np.zeros(shape[0], np.int64),
-        gradient_evaluations=gradients.reshape(shape).sum(axis=1) + candidates.gradient_evaluations,
-        forward_evaluations=forwards.reshape(shape).sum(axis=1) + candidates.forward_evaluations,
+        gradient_evaluations=reached.gradient_evaluations.reshape(shape).sum(axis=1)
+        + candidates.gradient_evaluations,
+        forward_evaluations=reached.forward_evaluations.reshape(shape).sum(axis=1)
+        + candidates.forward_evaluations,
     )
-
-
-def _search_c(
-    classifier: Classifier,
-    rows: Rows,
-    penalty: _Penalty,
-    options: SearchOptions,
-    rounds: int,
-    on_progress: OnProgress,
-) -> tuple[F32, I64, I64]:
-    """The line search over c; returns the nearest points ``[R, D]`` (NaN: none) and evaluations ``[R]``."""
-    z, nearest = penalty.start, np.full_like(penalty.start, np.nan)
-    c = np.full(len(z), _FIRST_C, np.float32)
-    succeeds, fails = np.zeros_like(c), np.full_like(c, np.inf)
-    shortest = np.full(len(z), np.inf)
-    gradients, forwards = np.zeros((2, len(z)), np.int64)
-    for done in range(rounds):
-        on_progress(STAGE, done, rounds)
-        z, spent = _minimize_penalty(classifier, rows, penalty, z, c, options.history)
-        success, point, asked = to_boundary(classifier, rows, z, options.tolerance)
-        distance = np.where(success, L2.distance(rows.x, point), np.inf)
-        nearer = distance < shortest
-        nearest[nearer], shortest[nearer] = point[nearer], distance[nearer]
-        succeeds = np.where(success, np.maximum(succeeds, c), succeeds)
-        fails = np.where(success, fails, np.minimum(fails, c))
-        z = np.where(np.isfinite(shortest)[:, None], nearest, z)
-        c = _next_c(succeeds, fails)
-        gradients += spent
-        forwards += asked
-    return nearest, gradients, forwards
-
-
-def _next_c(succeeds: F32, fails: F32) -> F32:
-    """Bracket by factors, then bisect the logarithm. A success above a failure restarts the bracket."""
-    bracketed = (succeeds > 0) & (fails > succeeds) & np.isfinite(fails)
-    between = np.sqrt(np.where(bracketed, succeeds, 1) * np.where(bracketed, fails, 1))
-    outside = np.where(succeeds > 0, 2.0 * succeeds, 0.125 * np.where(np.isfinite(fails), fails, 1))
-    return np.where(bracketed, between, outside).astype(np.float32)
-
-
-def _minimize_penalty(
-    classifier: Classifier, rows: Rows, penalty: _Penalty, z: F32, c: F32, history: int
-) -> tuple[F32, I64]:
-    """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
-    loss = graph(_loss, classifier, Goal.signature(), points(classifier), *(tf.TensorSpec([None]),) * 2)
-    unit = penalty.unit[:, None]
-
-    def pull(at: F32, which: I64) -> tuple[F32, F32]:
-        value, slope = loss(rows.goal.take(which), at, penalty.sharpness[which], penalty.gap[which])
-        return value.numpy(), unit[which] * slope.numpy()
-
-    gradient = pull(z, np.arange(len(z)))[1] + 2.0 * c[:, None] * (z - rows.x) / unit
-    frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
-    boxed = BoxedProblem(unit=penalty.unit, weight=2.0 * c, frozen=frozen)
-    moved, spent = minimize_in_box(rows, z, pull, boxed, _EFFORT, history)
-    return moved, spent + 1
-
-
-def _loss(
-    classifier: Classifier, goal: Goal, z: Tensor, sharpness: Tensor, gap: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The sharpened cross-entropy to the target in units of the gap at the sample, and its gradient by z."""
-
-    def entropy(at: Tensor) -> Tensor:
-        sharp = sharpness[:, None] * classifier.logits(at)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(goal.target, sharp) / (sharpness * gap)
-
-    return numerics.with_gradient(entropy, z)
