@@ -91,6 +91,40 @@ class Art:
         return attack.generate(x, np.eye(model.classes, dtype=np.float32)[y])
 
 
+@dataclass(frozen=True)
+class Bisected:
+    """Foolbox's basic iterative attack at a radius that is bisected for each image (Kurakin et al. 2017).
+
+    The attack takes one radius for all images of a call, and is given one for each by its projection.
+    """
+
+    bisections: int
+    steps: int
+    top: float
+
+    def __call__(self, model: CountedModel, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The example at the smallest radius that succeeded; NaN where none did."""
+        import eagerpy as ep
+        import foolbox
+
+        class PerImage(foolbox.attacks.LinfBasicIterativeAttack):
+            def project(self, at: Any, x0: Any, epsilon: Any) -> Any:
+                return x0 + ep.minimum(ep.maximum(at - x0, -epsilon), epsilon)
+
+        wrapped, attack = foolbox.TensorFlowModel(model, bounds=(0, 1)), PerImage(steps=self.steps)
+        fails, succeeds = np.zeros(len(x), np.float32), np.full(len(x), self.top, np.float32)
+        nearest = np.full_like(x, np.nan)
+        for _ in range(self.bisections):
+            middle = (fails + succeeds) / 2
+            radius = ep.astensor(tf.constant(middle.reshape(-1, *[1] * (x.ndim - 1))))
+            labels = tf.constant(y.astype(np.int64))
+            found = attack.run(wrapped, tf.constant(x), foolbox.Misclassification(labels), epsilon=radius)
+            wrong = model(found).numpy().argmax(axis=1) != y
+            nearest[wrong] = found.numpy()[wrong]
+            succeeds, fails = np.where(wrong, middle, succeeds), np.where(wrong, fails, middle)
+        return nearest
+
+
 PEERS: dict[str, Attack] = {
     "foolbox DeepFool": Foolbox("L2DeepFoolAttack", {"steps": 50}),
     "foolbox DDN 100": Foolbox("DDNAttack", {"steps": 100}),
@@ -100,4 +134,24 @@ PEERS: dict[str, Attack] = {
     "art C&W 10x10": Art("CarliniL2Method", {"binary_search_steps": 10, "max_iter": 10}),
     "foolbox BB 1000": Foolbox("L2BrendelBethgeAttack", {"steps": 1000}),
     "foolbox C&W 9x1000": Foolbox("L2CarliniWagnerAttack", {"binary_search_steps": 9, "steps": 1000}),
+}
+
+# attacks of Foolbox that minimise a distance in other norms
+PEERS_IN: dict[str, dict[str, Attack]] = {
+    "l2": PEERS,
+    "linf": {
+        "foolbox DeepFool": Foolbox("LinfDeepFoolAttack", {"steps": 50}),
+        "foolbox FMN 1000": Foolbox("LInfFMNAttack", {"steps": 1000}),
+        "foolbox BIM 12x100": Bisected(bisections=12, steps=100, top=0.5),
+        "foolbox BB 500": Foolbox("LinfinityBrendelBethgeAttack", {"steps": 500}),
+    },
+    "l1": {
+        "foolbox FMN 1000": Foolbox("L1FMNAttack", {"steps": 1000}),
+        "foolbox BB 500": Foolbox("L1BrendelBethgeAttack", {"steps": 500}),
+        # its default weight of the loss is much too small here, and most searches would go into that
+        "foolbox EAD": Foolbox(
+            "EADAttack",
+            {"binary_search_steps": 6, "steps": 1000, "initial_const": 0.1, "decision_rule": "L1"},
+        ),
+    },
 }

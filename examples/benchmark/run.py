@@ -21,11 +21,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from peers import PEERS, CountedModel
+from peers import PEERS_IN, CountedModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from subjects import Subject, regressions, shared
+from subjects import Subject, exact_nets, regressions, shared
 
 import robustcheck as rc
 
@@ -78,9 +78,10 @@ def attack(subject: Subject, name: str) -> Outcome:
     """Run one attack and check what it claims with the plain model."""
     model = subject.load()
     begun = time.perf_counter()
-    if name in PEERS:
+    peers = PEERS_IN[subject.norm]
+    if name in peers:
         counted = CountedModel(model)
-        examples = PEERS[name](counted, subject.x, subject.y)
+        examples = peers[name](counted, subject.x, subject.y)
         seconds = time.perf_counter() - begun
         gradients, forwards = (int(count) / len(subject.x) for count in (counted.gradients, counted.forwards))
     else:
@@ -175,13 +176,16 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, required=True, help="x_train, y_train, x_test, y_test")
     for flag in ("models", "reference", "cifar10"):
         parser.add_argument(f"--{flag}", type=Path)
-    parser.add_argument("--norm", choices=tuple(ORDER), default="l2", help="the peers here are of L2 alone")
+    parser.add_argument("--norm", choices=tuple(ORDER), default="l2")
     parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
+    parser.add_argument("--peers", nargs="*", help="default: all there are for the norm")
     parser.add_argument("--only", nargs="*", help="models to run, by name; default: all")
     parser.add_argument("--limit", type=int, help="images a model at most")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     asked = parser.parse_args()
+    peers = list(PEERS_IN[asked.norm]) if asked.peers is None else asked.peers
+    if unknown := set(peers) - set(PEERS_IN[asked.norm]):
+        parser.error(f"--peers: expected some of {list(PEERS_IN[asked.norm])}, got {sorted(unknown)}")
     if asked.reference and not (asked.models and asked.cifar10):
         parser.error("--reference needs --models and --cifar10")
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -193,7 +197,6 @@ def main() -> None:
                     gradients=STORED_GRADIENTS.get(name))
             for name, distance in subject.known.items()
         ]  # fmt: skip
-        peers = asked.peers if asked.norm == "l2" else ()
         names = (*peers, *(f"robustcheck {budget}" for budget in asked.budgets))
         outcomes = stored + [kept(subject, name, asked.out) for name in names]
         norm = "" if subject.norm == "l2" else f", {subject.norm.capitalize()}"
@@ -205,6 +208,7 @@ def subjects(asked: argparse.Namespace) -> Iterator[Subject]:
     """Those that are asked for."""
     wanted = set(asked.only) if asked.only else None
     yield from regressions(asked, wanted)
+    yield from exact_nets(asked, wanted)
     if asked.reference:
         yield from shared(asked, wanted)
 

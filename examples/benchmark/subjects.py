@@ -13,6 +13,9 @@ import numpy as np
 # weight decay of the softmax regressions, lambda * sum w^2 / units, as in table 1 of Szegedy et al. 2013
 DECAYS = ("1e-4", "1e-2", "1")
 REGRESSION_IMAGES = 500
+# nets whose distances are known, and where they are
+EXACT_NETS = ("wide", "deep")
+EXACT = Path(__file__).parents[2] / "tests" / "exact_nets.npz"
 # images that the attacks in other norms were tried on
 NORM_IMAGES = 50
 
@@ -90,6 +93,36 @@ def regressions(asked: argparse.Namespace, only: set[str] | None = None) -> Iter
             for pair in zip(x[right], y[right], strict=True)
         ]
         yield replace(subject, x=x[right], y=y[right], known={"exact": np.array(exact)})
+
+
+def exact_nets(asked: argparse.Namespace, only: set[str] | None = None) -> Iterator[Subject]:
+    """Small nets of ReLUs on the digits of the package, with distances by mixed-integer programming.
+
+    They are stored with the tests of the package, solved in Linf and L1.
+    """
+    for name in EXACT_NETS if asked.norm != "l2" else ():
+        path = asked.out / f"exact_{name}.keras"
+        if only and path.stem not in only:
+            continue
+        with np.load(EXACT) as stored:
+            arrays = {key: stored[key] for key in stored.files if key.startswith(f"{name}.")}
+        if not path.exists():
+            _store_net(arrays, name, path)
+        x, y, answers = (arrays[f"{name}.{key}"][: asked.limit] for key in ("x", "y", asked.norm))
+        known = {"exact": answers[:, 0]}
+        yield Subject(name=path.stem, path=path, x=x, y=y.astype(np.int64), known=known, norm=asked.norm)
+
+
+def _store_net(arrays: dict[str, np.ndarray], name: str, path: Path) -> None:
+    import keras
+
+    count = sum(".bias" in key for key in arrays)
+    layers = [(arrays[f"{name}.weights{k}"], arrays[f"{name}.bias{k}"]) for k in range(count)]
+    model = keras.Sequential([keras.Input(layers[0][0].shape[:1])])
+    for k, (_, bias) in enumerate(layers):
+        model.add(keras.layers.Dense(len(bias), "relu" if k + 1 < count else None))
+    model.set_weights([array for layer in layers for array in layer])
+    model.save(path)
 
 
 def _mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:

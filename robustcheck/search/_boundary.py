@@ -16,7 +16,8 @@ Every sample goes through one fixed sequence of stages:
    class; walk towards the next class by linearised distance; refine with L-BFGS.
 
 In Linf and L1 the stages after 2 are others: polishing does more there, hops and walks take turns from the
-start, in L1 some walks go by L2, and there are no rounds of L-BFGS.
+start, and there are no rounds of L-BFGS from the nearest point. In Linf every third hop goes on by L-BFGS
+within the radius known instead of a walk; in L1 some walks go by L2.
 
 What comes near to the best is polished. A stage is entered only if what it may cost at most still fits the
 sample's budget, and a sample that skips a stage for that has ended. So the budget is a cap for each sample,
@@ -39,8 +40,10 @@ from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._candidates import Candidates, choose
 from robustcheck.search._geometry import GEOMETRIES
+from robustcheck.search._hops import KINDS as _HOPS
 from robustcheck.search._hops import Hop
 from robustcheck.search._known import Known
+from robustcheck.search._lbfgs import Effort
 from robustcheck.search._problem import STAGE, Answer, Problem
 from robustcheck.search._schedule import Lengths
 from robustcheck.search._starts import other_side
@@ -128,8 +131,8 @@ class _Schedule:
         for rank in first:
             yield self._walk_on(rank, hard)
         for cycle in itertools.count():
-            for number in range(3):
-                yield self._hopped(3 * cycle + number)
+            for number in range(_HOPS):
+                yield self._hopped(_HOPS * cycle + number)
             yield self._other_side(1 + cycle, lengths.other_walk)
             if cycle == lengths.easy_walk_on:
                 for rank in first:
@@ -146,19 +149,21 @@ class _Schedule:
             if lengths.walk_l2 and cycle < len(first):
                 most = lengths.walk_l2 + lengths.polish_nearest
                 yield _Stage(most, partial(self._walk_in_l2, cycle))
-            yield self._hopped(3 * cycle)
+            yield self._hopped(_HOPS * cycle)
             if cycle % 2 == 0:
                 yield self._other_side(cycle // 2, lengths.other_walk if cycle else lengths.walk)
             if len(first):
                 yield self._walk_on(cycle % len(first), None)
-            yield self._hopped(3 * cycle + 1)
+            yield self._hopped(_HOPS * cycle + 1)
             yield polished
-            yield self._hopped(3 * cycle + 2)
+            yield self._hopped(_HOPS * cycle + 2)
             if len(first) + cycle < len(self.paths):
                 yield self._walk_on(len(first) + cycle, None)
 
     def _hopped(self, number: int) -> _Stage:
-        return _Stage(self.lengths.hop_walk + self.lengths.polish, partial(self._hop, number))
+        descent = self.lengths.descent if number % _HOPS == 0 else None
+        most = self.lengths.hop_walk if descent is None else descent.most + 1
+        return _Stage(most + self.lengths.polish, partial(self._hop, number, descent))
 
     def _look(self, rank: int, at: I64) -> None:
         rows = self.known.rows(at, self.paths[rank].target[at])
@@ -206,8 +211,8 @@ class _Schedule:
         z = np.where(reached[:, None], point, rows.x)
         known.start(at, rows, z, steps, polished=self.lengths.polish, near=self.lengths.near)
 
-    def _hop(self, number: int, at: I64) -> None:
-        known = self.known
+    def _hop(self, number: int, descent: Effort | None, at: I64) -> None:
+        known, lengths = self.known, self.lengths
         there = np.isfinite(known.shortest[at])
         x = known.problem.rows[at]
         step = Hop(
@@ -220,6 +225,7 @@ class _Schedule:
         )
         z = np.clip(known.geometry.hop(step), known.problem.lower[at], known.problem.upper[at])
         rows = known.rows(at, known.leading_class(at, z))
-        known.start(
-            at, rows, z, self.lengths.hop_walk, polished=self.lengths.polish, near=self.lengths.hop_near
-        )
+        if descent is None:
+            known.start(at, rows, z, lengths.hop_walk, polished=lengths.polish, near=lengths.hop_near)
+        else:
+            known.descend(at, rows, z, step.scale, descent, polished=lengths.polish)

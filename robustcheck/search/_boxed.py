@@ -35,6 +35,12 @@ class BoxedProblem:
     frozen: Mask
 
 
+def held_by_bounds(rows: Rows, z: F32, slope: F32) -> Mask:
+    """Coordinates that rest on a bound and would leave the box against the slope, ``[R, D]``."""
+    held: Mask = ((z <= rows.lower) & (slope > 0)) | ((z >= rows.upper) & (slope < 0))
+    return held
+
+
 def minimize_in_box(
     rows: Rows, z: F32, pull: Pull, problem: BoxedProblem, effort: Effort, history: int
 ) -> tuple[F32, I64]:

@@ -11,6 +11,8 @@ import numpy as np
 
 from robustcheck.arrays import F32, F64
 
+# kinds of hops, that take turns; one of each in a cycle
+KINDS = 3
 # lengths of steps, in shares of the nearest point's distance
 _LENGTHS = (0.6, 0.9, 1.2)
 # share of the features of a perturbation that are turned round
@@ -52,7 +54,7 @@ def hop_l2(hop: Hop) -> F32:
 
 def hop_linf(hop: Hop) -> F32:
     """In turn: any point as near as the nearest; the nearest with some features turned round; near to it."""
-    draw, kind = hop.draw, hop.number % 3
+    draw, kind = hop.draw, hop.number % KINDS
     if kind == 1:
         turned = np.where(draw.random(hop.x.shape[1]) < _TURNED, -1.0, 1.0)
         other: F32 = (hop.x + turned * (hop.nearest - hop.x)).astype(np.float32)

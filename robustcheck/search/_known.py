@@ -65,14 +65,18 @@ class Known:
         """
         walked, ended = walk(self.classifier, walked_in or self.geometry, rows, z, steps)
         self.spend(at, steps, steps)
-        point, distance = self.settle(at, rows, walked)
+        self._finish(at, rows, walked, polished=polished, near=near)
+        return ended
+
+    def _finish(self, at: I64, rows: Rows, z: F32, *, polished: int, near: float) -> None:
+        """Settle where a start led to, and polish it if that is near to the best."""
+        point, distance = self.settle(at, rows, z)
         worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
         if polished and len(worth):
             moved = self._polished(at[worth], rows.take(worth), point[worth], polished)
             distance[worth] = np.minimum(distance[worth], moved)
         self.starts.append(np.full(len(self.shortest), np.inf))
         self.starts[-1][at] = distance
-        return ended
 
     def polish_nearest(self, steps: int, at: I64) -> None:
         """Cutting planes from the nearest points."""
@@ -88,6 +92,13 @@ class Known:
             moved, spent = refine(self.classifier, rows, self.nearest[at], effort, self.options.history)
             self.spend(at, spent, 0)
             self.settle(at, rows, moved)
+
+    def descend(self, at: I64, rows: Rows, z: F32, radius: F64, effort: Effort, *, polished: int) -> None:
+        """L-BFGS from ``z`` within a radius, and polish what came near to the best."""
+        assert self.geometry.descend is not None
+        moved, spent = self.geometry.descend(self.classifier, rows, z, radius, effort, self.options.history)
+        self.spend(at, spent, 0)
+        self._finish(at, rows, moved, polished=polished, near=self.geometry.lengths.hop_near)
 
     def settle(self, at: I64, rows: Rows, z: F32) -> tuple[F32, F64]:
         """Bring points to the boundary and keep the nearest; the points and their distances."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from robustcheck import numerics
-from robustcheck.arrays import I32, I64
+from robustcheck.arrays import F64, I32, I64
 from robustcheck.models import Classifier
 from robustcheck.search._problem import Problem
 
@@ -78,6 +78,13 @@ class Rows(NamedTuple):
         """What a graph is told of the rows of a model."""
         each = points(classifier)
         return Rows(each, each, each, Goal.signature())
+
+    def within(self, radius: F64) -> Rows:
+        """The same with the box that a radius in Linf ``[R]`` leaves of theirs."""
+        r = radius[:, None].astype(np.float32)
+        return self._replace(
+            lower=np.maximum(self.lower, self.x - r), upper=np.minimum(self.upper, self.x + r)
+        )
 
     def take(self, chosen: NDArray[Any]) -> Rows:
         """The chosen rows, by mask or positions."""

@@ -22,6 +22,8 @@ class Lengths:
             found.
         easy_walk_on: the cycle in which the walks of the samples that are not hard go on, a number.
         rounds: whether there are rounds of L-BFGS.
+        descent: what L-BFGS may spend from every third hop, which looks within the radius known, beside one
+            gradient at its start; None = such hops walk as the others.
         walk_l2: of walks that go by L2 in a search of another norm: they change more features at once.
         near_l2: what such a walk found is polished if it came this near, as a factor.
     """
@@ -40,5 +42,6 @@ class Lengths:
     hard: float = 0.9
     easy_walk_on: int = 1
     rounds: bool = True
+    descent: Effort | None = None
     walk_l2: int = 0
     near_l2: float = 3.0

@@ -7,7 +7,7 @@ import numpy as np
 from robustcheck.arrays import F32, I64
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
-from robustcheck.search._boxed import BoxedProblem, minimize_in_box
+from robustcheck.search._boxed import BoxedProblem, held_by_bounds, minimize_in_box
 from robustcheck.search._constraint import to_boundary
 from robustcheck.search._geometry import L2
 from robustcheck.search._lbfgs import Effort
@@ -57,7 +57,7 @@ def _minimize_penalty(
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
     rows, pull, unit = targeted.rows, paper_loss(classifier, targeted), targeted.unit[:, None]
     gradient = pull(z, np.arange(len(z)))[1] + 2.0 * c[:, None] * (z - rows.x) / unit
-    frozen = ((z <= rows.lower) & (gradient > 0)) | ((z >= rows.upper) & (gradient < 0))
+    frozen = held_by_bounds(rows, z, gradient)
     boxed = BoxedProblem(unit=targeted.unit, weight=2.0 * c, frozen=frozen)
     moved, spent = minimize_in_box(rows, z, pull, boxed, effort, targeted.history)
     return moved, spent + 1

@@ -13,7 +13,7 @@ import numpy as np
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
-from robustcheck.search._boxed import BoxedProblem, minimize_in_box
+from robustcheck.search._boxed import BoxedProblem, held_by_bounds, minimize_in_box
 from robustcheck.search._constraint import constraint, to_boundary
 from robustcheck.search._geometry import GEOMETRIES
 from robustcheck.search._lbfgs import Effort
@@ -45,7 +45,7 @@ def search_radius(
     gradients, forwards = np.zeros((2, len(z)), np.int64)
     for done in range(rounds):
         on_progress(STAGE, done, rounds)
-        within = _within(rows, radius)
+        within = rows.within(radius)
         z, spent = _minimize_loss(classifier, targeted, within, z, effort)
         success, point, asked = to_boundary(classifier, rows, z, targeted.tolerance)
         distance = np.where(success, linf.distance(rows.x, point), np.inf)
@@ -64,19 +64,13 @@ def search_radius(
     return Reached(nearest=nearest, gradient_evaluations=gradients, forward_evaluations=forwards)
 
 
-def _within(rows: Rows, radius: F64) -> Rows:
-    """The rows with the box that the radius leaves of theirs."""
-    r = radius[:, None].astype(np.float32)
-    return rows._replace(lower=np.maximum(rows.lower, rows.x - r), upper=np.minimum(rows.upper, rows.x + r))
-
-
 def _minimize_loss(
     classifier: Classifier, targeted: Targeted, within: Rows, z: F32, effort: Effort
 ) -> tuple[F32, I64]:
     """One round: the loss from ``z`` within the radius; new ``z`` and evaluations."""
     pull, z = paper_loss(classifier, targeted), np.clip(z, within.lower, within.upper)
     gradient = pull(z, np.arange(len(z)))[1]
-    frozen = ((z <= within.lower) & (gradient > 0)) | ((z >= within.upper) & (gradient < 0))
+    frozen = held_by_bounds(within, z, gradient)
     boxed = BoxedProblem(unit=targeted.unit, weight=np.zeros_like(targeted.unit), frozen=frozen)
     moved, spent = minimize_in_box(within, z, pull, boxed, effort, targeted.history)
     return moved, spent + 1
