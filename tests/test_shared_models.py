@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+import robustcheck as rc
 from robustcheck.cli import main
 from robustcheck.results import SearchResult
 
@@ -87,3 +88,23 @@ def test_never_under_what_is_proved(
     robust = np.mean(result.correct & (result.l2 > radius))
     print(f"\n{name}: robust accuracy {robust:.3f} at {radius:.3f}, proved {proved}")
     assert robust >= proved
+
+
+# VNN-COMP 2021, mnistfc 256x2 in Linf: position in MNIST's test set, and the radii of 0.03 and 0.05 for which an
+# example exists; for the others it is proved that none does (alpha-beta-CROWN's verdicts, with which oval agrees)
+VERDICTS = {
+    8661: {0.05}, 2315: {0.05}, 5737: set(), 1206: {0.05}, 905: set(), 6565: {0.05}, 8411: set(),
+    7384: {0.03, 0.05}, 6258: {0.05}, 9326: {0.05}, 7261: set(), 9236: set(), 7827: {0.05}, 1869: {0.05},
+    7790: {0.03, 0.05},
+}  # fmt: skip
+
+
+def test_verdicts_of_vnn_comp(shared_models: Path, mnist: dict[str, np.ndarray]) -> None:
+    at = np.array(list(VERDICTS))
+    x, y = (mnist["x_test"][at, ..., None] / 255).astype(np.float32), mnist["y_test"][at].astype(int)
+    model = keras.models.load_model(shared_models / "mnist_vnncomp_fc_256x2.keras", compile=False)
+    found = rc.minimal_distortion(rc.wrap(model), x, y, options=rc.SearchOptions(norm="linf"))
+    assert found.correct.all()
+    for radius in (0.03, 0.05):
+        within = {int(image) for image, length in zip(at, found.linf, strict=True) if length <= radius}
+        assert within == {image for image, broken in VERDICTS.items() if radius in broken}
