@@ -201,3 +201,29 @@ def test_results_of_different_norms_are_not_put_in_one_table(
         rc.transfer_matrix(models, x, y, {"a": results["linf"]})
     matrix = rc.transfer_matrix(models, x, y, {"a": results["linf"], "b": results["linf"]})
     assert matrix.rows[0].error == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("method", ["boundary", "szegedy"])
+def test_l_bfgs_looks_within_a_radius_in_linf(
+    method: Any, dense: Any, pixels: np.ndarray, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is asked about lies within the box and within a radius: clipping keeps both."""
+    from robustcheck.search import _boxed
+
+    radii: list[float] = []
+    minimize = _boxed.minimize_in_box
+
+    def watched(rows: Any, *given: Any) -> Any:
+        points, spent = minimize(rows, *given)
+        radii.append(float(np.max(rows.upper - rows.lower)))
+        assert ((points >= rows.lower) & (points <= rows.upper)).all()
+        assert (points >= 0).all()
+        assert (points <= 1).all()
+        return points, spent
+
+    for name in ("_descend_linf", "_szegedy_linf"):
+        monkeypatch.setattr(f"robustcheck.search.{name}.minimize_in_box", watched)
+    result = search(dense, pixels, digits, norm="linf", method=method, order=slice(4))
+    assert result.found.sum() >= 3
+    assert radii
+    assert min(radii) < 1, "the radius leaves less than the box"
