@@ -90,8 +90,8 @@ def test_never_under_what_is_proved(
     assert robust >= proved
 
 
-# VNN-COMP 2021, mnistfc 256x2 in Linf: position in MNIST's test set, and the radii of 0.03 and 0.05 for which an
-# example exists; for the others it is proved that none does (alpha-beta-CROWN's verdicts, with which oval agrees)
+# VNN-COMP 2021, mnistfc 256x2 in Linf: position in MNIST's test set, and the radii of 0.03 and 0.05 for which
+# an example exists; for the others it is proved that none does (verdicts of alpha-beta-CROWN; oval agrees)
 VERDICTS = {
     8661: {0.05}, 2315: {0.05}, 5737: set(), 1206: {0.05}, 905: set(), 6565: {0.05}, 8411: set(),
     7384: {0.03, 0.05}, 6258: {0.05}, 9326: {0.05}, 7261: set(), 9236: set(), 7827: {0.05}, 1869: {0.05},
