@@ -270,7 +270,7 @@ def _search(
     if np.all(cost == 1.0):
         answer = METHODS[options.method](classifier, problem, options, on_progress)
         return answer, answer.point
-    held = _beyond_float32(problem, cost)
+    held = beyond_float32(problem.lower, problem.upper, problem.rows, cost)
     dear = replace(
         problem,
         rows=problem.rows * cost,
@@ -283,15 +283,15 @@ def _search(
     return answer, np.where(stays, problem.rows, answer.point / cost).astype(np.float32)
 
 
-def _beyond_float32(problem: Problem, cost: F32) -> Mask:
-    """Features ``[B, D]`` so dear that float32 cannot tell what a change of them costs.
+def beyond_float32(lower: F32, upper: F32, rows: F32, cost: F32) -> Mask:
+    """Features ``[B, D]`` so dear that float32 cannot tell what a change of them costs: they are held.
 
     Their smallest step costs more than a thousandth of the whole range of the cheapest feature.
     """
-    width = (problem.upper - problem.lower).astype(np.float64)
+    width = (upper - lower).astype(np.float64)
     ranges = np.where(np.isfinite(width), width, 1.0) * cost
     cheapest = np.where(width > 0, ranges, np.inf).min(axis=1, keepdims=True)
-    held: Mask = cost * np.spacing(np.abs(problem.rows)) > _COARSE * cheapest
+    held: Mask = cost * np.spacing(np.abs(rows)) > _COARSE * cheapest
     return held
 
 

@@ -121,6 +121,8 @@ def require_archive(
     path: Path, what: str, refuse: type[RobustcheckError], *, most: int = _MOST_UNPACKED
 ) -> None:
     """Refuse a file that is not a zip archive, or one that unpacks to more than ``most`` bytes: 32 GiB."""
+    if not path.exists():
+        raise refuse(f"{path}: expected {what}, got nothing there")
     if not zipfile.is_zipfile(path):
         raise refuse(f"{path}: expected {what}, got a file that is not one")
     with zipfile.ZipFile(path) as archive:

@@ -33,7 +33,7 @@ from robustcheck.testing import (
     assert_no_regression,
     assert_robust_accuracy,
     figure,
-    has_baseline,
+    missing_norms,
     read_baselines,
     write_baseline,
 )
@@ -226,7 +226,7 @@ def test_a_rule_on_a_change_needs_the_norm_in_both() -> None:
     rule = Rule(metric="distortion.linf.median", max_drop=Limit(relative=0.05))
     (without,) = judge(Policy.of(rule), evidence(l2, linf), evidence(l2))
     assert without.outcome == "INCOMPLETE"
-    assert "searched was l2, is l2, linf" in without.reason
+    assert without.reason == "the baseline searched l2, not linf"
     (within,) = judge(Policy.of(rule), evidence(l2, linf), evidence(linf))
     assert within.outcome == "PASS"
 
@@ -262,11 +262,15 @@ def test_baselines_are_of_one_norm_each(report: rc.AuditReport, tmp_path: Path) 
     closer = replace(report.further_samples["linf"], linf=0.5 * report.further_samples["linf"].linf)
     with pytest.raises(AssertionError, match=r"Linf distances are 0\.500"):
         assert_baseline(replace(report, further_samples={"linf": closer}), file)
+    # a test that lost a norm is no longer the test that the baseline was written by
     alone = replace(report, further={}, further_samples={})
-    assert has_baseline(alone, file)
+    assert not missing_norms(alone, file)
+    with pytest.raises(AssertionError, match="the baseline is in linf too, the audit searched l2 alone"):
+        assert_baseline(alone, file, rel=0.0)
+    assert write_baseline(alone, file), "written anew without it"
     assert_baseline(alone, file, rel=0.0)
     write_baseline(alone, tmp_path / "alone.json")
-    assert not has_baseline(report, tmp_path / "alone.json")
+    assert missing_norms(report, tmp_path / "alone.json") == ["linf"]
     with pytest.raises(AssertionError, match="holds none of 'audit' in Linf"):
         assert_baseline(report, tmp_path / "alone.json")
     assert Baseline.of(report, "linf").median == report.measures["distortion.linf.median"].value
@@ -283,6 +287,39 @@ def test_a_sample_is_replayed_in_the_norm_asked_for(report: rc.AuditReport, fold
         assert set(again.to_dict()) >= {again.norm, f"{again.norm}_now", "norm"}
     with pytest.raises(ConfigError, match=r"--norm.: expected one that the report has, \['l2', 'linf'\]"):
         report.in_norm("l1")
+
+
+def test_what_is_not_compared_is_told() -> None:
+    """The same norms in another order: distances compare, what was tried on references does not."""
+    from robustcheck.results import ModelFacts
+
+    other = ModelFacts(
+        name="r", path=None, sha256="0", parameters=1, input_shape=[2], classes=2, head="logits"
+    )
+    values = np.arange(1.0, 61.0)
+    l2, linf = found(values), found(values / 10, norm="linf")
+    turned = compare(evidence(l2, linf, references=[other]), evidence(linf, l2, references=[other]))
+    assert turned.comparable
+    assert any("so transfer rates are not compared" in note for note in turned.notes)
+
+
+def test_a_missing_file_is_said_to_be_missing(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "samples.linf.npz").unlink()
+    with pytest.raises(ReportRefused, match=r"samples\.linf\.npz: expected .*, got nothing there"):
+        read_report(copy)
+    with pytest.raises(Incomplete, match=r"expected samples\.linf\.npz beside report\.json, got none"):
+        compare(read_evidence(copy), read_evidence(copy))
+
+
+def test_a_rule_on_a_norm_that_an_interruption_left_out() -> None:
+    partial = evidence(found(np.arange(1.0, 61.0)), complete=False, verdict="INCOMPLETE")
+    (rule,) = judge(Policy.of(Rule(metric="accuracy.robust.linf@8/255", min=0.5)), partial)
+    assert rule.outcome == "INCOMPLETE"
+    assert "the audit searched l2" in rule.reason
 
 
 def test_ctrl_c_in_the_second_norm_keeps_the_first(

@@ -117,10 +117,17 @@ def test_noise_costs_what_it_should(digit_models: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("cost", "text"),
     [
-        (0.0, "finite costs above 0, got 0 to 0"),
-        (-1.0, "finite costs above 0"),
-        (np.inf, "finite costs above 0"),
-        (np.nan, "finite costs above 0"),
+        (0.0, "finite costs from 1e-15 to 1e.15, got 0 to 0"),
+        (-1.0, "finite costs from"),
+        (np.inf, "finite costs from"),
+        (np.nan, "finite costs from"),
+        (1e-45, "finite costs from"),
+        (1e39, "finite costs from"),
+        ("c.npz", "expected numbers, got 'c.npz'"),
+        (np.array(["a"] * 8), "expected numbers, got an array of <U1"),
+        ([[1.0], [1.0, 2.0]], "expected numbers, got"),
+        (np.ones(8, complex), "expected numbers, got an array of complex128"),
+        (np.ones((8, 8), bool), "expected costs, got a mask: is freeze="),
         ([1.0, 2.0, 3.0], r"broadcasts to \(8, 8\), got shape \(3,\)"),
         ({"nowhere": 1.0}, "expected some of the inputs"),
     ],
@@ -153,6 +160,10 @@ def test_an_audit_with_costs(
     assert (report.samples.distance >= 0.999 * plain.samples.distance).all()
     page = (out / "report.html").read_text()
     assert "Lengths are of cost times change; a feature costs 1 to 2." in page
+    assert "Distance (cost times change) to the nearest misclassified input" in page
+    assert "misclassified after a change that costs L2 " in page
+    assert "L2 radius, cost times change" in page
+    assert "box units" not in page
     again = read_report(out)
     np.testing.assert_array_equal(
         again.conditions.cost, np.tile(np.linspace(1.0, 2.0, 8, dtype=np.float32), 8)
@@ -163,7 +174,8 @@ def test_an_audit_with_costs(
     # part of what was asked: no comparison with an audit at other costs
     across = compare(plain.evidence, report.evidence)
     assert not across.comparable
-    assert any("cost was None, is [1.0, 2.0]" in note for note in across.notes)
+    assert "cost of a feature was 1 to 1, is 1 to 2" in across.notes
+    assert not any("box_sha256" in note for note in across.notes)
     assert report.data.box_sha256 != plain.data.box_sha256
     assert html_page_is_the_same(again, page)
 
@@ -188,3 +200,33 @@ def test_files_without_costs_are_of_ones(tmp_path: Path) -> None:
     same = replace(old, cost=two + 1)
     assert same.sha256 == old.sha256
     assert replace(old, cost=two + 2).sha256 != old.sha256
+
+
+def test_a_classifier_brings_its_own(dense: Any, pixels: np.ndarray, digits: Digits) -> None:
+    """What a wrapped model was not told cannot be told to the audit: it would be ignored."""
+    for setting in ({"cost": 4.0}, {"freeze": np.eye(8, dtype=bool)}):
+        with pytest.raises(ConfigError, match=r"got a classifier, which is wrapped already"):
+            rc.audit(dense, pixels[:4], digits[1][:4], options=QUICK, **setting)
+
+
+def test_names_in_a_file_that_mean_nothing(tmp_path: Path) -> None:
+    from robustcheck.intake import read_by_input
+
+    np.savez(tmp_path / "typo.npz", **{"a.cost": np.ones(2), "b.costs": np.ones(3)})
+    with pytest.raises(ConfigError, match=r"got \['b\.costs'\] among them"):
+        read_by_input(tmp_path / "typo.npz", "cost")
+    # the file of a report holds what several settings read
+    np.savez(tmp_path / "all.npz", **{"a.cost": np.ones(2), "a.freeze": np.zeros(2, bool)})
+    assert set(read_by_input(tmp_path / "all.npz", "cost")) == {"a"}
+
+
+def test_what_is_too_dear_to_tell_is_held_and_told(
+    digit_models: list[Any], pixels: np.ndarray, digits: Digits
+) -> None:
+    cost = np.ones((8, 8))
+    cost[:4] = 1e12
+    report = rc.audit(digit_models[0], pixels[:8], digits[1][:8], cost=cost, options=QUICK)
+    # a black pixel is exact near 0, others are not
+    held = np.abs(report.samples.adversarial - report.samples.input)[report.samples.found][:, :4]
+    assert held.max() < 1e-6
+    assert any("features are so dear that float32 cannot tell" in note for note in report.data.notes)

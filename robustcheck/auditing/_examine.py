@@ -91,7 +91,9 @@ def _reading(classifier: Classifier) -> Iterator[Finding]:
     yield Finding("PASS", "inputs", f"{layout.describe()}{batch}{which}")
     frozen = classifier.features - int(classifier.free.sum())
     held = f", {frozen} of {classifier.features} features may not change" if frozen else ""
-    yield Finding("PASS", "box", f"{classifier.box}{held}; {option('box')} sets it")
+    least, most = float(classifier.cost.min()), float(classifier.cost.max())
+    costs = "" if least == most == 1.0 else f", a change of a feature by 1 costs {least:g} to {most:g}"
+    yield Finding("PASS", "box", f"{classifier.box}{held}{costs}; {option('box')} sets it")
     blind = classifier.ends_in.recovered is False
     advice = (
         "; scores before it are out of reach, so where it saturates distances come out too long: return "
@@ -174,7 +176,7 @@ def _cost(classifier: Classifier, rows: F32, config: AuditConfig) -> Finding:
         f"about {each:.2g} s a sample, {each * 1000 / 60:.2g} min for 1,000, and the search some more; "
         f"{option('budget')} and {option('limit')} make it shorter"
     )
-    return Finding("PASS", "cost", detail)
+    return Finding("PASS", "effort", detail)
 
 
 def _seconds(call: Any, most: float = 1.0) -> float:

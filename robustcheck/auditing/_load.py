@@ -15,6 +15,7 @@ from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
 from robustcheck.progress import OnProgress
 from robustcheck.results import Conditions
+from robustcheck.text import option
 
 _AS_IT_TELLS = ModelOptions()
 
@@ -69,6 +70,12 @@ def wrap_subject(
     if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
         options = replace(options, input_shape=_shape_of(loaded.model, tuple(np.shape(data.x)[1:])))
     box = intake.read_box(config.box) if isinstance(config.box, Path) else config.box
+    for setting in ("freeze", "cost"):
+        if isinstance(loaded.model, Classifier) and getattr(config, setting) is not None:
+            raise ConfigError(
+                f"{option(setting)}: expected a model, got a classifier, which is wrapped already: give it "
+                "to robustcheck.wrap"
+            )
     freeze, cost = _read_features(config.freeze, "freeze"), _read_features(config.cost, "cost")
     return as_classifier(loaded.model, loaded.name, box, options, freeze=freeze, cost=cost)
 

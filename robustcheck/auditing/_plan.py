@@ -20,7 +20,7 @@ from robustcheck.auditing._load import (
     wrap_subject,
 )
 from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, TransferOptions
-from robustcheck.distortion import default_batch_size
+from robustcheck.distortion import beyond_float32, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
 from robustcheck.models import Classifier, logits_of
 from robustcheck.progress import OnProgress
@@ -96,6 +96,11 @@ def _plan(
     samples = as_samples(subject, data.x, label, data_range=config.data_range, index=data.index)
     for note in data.notes:
         samples = samples.noted(note)
+    held = _held_by_cost(subject, samples)
+    if held:
+        samples = samples.noted(
+            f"{held} features are so dear that float32 cannot tell what a change of them costs, and are held"
+        )
     samples, targets = choose_targets(subject, samples, config.target, seed=config.options.seed)
     return Plan(
         subject=subject,
@@ -114,6 +119,15 @@ def _plan(
         transfer=TransferOptions(rms=config.transfer_rms, draws=config.noise_draws, seed=config.options.seed),
         command=config.command,
     )
+
+
+def _held_by_cost(subject: Classifier, samples: Samples) -> int:
+    """How many features that may change are held in some sample because of what they cost."""
+    if np.all(subject.cost == 1.0):
+        return 0
+    rows = samples.rows[samples.finite]
+    held = beyond_float32(*subject.bounds(rows), rows, subject.cost).any(axis=0)
+    return int(np.sum(held & subject.free))
 
 
 def choose_targets(

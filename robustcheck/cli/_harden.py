@@ -45,7 +45,7 @@ examples:
   robustcheck harden model.keras --data train.npz --layers input --layers dense_1
 """
 # settings of an audit that have a flag here; the others stand in files
-_OF_AUDIT = ("limit", "data_range", "box", "head", "imports")
+_OF_AUDIT = ("limit", "data_range", "box", "head", "imports", "norm")
 _LIMIT = 200
 
 

@@ -11,7 +11,7 @@ from robustcheck.results import DataFacts, Evidence, ModelFacts, Provenance, Rep
 
 # where the search may go and what it looks for, and how it looks: distances mean the same where these agree.
 # What a report is too old to know of was as it is where nobody says otherwise
-_THREAT = ("box", "box_sha256", "labels", "target", "frozen", "cost")
+_THREAT = ("box", "box_sha256", "labels", "target", "frozen")
 _SEARCH = {field.name: field.default for field in fields(SearchOptions) if field.name not in ("seed", "norm")}
 
 
@@ -66,12 +66,15 @@ class Audited(Protocol):
 def differences(old: Audited, new: Audited) -> Differences:
     """What differs between two reports besides the model."""
     threat = [(name, getattr(old.data, name), getattr(new.data, name)) for name in _THREAT]
+    ones = [1.0, 1.0]
+    threat.append(("cost of a feature", old.data.cost or ones, new.data.cost or ones))
     was, now = old.provenance.options, new.provenance.options
     search = [(name, was.get(name, usual), now.get(name, usual)) for name, usual in _SEARCH.items()]
     hard = [
         f"{name} was {_short(before)}, is {_short(after)}"
         for name, before, after in threat + search
-        if before != after
+        # the digest differs wherever the costs do, which are told
+        if before != after and not (name == "box_sha256" and old.data.cost != new.data.cost)
     ]
     soft = [
         f"{name} was {before}, is {after}"
@@ -89,6 +92,10 @@ def differences(old: Audited, new: Audited) -> Differences:
     shared = [norm for norm in now_in if norm in was_in]
     if was_in != now_in:
         soft.append(f"searched was {', '.join(was_in)}, is {', '.join(now_in)}")
+    if old.norm != new.norm and all(references):
+        soft.append(
+            "the examples that were tried on references are of two norms, so transfer rates are not compared"
+        )
     same_examples = not hard and old.norm == new.norm
     return Differences(
         notes=[*hard, *soft],
@@ -107,5 +114,5 @@ def norms_of(audited: Audited) -> list[SearchedNorm]:
 
 def _short(value: object) -> str:
     """A setting in a sentence; of a digest its beginning."""
-    text = str(value)
+    text = " to ".join(f"{end:g}" for end in value) if isinstance(value, list) else str(value)
     return text if len(text) < 40 else f"{text[:12]}..."

@@ -94,6 +94,10 @@ def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     return [stored[name] for name in names]
 
 
+# what one file may say of the features of a model, each read by a setting of its own
+_BY_FEATURE = ("lower", "upper", "freeze", "cost")
+
+
 def read_by_input(path: Path, *names: str) -> Any:
     """Named arrays, or of each input of a model: ``{input: [arrays]}`` of members ``input.name``.
 
@@ -102,6 +106,10 @@ def read_by_input(path: Path, *names: str) -> Any:
     stored = _read_all(path, list(names))
     if isinstance(stored, np.ndarray) or any(name in stored for name in names):
         return read_arrays(path, *names)
+    strange = [key for key in stored if key.rpartition(".")[2] not in (*names, *_BY_FEATURE)]
+    if strange:
+        by_input = [f"INPUT.{name}" for name in names]
+        raise ConfigError(f"{path}: expected arrays {list(names)} or {by_input}, got {strange} among them")
     inputs = dict.fromkeys(key.rpartition(".")[0] for key in stored if key.rpartition(".")[2] in names)
     try:
         found = {part: [stored[f"{part}.{name}"] for name in names] for part in inputs if part}

@@ -13,6 +13,7 @@ from robustcheck.norms import NORMS
 from robustcheck.results import POINTS, Counts, Measure, Point, SampleOutcomes, Status, TransferMatrix
 
 _CURVE_POINTS = 101
+_ROUNDING = 1e-6
 
 
 def count(result: SampleOutcomes) -> Counts:
@@ -76,7 +77,9 @@ def last_doubling(result: SampleOutcomes) -> Measure:
     before, after = (quantile(of[correct], 0.5).value for of in (result.halfway, result.distance))
     if not before or after is None:
         return Measure(None, int(correct.sum()))
-    return Measure(1.0 - after / before, int(correct.sum()))
+    fell = 1.0 - after / before
+    # one is measured in the search, the other outside: rounding is no change
+    return Measure(0.0 if abs(fell) < _ROUNDING else fell, int(correct.sum()))
 
 
 def robust_accuracy_curve(result: SampleOutcomes) -> list[Point]:

@@ -144,8 +144,13 @@ def parse_metric(name: str) -> Metric:
             "the examples that were found"
         )
     of_radius = re.fullmatch(r"robust\.(l2|linf|l1)@(.+)", rest, re.DOTALL)
-    if kind == "accuracy" and of_radius and _radius(of_radius[2]) is not None:
-        return Metric.robust_accuracy(of_radius[2], of_radius[1])
+    if kind == "accuracy" and of_radius:
+        if _radius(of_radius[2]) is not None:
+            return Metric.robust_accuracy(of_radius[2], of_radius[1])
+        raise ConfigError(
+            f"expected a metric, got {name!r}: its radius must be a number of 0 or more, or a fraction such "
+            "as 8/255"
+        )
     if kind == "search" and norm in SEARCHED and last == "last_doubling":
         return Metric(name, "doubling", norm)
     made_for, arrow, to = rest.partition("->")
@@ -166,7 +171,8 @@ def _radius(text: str) -> float | None:
     if re.fullmatch(f"{_NUMBER}(/{_NUMBER})?", text) is None:
         return None
     above, _, below = text.partition("/")
-    return float(above) / float(below or 1) if float(below or 1) else None
+    radius = float(above) / float(below or 1) if float(below or 1) else math.inf
+    return radius if math.isfinite(radius) else None
 
 
 def _known_names() -> list[str]:

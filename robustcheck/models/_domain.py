@@ -13,9 +13,11 @@ from robustcheck.arrays import F32, Mask
 from robustcheck.config import Box, BoxLike
 from robustcheck.errors import ConfigError
 from robustcheck.models._layout import InputLayout
-from robustcheck.text import option
+from robustcheck.text import brief, option
 
 _PROBES = 16
+# of a cost: its square is a number in float32
+_LEAST_COST, _MOST_COST = 1e-15, 1e15
 # values for inputs that are not perturbed and have no box: a mask of ones lets everything through, and every
 # table has an entry 1
 _FILLS = ("ones", "uniform", "zeros")
@@ -143,12 +145,14 @@ def _free(layout: InputLayout, freeze: Any) -> Mask:
 def _cost(layout: InputLayout, cost: Any, free: Mask) -> F32:
     if cost is None:
         return np.ones(layout.width, np.float32)
+    if isinstance(cost, np.ndarray) and cost.dtype.kind == "b":
+        raise ConfigError(f"{option('cost')}: expected costs, got a mask: is {option('freeze')} meant?")
     costs: F32 = _by_feature(layout, cost, "cost", np.ones((), np.float32))
     counted = costs[free]
-    if not (np.isfinite(counted) & (counted > 0)).all():
+    if not ((counted >= _LEAST_COST) & (counted <= _MOST_COST)).all():
         raise ConfigError(
-            f"{option('cost')}: expected finite costs above 0, got {counted.min():g} to {counted.max():g}; "
-            f"{option('freeze')} holds features that may not change"
+            f"{option('cost')}: expected finite costs from {_LEAST_COST:g} to {_MOST_COST:g}, got "
+            f"{counted.min():g} to {counted.max():g}; {option('freeze')} holds features that may not change"
         )
     return np.where(free, costs, np.float32(1.0))
 
@@ -172,14 +176,21 @@ def _by_feature(layout: InputLayout, given: Any, name: str, usual: NDArray[Any])
         shape = layout.shapes[0] if layout.kind == "single" else (layout.width,)
         return _flat(given, shape, name, usual.dtype)
     raise ConfigError(
-        f"{option(name)}: expected an array by input, {{name: array}}, for the inputs {list(layout.names)}; "
-        f"{option('perturb')} freezes whole inputs"
+        f"{option(name)}: expected an array by input, {{name: array}} or in a file INPUT.{name}, for the "
+        f"inputs {list(layout.names)}; {option('perturb')} freezes whole inputs"
     )
 
 
 def _flat(given: Any, shape: tuple[int, ...], name: str, dtype: Any) -> NDArray[Any]:
     """What is set for one input, broadcast to it and flat."""
-    array = np.asarray(given).astype(dtype)
+    try:
+        array = np.asarray(given)
+    except ValueError:  # a list of lists of several lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "biuf":
+        raise ConfigError(f"{option(name)}: expected numbers, got {brief(given)}")
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype)
     if array.shape == (int(np.prod(shape)),):
         return array
     try:

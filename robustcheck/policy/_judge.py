@@ -86,6 +86,8 @@ def _check(rule: Rule, evidence: Evidence) -> _Finding:
 
 def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
+    if rule.parsed.searched not in (None, *evidence.document.searches):
+        return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence))
     there = figure is not None and figure.value is not None
     why = _doubt(rule, evidence, figure.n if there and figure is not None else None)
     shown = (None, None, None, 0) if figure is None else (figure.value, figure.low, figure.high, figure.n)
@@ -145,6 +147,10 @@ def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> 
     for why in _doubts(rule, evidence, baseline):
         if not why.flatters:
             return why.sentence
+    norm = rule.parsed.searched
+    if norm is not None and norm not in baseline.document.searches:
+        searched = ", ".join(baseline.document.searches)
+        return f"the baseline searched {searched}, not {norm}"
     differ = compare.differences(baseline.document, evidence.document)
     if not differ.allows(rule.parsed):
         return f"the baseline cannot be compared: {'; '.join(differ.notes)}"

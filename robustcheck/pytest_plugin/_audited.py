@@ -133,16 +133,18 @@ class TestedAudit:
         if name in self._test.kept:
             raise ConfigError(f"check_baseline: expected another name= than {name!r}, this test has that one")
         self._test.kept.add(name)
-        known = testing.has_baseline(self.given, file, name=name)
-        if settings.update == "all" or (settings.update == "new" and not known):
+        missing = testing.missing_norms(self.given, file, name=name)
+        if settings.update == "all" or (settings.update == "new" and missing):
             if testing.write_baseline(self.given, file, name=name, min_samples=self._min_samples):
                 self._notes.append(f"baseline written: {self._test.shown(file)}")
             return
-        if not known:
+        if missing:
+            in_norms = f" in {', '.join(TITLES[norm] for norm in missing)}" if file.exists() else ""
             ask = f"pytest {shlex.quote(self._test.again)} --robustness-update-new-only"
             held = " (CI is set: only the command line can ask for it)" if settings.held_back else ""
             raise AssertionError(
-                f"no baseline {self._test.shown(file)}\n  to keep this audit as the baseline: {ask}{held}"
+                f"no baseline{in_norms} {self._test.shown(file)}\n"
+                f"  to keep this audit as the baseline: {ask}{held}"
             )
         tolerance = settings.tolerance if rel is None else rel
         tolerance = testing.REL if tolerance is None else tolerance

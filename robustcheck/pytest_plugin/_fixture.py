@@ -88,6 +88,8 @@ class Robustness:
         for name in ("class_names", "transfer_rms", "norms"):
             if isinstance(settings.get(name), list):
                 settings[name] = tuple(settings[name])
+        if isinstance(settings.get("norms"), str):
+            settings["norms"] = (settings["norms"],)
         limits = settings.pop("limit", None), self._test.settings.max_samples
         return AuditConfig(
             model=self._test.place(model),

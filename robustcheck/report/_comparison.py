@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from robustcheck.report import _drawings
 from robustcheck.report._html import content_policy, environment
-from robustcheck.report._wording import TITLES
+from robustcheck.report._wording import TITLES, unit
 from robustcheck.results import Comparison, Evidence
 
 
@@ -23,7 +23,9 @@ def comparison_page(found: Comparison, old: Evidence, new: Evidence) -> str:
             titles=TITLES,
             curves=[
                 Markup(
-                    _drawings.two_curves_svg(search.curve, old.document.searches[norm].curve, TITLES[norm])
+                    _drawings.two_curves_svg(
+                        search.curve, old.document.searches[norm].curve, TITLES[norm], unit(new.document)
+                    )
                 )
                 for norm, search in new.document.searches.items()
                 if norm in old.document.searches

@@ -16,6 +16,8 @@ from robustcheck.results import Point
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 280, 56, 44, 12, 12
 _BINS = 30
 _CLASS_HEIGHT = 22
+# of lengths, where nothing else is said
+UNIT = "box units"
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,26 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
-def curve_svg(curve: Sequence[Point], noise: Sequence[Point] = (), norm: str = "L2") -> str:
+def curve_svg(curve: Sequence[Point], noise: Sequence[Point] = (), norm: str = "L2", unit: str = UNIT) -> str:
     """Robust accuracy against the radius in a norm, by its title, and accuracy on noise of that length."""
     axes = _Axes(max(curve[-1].radius, np.finfo(float).tiny), 1.0)
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     control = ", with accuracy on noise of that length" if noise else ""
     label = f"Robust accuracy against the {norm} radius{control}"
     parts = [axes.opening(label), axes.up(shares, [f"{share:.0%}" for share in shares])]
-    parts.append(axes.across(f"{norm} radius, box units"))
+    parts.append(axes.across(f"{norm} radius, {unit}"))
     if noise:
         parts.append(axes.path([(point.radius, point.accuracy) for point in noise], "noise"))
     parts.append(axes.path([(point.radius, point.accuracy) for point in curve], "curve"))
     return "".join([*parts, "</svg>"])
 
 
-def two_curves_svg(curve: Sequence[Point], other: Sequence[Point], norm: str = "L2") -> str:
+def two_curves_svg(curve: Sequence[Point], other: Sequence[Point], norm: str = "L2", unit: str = UNIT) -> str:
     """Robust accuracy of two models against the radius in a norm; the other's is dashed."""
     axes = _Axes(max(curve[-1].radius, other[-1].radius, np.finfo(float).tiny), 1.0)
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     parts = [axes.opening(f"Robust accuracy of two models against the {norm} radius")]
-    parts += [axes.up(shares, [f"{share:.0%}" for share in shares]), axes.across(f"{norm} radius, box units")]
+    parts += [axes.up(shares, [f"{share:.0%}" for share in shares]), axes.across(f"{norm} radius, {unit}")]
     parts += [
         axes.path([(point.radius, point.accuracy) for point in points], css)
         for points, css in ((other, "noise"), (curve, "curve"))
@@ -103,7 +105,7 @@ def two_curves_svg(curve: Sequence[Point], other: Sequence[Point], norm: str = "
     return "".join([*parts, "</svg>"])
 
 
-def histogram_svg(distances: F64, norm: str = "L2") -> str:
+def histogram_svg(distances: F64, norm: str = "L2", unit: str = UNIT) -> str:
     """How many samples lie at each distance; all distances finite, at least one."""
     largest = max(float(distances.max()), np.finfo(float).tiny)
     counts, edges = np.histogram(distances, bins=_BINS, range=(0.0, largest))
@@ -116,10 +118,10 @@ def histogram_svg(distances: F64, norm: str = "L2") -> str:
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(end - x - 1, 0.5):.1f}" '
             f'height="{floor - y:.1f}"/>'
         )
-    return "".join([*parts, axes.across(f"{norm} distance, box units"), "</svg>"])
+    return "".join([*parts, axes.across(f"{norm} distance, {unit}"), "</svg>"])
 
 
-def classes_svg(classes: Sequence[tuple[str, F64]], norm: str = "L2") -> str:
+def classes_svg(classes: Sequence[tuple[str, F64]], norm: str = "L2", unit: str = UNIT) -> str:
     """For each class, by name, the middle 90 % and 50 % of its distances and their median."""
     largest = max([float(distances.max()) for _, distances in classes if len(distances)] or [1.0])
     axes = _Axes(
@@ -140,7 +142,7 @@ def classes_svg(classes: Sequence[tuple[str, F64]], norm: str = "L2") -> str:
             f'<rect class="bar" x="{p25:.1f}" y="{middle - 6}" width="{width:.1f}" height="12"/>'
             f'<line class="median" x1="{median:.1f}" y1="{middle - 8}" x2="{median:.1f}" y2="{middle + 8}"/>'
         )
-    return "".join([*parts, axes.across(f"{norm} distance, box units"), "</svg>"])
+    return "".join([*parts, axes.across(f"{norm} distance, {unit}"), "</svg>"])
 
 
 def is_image(shape: Sequence[int]) -> bool:

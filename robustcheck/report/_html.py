@@ -37,6 +37,7 @@ from robustcheck.report._wording import (
     rules_by_outcome,
     scope,
     transfer_tables,
+    unit,
 )
 from robustcheck.results import AuditReport, NormFacts, SearchResult
 from robustcheck.text import percent, printable
@@ -136,8 +137,8 @@ def _search(report: AuditReport, norm: SearchedNorm, result: SearchResult, shown
     return _Search(
         title=title,
         facts=facts,
-        curve=Markup(_drawings.curve_svg(facts.curve, facts.noise_curve, title)),
-        histogram=Markup(_drawings.histogram_svg(found, title)) if len(found) else None,
+        curve=Markup(_drawings.curve_svg(facts.curve, facts.noise_curve, title, unit(report))),
+        histogram=Markup(_drawings.histogram_svg(found, title, unit(report))) if len(found) else None,
         triples=shown,
         features=[] if shown else most_changed(result),
         rows=[] if shown else changed_rows(report, result),
@@ -154,7 +155,7 @@ def _by_class(report: AuditReport, result: SearchResult) -> dict[str, Any]:
     weakest = sorted(by_class, key=lambda label: float(np.median(by_class[label])))[:_MOST_CLASSES]
     shown = [(class_name(report, label), by_class[label]) for label in sorted(weakest)]
     return {
-        "classes": Markup(_drawings.classes_svg(shown, TITLES[result.norm])) if shown else None,
+        "classes": Markup(_drawings.classes_svg(shown, TITLES[result.norm], unit(report))) if shown else None,
         "shown_classes": len(shown),
         "classes_left_out": len(by_class) - len(shown),
     }

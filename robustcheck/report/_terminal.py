@@ -144,7 +144,7 @@ def _facts(document: ReportDocument) -> Table:
     for norm, found in document.searches.items():
         cost, in_norm = found.cost, f" in {TITLES[norm]}" if document.further else ""
         table.add_row(
-            f"cost{in_norm}",
+            f"effort{in_norm}",
             f"{number(cost.gradient_evaluations_per_sample)} gradients and "
             f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
         )

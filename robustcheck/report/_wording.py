@@ -27,7 +27,13 @@ def distance_title(document: ReportDocument) -> str:
     if target is not None:
         to = f"the nearest input given the {target} class" if not target.isdigit() else ""
         to = to or f"the nearest input given class {target}"
-    return f"Distance to {to}, box {printable(document.data.box)}"
+    what = "Distance" if document.data.cost is None else "Distance (cost times change)"
+    return f"{what} to {to}, box {printable(document.data.box)}"
+
+
+def unit(document: ReportDocument) -> str:
+    """What lengths are in."""
+    return "box units" if document.data.cost is None else "cost times change"
 
 
 @dataclass(frozen=True)
@@ -183,8 +189,9 @@ def headline(document: ReportDocument) -> str:
     if median is None or median.value is None:
         return f"A misclassified input was found for {counts.found} of {counts.correct} samples."
     return (
-        f"Half of the {counts.correct} samples classified right are misclassified after a change of "
-        f"{TITLES[document.norm]} {number(median.value)} or less."
+        f"Half of the {counts.correct} samples classified right are misclassified after a change "
+        f"{'of' if document.data.cost is None else 'that costs'} {TITLES[document.norm]} "
+        f"{number(median.value)} or less."
     )
 
 

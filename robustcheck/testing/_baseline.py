@@ -16,7 +16,7 @@ import numpy as np
 from robustcheck.compare import against_baseline
 from robustcheck.config import SearchedNorm
 from robustcheck.errors import ReportRefused
-from robustcheck.measures import MIN_SAMPLES, Metric, column, parse_metric
+from robustcheck.measures import MIN_SAMPLES, SEARCHED, Metric, column, parse_metric
 from robustcheck.norms import NORMS
 from robustcheck.report import interval
 from robustcheck.results import BASELINE_SCHEMA, AuditReport, Baseline, Standing, Status
@@ -59,6 +59,11 @@ def assert_baseline(
     """
     __tracebackhide__ = True
     audits, standings = read_baselines(file), []
+    lost = [norm for norm in SEARCHED if norm not in report.searches and _key(name, norm) in audits]
+    if lost:
+        searched = ", ".join(report.searches)
+        reason = f"the baseline is in {', '.join(lost)} too, the audit searched {searched} alone"
+        raise AssertionError(text(report, "cannot be held against the baseline", [reason]))
     for norm in report.searches:
         kept = audits.get(_key(name, norm))
         if kept is None:
@@ -74,19 +79,19 @@ def assert_baseline(
     return replace(standings[0], further=standings[1:])
 
 
-def _key(name: str, norm: SearchedNorm) -> str:
+def _key(name: str, norm: str) -> str:
     """An audit in a file; those in L2, once the only ones, go without their norm."""
     return name if norm == "l2" else f"{name} {norm}"
 
 
-def has_baseline(report: AuditReport, file: Path, *, name: str = "audit") -> bool:
-    """Whether a file holds an audit of that name in every norm that a report searched.
+def missing_norms(report: AuditReport, file: Path, *, name: str = "audit") -> list[SearchedNorm]:
+    """The norms that a report searched and that a file holds no audit of that name in.
 
     Raises:
         ReportRefused: there is a file which is not a baseline.
     """
     kept = read_baselines(file) if file.exists() else {}
-    return all(_key(name, norm) in kept for norm in report.searches)
+    return [norm for norm in report.searches if _key(name, norm) not in kept]
 
 
 def _lines(report: AuditReport, found: Standing, place: ReportPlace) -> list[str]:
@@ -125,9 +130,13 @@ def write_baseline(
     __tracebackhide__ = True
     kept = read_baselines(file) if file.exists() else {}
     written = {_key(name, norm): _kept_of(report, norm, min_samples) for norm in report.searches}
-    if all(key in kept and _same_audit(kept[key], new) for key, new in written.items()):
+    # an audit that is in fewer norms now takes the place of all of the old
+    stale = {_key(name, norm) for norm in SEARCHED} - set(written)
+    if not stale & set(kept) and all(
+        key in kept and _same_audit(kept[key], new) for key, new in written.items()
+    ):
         return False
-    kept |= written
+    kept = {key: audit for key, audit in kept.items() if key not in stale} | written
     audits = ",\n".join(f"{json.dumps(key)}: {audit.to_json()}" for key, audit in sorted(kept.items()))
     file.parent.mkdir(parents=True, exist_ok=True)
     content = f'{{\n"schema": {json.dumps(BASELINE_SCHEMA)},\n"audits": {{\n{audits}\n}}\n}}\n'
