@@ -282,7 +282,7 @@ def test_baselines(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
             "E       AssertionError: worse than the baseline: model, audited 20*",
             "E         model, * of 40 samples right, boundary, budget 30, seed 0",
             "E         L2 distances are 0.* (0.* to 0.*) of the old ones, below 0.95 *",
-            "E         40 samples in both: distances *, * became wrong, * right",
+            "E         40 samples in both: L2 distances *, * became wrong, * right",
             "E         what fell most, by L2 distance:",
             "E           sample *, label *: * -> *",
             "E         once more, *: robustcheck replay DIR/test_b/test_two --index *",

@@ -70,7 +70,7 @@ def test_commands(block: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_policy_shown_is_one(tmp_path: Path) -> None:
     (shown,) = of_all("toml")
     (tmp_path / "policy.toml").write_text(shown)
-    assert len(read_policy(tmp_path / "policy.toml").rules) == 3
+    assert len(read_policy(tmp_path / "policy.toml").rules) == 4
     for metric in re.findall(
         r"`(accuracy|distortion|transfer|attack|search|check)\.([^`]*)`", PAGES["policies"]
     ):
