@@ -214,20 +214,16 @@ class _Schedule:
     def _hop(self, number: int, descent: Effort | None, at: I64) -> None:
         known, lengths = self.known, self.lengths
         there = np.isfinite(known.shortest[at])
-        x, lower, upper = (
-            side[at] for side in (known.problem.rows, known.problem.lower, known.problem.upper)
-        )
+        x = known.problem.rows[at]
         step = Hop(
             x=x,
-            lower=lower,
-            upper=upper,
             nearest=np.where(there[:, None], known.nearest[at], x),
             # where nothing is found there is no better scale than the linearised model's
             scale=np.where(there, known.shortest[at], self.candidates.distance[at, 0]),
             number=number,
             seed=known.options.seed,
         )
-        z = np.clip(known.geometry.hop(step), lower, upper)
+        z = np.clip(known.geometry.hop(step), known.problem.lower[at], known.problem.upper[at])
         rows = known.rows(at, known.leading_class(at, z))
         if descent is None:
             known.start(at, rows, z, lengths.hop_walk, polished=lengths.polish, near=lengths.hop_near)

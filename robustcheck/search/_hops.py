@@ -24,7 +24,7 @@ class Hop:
     """A step to take.
 
     Attributes:
-        x, lower, upper: the samples and their box, ``[R, D]``.
+        x: the samples, ``[R, D]``.
         nearest: the nearest points known, the samples themselves where there is none, ``[R, D]``.
         scale: their distance in the norm that is searched, or the linearised model's, ``[R]``.
         number: which step this is, from 0 on.
@@ -32,8 +32,6 @@ class Hop:
     """
 
     x: F32
-    lower: F32
-    upper: F32
     nearest: F32
     scale: F64
     number: int
@@ -68,11 +66,7 @@ def hop_linf(hop: Hop) -> F32:
 
 
 def hop_l1(hop: Hop) -> F32:
-    """From the nearest point by changing some random features, about as many as it changed, as far.
-
-    Every other time up or down as the box has room for it: of images most features lie on a bound, where half
-    of the changes would be none.
-    """
+    """From the nearest point by changing some random features, about as many as it changed, as far."""
     draw, r = hop.draw, np.abs(hop.nearest - hop.x)
     largest = r.max(axis=1)
     # where nothing is known a feature goes as far as the whole distance would be
@@ -80,10 +74,6 @@ def hop_l1(hop: Hop) -> F32:
     many = _LENGTHS[hop.number % len(_LENGTHS)] * hop.scale / np.maximum(largest, np.finfo(np.float32).tiny)
     rank = draw.permutation(hop.x.shape[1])
     sign = np.where(draw.random(hop.x.shape[1]) < 0.5, -1.0, 1.0)
-    far = largest[:, None]
-    if hop.number % 2:
-        up, down = hop.upper - hop.nearest >= far, hop.nearest - hop.lower >= far
-        sign = np.where(up & ~down, 1.0, np.where(down & ~up, -1.0, sign))
-    step = np.where(rank < np.maximum(many, 1.0)[:, None], sign * far, 0.0)
+    step = np.where(rank < np.maximum(many, 1.0)[:, None], sign * largest[:, None], 0.0)
     hopped: F32 = (hop.nearest + step).astype(np.float32)
     return hopped
