@@ -22,7 +22,7 @@ from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
 from robustcheck.results import Joined, SearchResult, Status, is_wanted, sample_ids
 from robustcheck.samples import Samples, as_samples
-from robustcheck.search import METHODS, STAGE, Answer, Others, Problem
+from robustcheck.search import METHODS, STAGE, Others, Problem
 
 # float32 rounding between batch sizes, as a share of the largest logit
 _ROUNDING = 4e-6
@@ -177,7 +177,9 @@ def search_range(
     attacked = np.flatnonzero(status == Status.NOT_FOUND)
     if len(attacked):
         problem = _problem(classifier, samples.take(attacked), targets[attacked], facts)
-        answer, found = _search(classifier, problem, options, on_progress)
+        priced = _priced(problem, classifier.cost)
+        answer = METHODS[options.method](in_costs(classifier), priced, options, on_progress)
+        found = _unpriced(answer.point, priced, problem, classifier.cost)
         held, now = _verify(classifier, problem, found)
         points[attacked[held]] = np.clip(found, problem.lower, problem.upper)[held]
         status[attacked[held]] = Status.FOUND
@@ -262,25 +264,25 @@ def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetF
     )
 
 
-def _search(
-    classifier: Classifier, problem: Problem, options: SearchOptions, on_progress: OnProgress
-) -> tuple[Answer, F32]:
-    """The answer of a search where the length of a change is what it costs, and its points as samples."""
-    cost = classifier.cost
+def _priced(problem: Problem, cost: F32) -> Problem:
+    """The problem where the length of a change is what it costs: all rows times their costs."""
     if np.all(cost == 1.0):
-        answer = METHODS[options.method](classifier, problem, options, on_progress)
-        return answer, answer.point
+        return problem
     held = beyond_float32(problem.lower, problem.upper, problem.rows, cost)
-    dear = replace(
+    return replace(
         problem,
         rows=problem.rows * cost,
         lower=np.where(held, problem.rows, problem.lower) * cost,
         upper=np.where(held, problem.rows, problem.upper) * cost,
         others=Others(rows=problem.others.rows * cost, label=problem.others.label),
     )
-    answer = METHODS[options.method](in_costs(classifier), dear, options, on_progress)
-    stays = held & np.isfinite(answer.point)
-    return answer, np.where(stays, problem.rows, answer.point / cost).astype(np.float32)
+
+
+def _unpriced(points: F32, priced: Problem, problem: Problem, cost: F32) -> F32:
+    """Points of the priced problem as samples; what did not move there has not moved here."""
+    if priced is problem:
+        return points
+    return np.where(points == priced.rows, problem.rows, points / cost).astype(np.float32)
 
 
 def beyond_float32(lower: F32, upper: F32, rows: F32, cost: F32) -> Mask:

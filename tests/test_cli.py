@@ -513,11 +513,11 @@ def test_doctor_of_a_model(data: str, capsys: pytest.CaptureFixture[str]) -> Non
     lines = {line["what"]: line for line in json.loads(capsys.readouterr().out)["lines"]}
     assert list(lines) == [
         "model", "inputs", "box", "head", "precision", "gradient", "data", "labels", "accuracy",
-        "range of the values", "stability", "cost",
+        "range of the values", "stability", "effort",
     ]  # fmt: skip
     assert {line["outcome"] for line in lines.values()} == {"PASS"}
     assert "softmax, logits recovered, 10 classes" in lines["head"]["detail"]
-    assert "ms" in lines["cost"]["detail"]
+    assert "ms" in lines["effort"]["detail"]
     Path("doctored.py").write_text(
         "import keras, tensorflow as tf\n"
         "from keras import layers\n"

@@ -65,7 +65,7 @@ def test_all_costs_doubled_double_the_distance(
             rc.wrap(digit_models[0], cost=cost),
             pixels[:10],
             digits[1][:10],
-            options=replace(QUICK, norm=norm),
+            options=replace(QUICK, norm=norm, budget=30),
         ).distance
         for cost in (None, 2.0)
     ]
@@ -73,7 +73,7 @@ def test_all_costs_doubled_double_the_distance(
     np.testing.assert_array_equal(distances[1], 2 * distances[0])
 
 
-@pytest.mark.parametrize("norm", SEARCHED)
+@pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_a_cost_of_a_million_freezes(
     norm: SearchedNorm, digit_models: list[Any], pixels: np.ndarray, digits: Digits
 ) -> None:
