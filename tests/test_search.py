@@ -35,14 +35,14 @@ def linear_ratios(options: rc.SearchOptions) -> tuple[np.ndarray, np.ndarray]:
     for classes in (2, 3, 5, 7, 10):
         model = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(classes)])
         classifier = rc.wrap(model)
-        for _ in range(4):
+        for _ in range(2):
             weights = draw.standard_normal((WIDTH, classes)).astype(np.float32)
             bias = (0.3 * draw.standard_normal(classes)).astype(np.float32)
             model.set_weights([weights, bias])
             x = np.where(
-                draw.random((10, WIDTH)) < 0.5,
-                draw.integers(0, 2, (10, WIDTH)),
-                draw.random((10, WIDTH)),
+                draw.random((20, WIDTH)) < 0.5,
+                draw.integers(0, 2, (20, WIDTH)),
+                draw.random((20, WIDTH)),
             ).astype(np.float32)
             y = (x @ weights + bias).argmax(axis=1)
             result = rc.minimal_distortion(classifier, x, y, options=options)
