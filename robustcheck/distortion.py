@@ -177,7 +177,7 @@ def search_range(
     attacked = np.flatnonzero(status == Status.NOT_FOUND)
     if len(attacked):
         problem = _problem(classifier, samples.take(attacked), targets[attacked], facts)
-        priced = _priced(problem, classifier.cost)
+        priced = _priced(problem, classifier.cost) if classifier.priced else problem
         answer = METHODS[options.method](in_costs(classifier), priced, options, on_progress)
         found = _unpriced(answer.point, priced, problem, classifier.cost)
         held, now = _verify(classifier, problem, found)
@@ -266,8 +266,6 @@ def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetF
 
 def _priced(problem: Problem, cost: F32) -> Problem:
     """The problem where the length of a change is what it costs: all rows times their costs."""
-    if np.all(cost == 1.0):
-        return problem
     held = beyond_float32(problem.lower, problem.upper, problem.rows, cost)
     return replace(
         problem,

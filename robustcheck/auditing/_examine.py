@@ -91,8 +91,8 @@ def _reading(classifier: Classifier) -> Iterator[Finding]:
     yield Finding("PASS", "inputs", f"{layout.describe()}{batch}{which}")
     frozen = classifier.features - int(classifier.free.sum())
     held = f", {frozen} of {classifier.features} features may not change" if frozen else ""
-    least, most = float(classifier.cost.min()), float(classifier.cost.max())
-    costs = "" if least == most == 1.0 else f", a change of a feature by 1 costs {least:g} to {most:g}"
+    span = f"{classifier.cost.min():g} to {classifier.cost.max():g}"
+    costs = f", a change of a feature by 1 costs {span}" if classifier.priced else ""
     yield Finding("PASS", "box", f"{classifier.box}{held}{costs}; {option('box')} sets it")
     blind = classifier.ends_in.recovered is False
     advice = (

@@ -100,7 +100,7 @@ def _read_features(given: Any, name: str) -> Any:
     if not isinstance(given, str | Path):
         return given
     found = intake.read_by_input(Path(given), name)
-    return {name: arrays[0] for name, arrays in found.items()} if isinstance(found, dict) else found[0]
+    return {part: arrays[0] for part, arrays in found.items()} if isinstance(found, dict) else found[0]
 
 
 def as_classifier(
@@ -121,8 +121,8 @@ def as_classifier(
 def like_conditions(model: Any, name: str | None, sides: Conditions, options: ModelOptions) -> Classifier:
     """Wrap a model so that its search may go where another's may, at the same cost."""
     freeze = sides.freeze if sides.freeze.any() else None
-    cost = None if np.all(sides.cost == 1.0) else sides.cost
-    return as_classifier(model, name, (sides.lower, sides.upper), options, freeze=freeze, cost=cost)
+    box = sides.lower, sides.upper
+    return as_classifier(model, name, box, options, freeze=freeze, cost=sides.cost)
 
 
 def for_reference(options: ModelOptions, model: Any) -> ModelOptions:

@@ -28,6 +28,9 @@ from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option
 
+# samples looked at together
+_BLOCK = 1024
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
@@ -123,10 +126,12 @@ def _plan(
 
 def _held_by_cost(subject: Classifier, samples: Samples) -> int:
     """How many features that may change are held in some sample because of what they cost."""
-    if np.all(subject.cost == 1.0):
+    if not subject.priced:
         return 0
-    rows = samples.rows[samples.finite]
-    held = beyond_float32(*subject.bounds(rows), rows, subject.cost).any(axis=0)
+    finite, held = np.flatnonzero(samples.finite), np.zeros(subject.layout.width, bool)
+    for start in range(0, len(finite), _BLOCK):
+        rows = samples.rows[finite[start : start + _BLOCK]]
+        held |= beyond_float32(*subject.bounds(rows), rows, subject.cost).any(axis=0)
     return int(np.sum(held & subject.free))
 
 
@@ -203,7 +208,7 @@ def _data_facts(
         class_names=None if data.class_names is None else list(data.class_names),
         notes=list(samples.notes),
         sample=data.sample,
-        cost=None if np.all(subject.cost == 1.0) else [float(subject.cost.min()), float(subject.cost.max())],
+        cost=[float(subject.cost.min()), float(subject.cost.max())] if subject.priced else None,
     )
 
 

@@ -20,7 +20,7 @@ from robustcheck.errors import Incomplete, Interrupted, SearchInterrupted
 from robustcheck.models import Classifier
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, renamed
-from robustcheck.results import AuditReport, Cost, NormFacts, Point, Provenance, SearchResult, TransferMatrix
+from robustcheck.results import AuditReport, Cost, NormFacts, Provenance, SearchResult, TransferMatrix
 from robustcheck.transfer import cross_errors, require_comparable
 
 
@@ -105,19 +105,23 @@ def _transfer(
 
 def _report(plan: Plan, done: _Searches, transfer: TransferMatrix | None, started: datetime) -> AuditReport:
     seed, subject = plan.searches[0].seed, plan.subject
-    noise = {
-        norm: checks.noise_curve(subject, result, measures.robust_accuracy_curve(result), seed=seed)
-        for norm, result in done.results.items()
+    facts = {
+        norm: replace(
+            bare, noise_curve=checks.noise_curve(subject, done.results[norm], bare.curve, seed=seed)
+        )
+        for norm, bare in _facts(done).items()
     }
-    return replace(
-        _bare(plan, done, transfer, started, noise),
-        checks=checks.run_checks(
-            subject,
-            list(done.results.values()),
-            seed=seed,
-            unlabelled=plan.data.labels == "model",
-            strata=plan.strata,
-        ),
+    return _believed(
+        replace(
+            _bare(plan, done, facts, transfer, started),
+            checks=checks.run_checks(
+                subject,
+                list(done.results.values()),
+                seed=seed,
+                unlabelled=plan.data.labels == "model",
+                strata=plan.strata,
+            ),
+        )
     )
 
 
@@ -127,53 +131,57 @@ def _partial(plan: Plan, done: _Searches, started: datetime) -> AuditReport:
     missing = [NORMS[options.norm].title for options in plan.searches if options.norm not in done.results]
     if missing:
         note += f", and the search in {', '.join(missing)} is not"
-    bare = _bare(plan, done, None, started, {})
-    return replace(
-        bare,
-        complete=False,
-        verdict="INCOMPLETE",
-        # none of it may be compared
-        measures=measures.believed(bare.measures, replace(measures.Grounds.of(bare), complete=False)),
-        data=replace(bare.data, notes=[note, *bare.data.notes]),
-        checks=checks.skipped("the audit was interrupted"),
+    bare = _bare(plan, done, _facts(done), None, started)
+    return _believed(
+        replace(
+            bare,
+            complete=False,
+            verdict="INCOMPLETE",
+            data=replace(bare.data, notes=[note, *bare.data.notes]),
+            checks=checks.skipped("the audit was interrupted"),
+        )
     )
+
+
+def _facts(done: _Searches) -> dict[SearchedNorm, NormFacts]:
+    """What each search came to, without the noise that asks the model once more."""
+    return {
+        norm: NormFacts(
+            counts=measures.count(result),
+            curve=measures.robust_accuracy_curve(result),
+            cost=_cost(result, done.seconds[norm]),
+        )
+        for norm, result in done.results.items()
+    }
 
 
 def _bare(
     plan: Plan,
     done: _Searches,
+    facts: Mapping[SearchedNorm, NormFacts],
     transfer: TransferMatrix | None,
     started: datetime,
-    noise: Mapping[SearchedNorm, list[Point]],
 ) -> AuditReport:
     """The report without its checks."""
-    facts = {
-        norm: NormFacts(
-            counts=measures.count(result),
-            curve=measures.robust_accuracy_curve(result),
-            noise_curve=noise.get(norm, []),
-            cost=_cost(result, done.seconds[norm]),
-        )
-        for norm, result in done.results.items()
-    }
     norm, *more = facts
-    report = AuditReport(
+    return AuditReport(
         model=plan.facts[plan.subject.name],
         references=[plan.facts[name] for name in plan.references],
         data=plan.data,
         norm=norm,
-        counts=facts[norm].counts,
+        **vars(facts[norm]),
         measures=measures.audit_measures(done.results, transfer),
-        curve=facts[norm].curve,
-        noise_curve=facts[norm].noise_curve,
         transfer=transfer,
-        cost=facts[norm].cost,
         further={name: facts[name] for name in more},
         provenance=_provenance(plan, started),
         samples=done.first,
         conditions=conditions_of(plan.subject),
         further_samples={name: done.results[name] for name in more},
     )
+
+
+def _believed(report: AuditReport) -> AuditReport:
+    """The report with a doubt on each measure that may not be believed."""
     return replace(report, measures=measures.believed(report.measures, measures.Grounds.of(report)))
 
 

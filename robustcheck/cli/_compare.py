@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Compare two reports, sample by sample where they are of the same samples, and say
 what got worse. A regression is a median ratio of distances, in any norm that both
-searched, whose whole 95 %
-interval lies below 1 - TOLERANCE, a clean accuracy that fell, or a transfer rate
-that rose, by more than its interval.
+searched, whose whole 95 % interval lies below 1 - TOLERANCE, a clean accuracy that
+fell, or a transfer rate that rose, by more than its interval.
 """
 _EPILOG = """\
 examples:

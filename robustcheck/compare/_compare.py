@@ -94,7 +94,7 @@ def _rows(side: Evidence, norm: SearchedNorm | None = None) -> SampleOutcomes:
     norm = side.document.norm if norm is None else norm
     rows = side.rows(norm)
     if rows is None:
-        file = "samples.npz" if norm == side.document.norm else f"samples.{norm}.npz"
+        file = side.document.samples_file(norm)
         raise Incomplete(f"{side.path or 'report'}: expected {file} beside report.json, got none")
     return rows
 

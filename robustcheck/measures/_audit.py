@@ -7,7 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from robustcheck.config import SearchedNorm
-from robustcheck.measures._metric import STATISTICS, Metric, column, parse_metric, transfer_measures
+from robustcheck.measures._metric import (
+    STATISTICS,
+    Metric,
+    column,
+    doubling_name,
+    parse_metric,
+    transfer_measures,
+)
 from robustcheck.measures._statistics import quantile
 from robustcheck.norms import NORMS
 from robustcheck.results import POINTS, Counts, Measure, Point, SampleOutcomes, Status, TransferMatrix
@@ -42,7 +49,7 @@ def distortion_measures(result: SampleOutcomes) -> dict[str, Measure]:
     return {metric.name: _of_rows(metric, result) for metric in metrics}
 
 
-def example_measures(result: SampleOutcomes) -> dict[str, Measure]:
+def _example_measures(result: SampleOutcomes) -> dict[str, Measure]:
     """``examples.NORM.STATISTIC``: lengths of the examples in the norms that they were not made for."""
     norms = [norm.name for norm in NORMS.values() if norm.searched != result.norm]
     metrics = [Metric.examples(norm, statistic) for norm in norms for statistic in STATISTICS]
@@ -57,12 +64,12 @@ def audit_measures(
     measures = {
         **{name: _of_rows(parse_metric(name), first) for name in ("accuracy.clean", "attack.found")},
         **distortion_measures(first),
-        **example_measures(first),
-        "search.last_doubling": last_doubling(first),
+        **_example_measures(first),
+        doubling_name(first.norm, first.norm): last_doubling(first),
     }
     for result in further:
         measures |= distortion_measures(result)
-        measures[f"search.{result.norm}.last_doubling"] = last_doubling(result)
+        measures[doubling_name(result.norm, first.norm)] = last_doubling(result)
     if transfer is not None:
         measures |= transfer_measures(transfer)
     return measures

@@ -70,8 +70,8 @@ class Grounds:
 
     def share_found(self, metric: Metric) -> float | None:
         """Share of the attacked samples with an example, in the search that a figure is of."""
-        by_norm = {str(norm): found for norm, found in self.found.items()}
-        found = by_norm.get(metric.searched or "", next(iter(by_norm.values())))
+        first = next(iter(self.found.values()))
+        found = first if metric.searched is None else self.found.get(metric.searched, first)
         return found / self.correct if self.correct else None
 
 

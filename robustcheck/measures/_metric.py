@@ -6,11 +6,12 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
 from robustcheck.arrays import F64, I64, Mask
+from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError
 from robustcheck.measures._statistics import LEVEL, QUANTILES, known, mean, quantile, share
 from robustcheck.norms import NORMS
@@ -106,10 +107,10 @@ class Metric:
         return self.family in ("accuracy", "robust", "distortion")
 
     @property
-    def searched(self) -> str | None:
+    def searched(self) -> SearchedNorm | None:
         """The norm that must have been searched; None where any will do."""
         of_a_norm = self.norm and self.family != "examples"
-        return NORMS[self.norm].searched if of_a_norm else None
+        return cast(SearchedNorm | None, NORMS[self.norm].searched) if of_a_norm else None
 
     @property
     def range(self) -> tuple[float, float]:
@@ -274,14 +275,17 @@ def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure
     transfer = evidence.document.transfer
     if metric.family == "transfer" and transfer is not None:
         return transfer_measures(transfer, level).get(metric.name)
-    stored = evidence.document.measures.get(_stored_name(metric, evidence.document.norm))
+    name = metric.name
+    if metric.family == "doubling" and metric.norm:
+        name = doubling_name(metric.norm, evidence.document.norm)
+    stored = evidence.document.measures.get(name)
     # what a report holds is at 95 %; without the rows there is no other
     return stored if stored is None or level == LEVEL else Measure(stored.value, stored.n)
 
 
-def _stored_name(metric: Metric, first: str) -> str:
-    """The doubling of the first norm goes without its name."""
-    return "search.last_doubling" if metric.family == "doubling" and metric.norm == first else metric.name
+def doubling_name(norm: str, first: str) -> str:
+    """What the last doubling of a search is stored as: that of the first norm goes without its name."""
+    return "search.last_doubling" if norm == first else f"search.{norm}.last_doubling"
 
 
 def transfer_measures(transfer: TransferMatrix, level: float = LEVEL) -> dict[str, Measure]:

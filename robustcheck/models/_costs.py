@@ -19,7 +19,7 @@ def in_costs(classifier: Classifier) -> Classifier:
 
     Itself where all costs are 1.
     """
-    if np.all(classifier.cost == 1.0):
+    if not classifier.priced:
         return classifier
     made: Classifier = classifier.traced("in_costs", lambda: _made(classifier))
     return made

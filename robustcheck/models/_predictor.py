@@ -49,6 +49,11 @@ class Predictor:
     parameters: int | None
 
     @property
+    def priced(self) -> bool:
+        """Whether a change of some feature costs other than 1."""
+        return bool(np.any(self.cost != 1.0))
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
         return self.layout.sample_shape

@@ -123,9 +123,8 @@ def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     if norm is not None and norm not in evidence.document.searches:
         searched = ", ".join(evidence.document.searches)
         return f"not measured: the audit searched {searched}; norms= (--norm {norm}) searches that one"
-    if family == "robust" and evidence.rows(norm or "") is None:
-        file = "samples.npz" if norm == evidence.document.norm else f"samples.{norm}.npz"
-        return f"not measured: a radius needs {file} beside report.json"
+    if family == "robust" and norm is not None and evidence.rows(norm) is None:
+        return f"not measured: a radius needs {evidence.document.samples_file(norm)} beside report.json"
     if family == "examples":
         return f"not measured: the examples were made for {evidence.document.norm}: see distortion"
     if family == "transfer" and evidence.document.transfer is None:

@@ -109,9 +109,8 @@ def store_report(report: AuditReport, folder: Path) -> None:
 
 
 def _save_arrays(report: AuditReport, folder: Path) -> None:
-    report.samples.save(folder / "samples.npz")
-    for norm, samples in report.further_samples.items():
-        samples.save(folder / f"samples.{norm}.npz")
+    for norm, samples in report.results.items():
+        samples.save(folder / report.samples_file(norm))
     report.conditions.save(folder / "box.npz")
     if report.made_for:
         (folder / "transfer").mkdir()
@@ -123,7 +122,10 @@ def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:
     """The files that are made of the report, by their path in the folder."""
     page = html_page(report, assets=assets)
     texts = {name: write(report) for name, write in FORMATS.items()} | {"report.html": page.text}
-    texts |= {f"samples.{norm}.csv": rows_csv(report, rows) for norm, rows in report.further_samples.items()}
+    texts |= {
+        report.samples_file(norm, "csv"): rows_csv(report, rows)
+        for norm, rows in report.further_samples.items()
+    }
     return {
         name: text.encode("utf-8", "replace") for name, text in texts.items() if text is not None
     } | page.assets

@@ -93,8 +93,7 @@ def read_evidence(path: Path) -> Evidence:
 
 def _sample_files(document: ReportDocument, folder: Path) -> dict[SearchedNorm, Path]:
     """The files with the samples, by the norm that was searched."""
-    further = {norm: folder / f"samples.{norm}.npz" for norm in document.further}
-    return {document.norm: folder / "samples.npz", **further}
+    return {norm: folder / document.samples_file(norm) for norm in document.searches}
 
 
 def read_report(path: Path) -> AuditReport:

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from robustcheck.measures import doubling_name
 from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
@@ -148,10 +149,7 @@ def _facts(document: ReportDocument) -> Table:
             f"{number(cost.gradient_evaluations_per_sample)} gradients and "
             f"{number(cost.forward_evaluations_per_sample)} forward passes a sample, {cost.seconds:.1f} s",
         )
-    doublings = {
-        norm: measures["search.last_doubling" if norm == document.norm else f"search.{norm}.last_doubling"]
-        for norm in document.searches
-    }
+    doublings = {norm: measures[doubling_name(norm, document.norm)] for norm in document.searches}
     fell = [
         f"{TITLES[norm]} by {percent(share.value)}"
         for norm, share in doublings.items()

@@ -95,7 +95,7 @@ def _found(document: ReportDocument, name: str, file: Path) -> int:
     except ConfigError as error:
         raise ReportRefused(_contradicts(file, f"measures.{name}")) from error
     _require(norm in document.searches, file, f"measures.{name}")
-    return {str(searched): search.counts.found for searched, search in document.searches.items()}[norm]
+    return document.searches[norm].counts.found
 
 
 def _require_matrix(matrix: TransferMatrix, subject: str, file: Path) -> None:
@@ -135,7 +135,7 @@ def require_samples(
         ReportRefused: naming the figure.
     """
     for norm, samples in found.items():
-        file = folder / ("samples.npz" if norm == document.norm else f"samples.{norm}.npz")
+        file = folder / document.samples_file(norm)
         if samples.norm != norm:
             raise ReportRefused(f"{file}: expected a search in {norm}, got one in {samples.norm}")
         _require_rows(document, samples, file, first=norm == document.norm)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from robustcheck.measures import Metric
 from robustcheck.norms import NORMS
+from robustcheck.report._drawings import UNIT
 from robustcheck.results import Measure, ReportDocument, RuleResult, TransferRow
 from robustcheck.text import percent, printable
 
@@ -33,7 +34,7 @@ def distance_title(document: ReportDocument) -> str:
 
 def unit(document: ReportDocument) -> str:
     """What lengths are in."""
-    return "box units" if document.data.cost is None else "cost times change"
+    return UNIT if document.data.cost is None else "cost times change"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Standing:
         further: the same in each further norm.
     """
 
-    norm: SearchedNorm = "l2"
+    norm: SearchedNorm
     shared: int
     median_ratio: Measure
     accuracy: Measure
@@ -97,7 +97,7 @@ class Comparison:
     paired: bool
     notes: list[str]
     comparable: bool
-    norm: SearchedNorm | None = "l2"
+    norm: SearchedNorm | None
     median_ratio: Measure
     further_ratios: dict[SearchedNorm, Measure] = field(default_factory=dict)
     newly_wrong: int

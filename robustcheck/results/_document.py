@@ -188,6 +188,10 @@ class ReportDocument:
         first = NormFacts(counts=self.counts, curve=self.curve, noise_curve=self.noise_curve, cost=self.cost)
         return {self.norm: first, **self.further}
 
+    def samples_file(self, norm: SearchedNorm, suffix: str = "npz") -> str:
+        """The name of the file with the samples as the search in a norm left them."""
+        return f"samples.{suffix}" if norm == self.norm else f"samples.{norm}.{suffix}"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
@@ -202,11 +206,9 @@ class Evidence:
     further: Mapping[SearchedNorm, SampleOutcomes] = field(default_factory=dict)
     path: str | None = None
 
-    def rows(self, norm: str) -> SampleOutcomes | None:
+    def rows(self, norm: SearchedNorm) -> SampleOutcomes | None:
         """The samples as the search in a norm left them, if they are there."""
-        if norm == self.document.norm:
-            return self.samples
-        return {str(searched): rows for searched, rows in self.further.items()}.get(norm)
+        return self.samples if norm == self.document.norm else self.further.get(norm)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

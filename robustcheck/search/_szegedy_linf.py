@@ -21,8 +21,6 @@ from robustcheck.search._paper_loss import Reached, Targeted, paper_loss
 from robustcheck.search._problem import STAGE
 from robustcheck.search._rows import Rows
 
-# the first radius, in shares of the linearised model's
-_FIRST = 1.0
 # how far a step of Newton stays within the bracket, in shares of it; by what the radius grows while nothing
 # was found, at least and at most
 _INSIDE, _GROWS = 0.02, (1.5, 4.0)
@@ -40,7 +38,7 @@ def search_radius(
     """The nearest points in Linf by the line search over the radius."""
     rows, z = targeted.rows, targeted.start
     nearest, linf = np.full_like(z, np.nan), GEOMETRIES["linf"]
-    radius = _FIRST * targeted.unit.astype(np.float64)
+    radius = targeted.unit.astype(np.float64)
     succeeds, fails = np.full(len(z), np.inf), np.zeros(len(z))
     gradients, forwards = np.zeros((2, len(z)), np.int64)
     for done in range(rounds):
@@ -89,11 +87,11 @@ def _newton(classifier: Classifier, rows: Rows, z: F32, radius: F64) -> F64:
 
 def _next_radius(newton: F64, radius: F64, succeeds: F64, fails: F64) -> F64:
     """Newton's radius where it lies within the bracket; else a good part into it."""
-    known, low = np.isfinite(succeeds), fails
-    margin = _INSIDE * (np.where(known, succeeds, 0.0) - low)
-    within = known & (newton > low + margin) & (newton < succeeds - margin)
-    between = np.maximum(np.sqrt(low * np.where(known, succeeds, 0.0)), _SHRINKS * succeeds)
-    shrunk = np.where(within, newton, between)
+    known = np.isfinite(succeeds)
+    high = np.where(known, succeeds, 0.0)
+    margin = _INSIDE * (high - fails)
+    within = (newton > fails + margin) & (newton < high - margin)
+    shrunk = np.where(within, newton, np.maximum(np.sqrt(fails * high), _SHRINKS * high))
     grown = np.clip(np.nan_to_num(newton, nan=np.inf), _GROWS[0] * radius, _GROWS[1] * radius)
     chosen: F64 = np.where(known, shrunk, grown)
     return chosen
