@@ -276,6 +276,21 @@ def test_baselines_are_of_one_norm_each(report: rc.AuditReport, tmp_path: Path) 
     assert Baseline.of(report, "linf").median == report.measures["distortion.linf.median"].value
 
 
+def test_a_norm_that_is_new_leaves_the_baselines_that_are_there(
+    report: rc.AuditReport, tmp_path: Path
+) -> None:
+    """Else a model that got worse would become its own baseline as soon as a test asks for one norm more."""
+    file, alone = tmp_path / "b.json", replace(report, further={}, further_samples={})
+    write_baseline(alone, file)
+    worse = replace(report, samples=replace(report.samples, l2=0.5 * report.samples.l2))
+    assert write_baseline(worse, file, new_only=True)
+    assert read_baselines(file)["audit"] == Baseline.of(alone)
+    assert read_baselines(file)["audit linf"] == Baseline.of(report, "linf")
+    assert not write_baseline(worse, file, new_only=True)
+    with pytest.raises(AssertionError, match=r"L2 distances are 0\.500"):
+        assert_baseline(worse, file)
+
+
 def test_a_sample_is_replayed_in_the_norm_asked_for(report: rc.AuditReport, folder: Path) -> None:
     model = str(assets.path(assets.MODELS[0]))
     stored = read_report(folder)

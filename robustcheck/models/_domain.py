@@ -67,9 +67,8 @@ class Domain:
 def random_rows(classifier: Any) -> F32:
     """Seeded rows ``[P, D]`` in the box of a classifier; inputs without a box are ones."""
     moves = np.repeat(classifier.layout.perturbed, classifier.layout.sizes)
-    return Domain(classifier.lower, classifier.upper, classifier.free, "", ~moves, classifier.cost).probes()[
-        0
-    ]
+    domain = Domain(classifier.lower, classifier.upper, classifier.free, "", ~moves, classifier.cost)
+    return domain.probes()[0]
 
 
 def domain_of(layout: InputLayout, box: BoxLike, freeze: Any, cost: Any = None) -> Domain:

@@ -135,10 +135,14 @@ class TestedAudit:
         self._test.kept.add(name)
         missing = testing.missing_norms(self.given, file, name=name)
         if settings.update == "all" or (settings.update == "new" and missing):
-            if testing.write_baseline(self.given, file, name=name, min_samples=self._min_samples):
+            new_only = settings.update == "new"
+            if testing.write_baseline(
+                self.given, file, name=name, min_samples=self._min_samples, new_only=new_only
+            ):
                 self._notes.append(f"baseline written: {self._test.shown(file)}")
-            return
-        if missing:
+            if not new_only or len(missing) == len(self.given.searches):
+                return
+        elif missing:
             in_norms = f" in {', '.join(TITLES[norm] for norm in missing)}" if file.exists() else ""
             ask = f"pytest {shlex.quote(self._test.again)} --robustness-update-new-only"
             held = " (CI is set: only the command line can ask for it)" if settings.held_back else ""

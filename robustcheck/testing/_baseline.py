@@ -116,9 +116,16 @@ def standing_line(found: Standing) -> str:
 
 
 def write_baseline(
-    report: AuditReport, file: Path, *, name: str = "audit", min_samples: int = MIN_SAMPLES
+    report: AuditReport,
+    file: Path,
+    *,
+    name: str = "audit",
+    min_samples: int = MIN_SAMPLES,
+    new_only: bool = False,
 ) -> bool:
     """Keep an audit in a file, beside what the file holds under other names.
+
+    ``new_only``: in the norms alone that the file holds none of that name in; what is there stays.
 
     Returns:
         Whether anything changed; a file that holds the same audit of another day is left as it is.
@@ -129,9 +136,10 @@ def write_baseline(
     """
     __tracebackhide__ = True
     kept = read_baselines(file) if file.exists() else {}
-    written = {_key(name, norm): _kept_of(report, norm, min_samples) for norm in report.searches}
+    norms = missing_norms(report, file, name=name) if new_only else list(report.searches)
+    written = {_key(name, norm): _kept_of(report, norm, min_samples) for norm in norms}
     # an audit that is in fewer norms now takes the place of all of the old
-    stale = {_key(name, norm) for norm in SEARCHED} - set(written)
+    stale = set() if new_only else {_key(name, norm) for norm in SEARCHED} - set(written)
     if not stale & set(kept) and all(
         key in kept and _same_audit(kept[key], new) for key, new in written.items()
     ):
