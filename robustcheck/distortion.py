@@ -7,6 +7,7 @@ and measured again in float64.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +17,11 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import DataRange, SearchOptions
-from robustcheck.errors import ConfigError, DataRefused, SearchInterrupted
+from robustcheck.errors import ConfigError, DataRefused, Incomplete, SearchInterrupted, one_line
 from robustcheck.models import Classifier, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
-from robustcheck.results import Joined, SearchResult, Status, is_wanted, sample_ids
+from robustcheck.results import Joined, SearchResult, StartFacts, Status, is_wanted, sample_ids
 from robustcheck.samples import Samples, as_samples
 from robustcheck.search import METHODS, STAGE, Others, Problem
 
@@ -30,6 +31,8 @@ _ROUNDING = 4e-6
 _SPREAD_SAMPLES, _SPREAD_SAFETY = 32, 4.0
 # steps of a feature that cost more than this share of the cheapest feature's range are too coarse to search
 _COARSE = 1e-3
+# what a batch raises that does not fit into memory
+_NO_ROOM = (tf.errors.ResourceExhaustedError, MemoryError)
 # samples that searches may start from on the misclassified side
 _OTHERS = 256
 
@@ -99,10 +102,13 @@ def attack(
     batch_size: int,
     facts: SetFacts | None = None,
     on_progress: OnProgress = silent,
+    on_halved: Callable[[int], None] = lambda _: None,
 ) -> SearchResult:
     """:func:`minimal_distortion` on checked samples; ``targets`` ``[N]``, -1 = any other class.
 
-    ``facts``: of the set that the samples were taken from; of the samples themselves when None.
+    ``facts``: of the set that the samples were taken from; of the samples themselves when None. A batch that
+    does not fit into memory is halved, which changes answers by rounding alone; ``on_halved`` is told the
+    size that is kept to from then on.
 
     Raises:
         SearchInterrupted: Ctrl-C after the first batch; with the rows that are done.
@@ -110,18 +116,34 @@ def attack(
     facts = facts or facts_of(classifier, samples)
     joined = Joined(len(samples), samples.rows.reshape(-1, *classifier.input_shape))
     on_progress(STAGE, 0, len(samples))
+    start = 0
     try:
-        for start in range(0, len(samples), batch_size):
+        while start < len(samples):
             chosen = np.arange(start, min(start + batch_size, len(samples)))
             inside = within(on_progress, start, len(chosen), len(samples))
-            part = search_range(classifier, samples.take(chosen), targets[chosen], facts, options, inside)
+            try:
+                part = search_range(classifier, samples.take(chosen), targets[chosen], facts, options, inside)
+            except _NO_ROOM as error:
+                batch_size = _halved(classifier, len(chosen), error)
+                on_halved(batch_size)
+                continue
             joined.add(part)
-            on_progress(STAGE, joined.done, len(samples))
+            start = joined.done
+            on_progress(STAGE, start, len(samples))
     except KeyboardInterrupt as stop:
         if not joined.done:
             raise
         raise SearchInterrupted(joined.result()) from stop
     return joined.result()
+
+
+def _halved(classifier: Classifier, size: int, error: BaseException) -> int:
+    """The size of batches to go on with after one of this size did not fit into memory."""
+    if size == 1:
+        raise Incomplete(
+            f"{classifier.name}: a single sample does not fit into memory: {one_line(error)}"
+        ) from error
+    return size // 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,7 +161,24 @@ class SetFacts:
 
 def facts_of(classifier: Classifier, samples: Samples) -> SetFacts:
     """The facts of a set of samples, asked of the model once."""
-    return SetFacts(rounding=measured_rounding(classifier, samples), others=_others(classifier, samples))
+    return set_facts(samples, start_facts(classifier, samples))
+
+
+def start_facts(classifier: Classifier, samples: Samples) -> StartFacts:
+    """The same without the samples: with up to 256 of them, evenly spread, by their position."""
+    finite = np.flatnonzero(samples.finite)
+    starts = finite[np.unique(np.linspace(0, len(finite) - 1, _OTHERS).astype(int))]
+    return StartFacts(
+        rounding=measured_rounding(classifier, samples),
+        starts=starts.tolist(),
+        labels=own_labels(classifier, samples.rows[starts]).tolist(),
+    )
+
+
+def set_facts(samples: Samples, facts: StartFacts) -> SetFacts:
+    """The facts of a set of samples, which were asked before."""
+    others = Others(rows=samples.rows[facts.starts], label=np.array(facts.labels, np.int64))
+    return SetFacts(rounding=facts.rounding, others=others)
 
 
 def search_range(
@@ -215,7 +254,7 @@ def measured_rounding(classifier: Classifier, samples: Samples) -> float:
 
     Measured on up to 32 finite samples: models in half precision need a larger lead than others.
     """
-    rows = samples.rows[samples.finite][:_SPREAD_SAMPLES]
+    rows = samples.rows[np.flatnonzero(samples.finite)[:_SPREAD_SAMPLES]]
     together = logits_of(classifier, rows)
     alone = logits_of(classifier, rows, batch_size=1)
     largest = np.maximum(np.abs(together).max(axis=1), np.finfo(np.float32).tiny)
@@ -241,13 +280,6 @@ def _targets(targets: Any, samples: Samples, classes: int) -> I64:
     if same:
         raise DataRefused(f"targets: expected another class than the label, got the label for {same} samples")
     return wanted
-
-
-def _others(classifier: Classifier, samples: Samples) -> Others:
-    """Up to 256 of all the samples, evenly spread over them, with the model's own decisions."""
-    rows = samples.rows[samples.finite]
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, _OTHERS).astype(int))]
-    return Others(rows=rows, label=own_labels(classifier, rows))
 
 
 def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetFacts) -> Problem:

@@ -19,8 +19,10 @@ import numpy as np
 from robustcheck import intake
 from robustcheck.config import AuditConfig
 
-# groups of settings that matter only when the figures are there
-_AFTERWARDS = ("gate", "output")
+# groups of settings that do not decide the figures
+_AFTERWARDS = ("gate", "output", "work")
+
+_OF_A_CLASSIFIER = ("model", "lower", "upper", "free", "cost", "options")
 
 
 def audit_key(config: AuditConfig) -> str | None:
@@ -31,12 +33,21 @@ def audit_key(config: AuditConfig) -> str | None:
     digest = hashlib.sha256()
     try:
         for field in fields(config):
-            # what has no metadata nobody sets, such as the command that was typed
+            # what has no metadata nobody sets, such as the command that was typed; how the work is shared out
+            # changes no figure
             if field.metadata and field.metadata.get("group") not in _AFTERWARDS:
                 digest.update(f"{field.name}={_content(getattr(config, field.name))}\n".encode())
     except _UnknownError:
         return None
     return digest.hexdigest()
+
+
+def content_of(value: Any) -> str | None:
+    """Digest of a live model, by its architecture, weights and some outputs; None where it cannot be told."""
+    try:
+        return hashlib.sha256(_content(value).encode()).hexdigest()
+    except _UnknownError:
+        return None
 
 
 class _UnknownError(Exception):
@@ -56,7 +67,10 @@ def _content(value: Any) -> str:
         )
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_content, value))}]"
-    if is_dataclass(value) and not isinstance(value, type) and not callable(getattr(value, "logits", None)):
+    if callable(getattr(value, "logits", None)) and is_dataclass(value):
+        # a classifier: the model that was wrapped, and how
+        return _content({name: getattr(value, name, None) for name in _OF_A_CLASSIFIER})
+    if is_dataclass(value) and not isinstance(value, type):
         named = {field.name: getattr(value, field.name) for field in fields(value)}
         return f"{type(value).__name__}{_content(named)}"
     if hasattr(value, "get_weights"):

@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -59,12 +60,15 @@ def _backend_in(file: Path) -> str | None:
         return None
 
 
-def import_tensorflow(log: Console) -> None:
-    """Import TensorFlow and let it look for devices, saying that this takes a while."""
+def import_tensorflow(log: Console, *, worker: tuple[int, int] | None = None) -> None:
+    """Import TensorFlow and let it look for devices, saying that this takes a while.
+
+    ``worker``: number of this process, and how many there are, which share the machine.
+    """
     warning = keras_on_tensorflow()
     if warning is not None:
         log.print(Text.assemble(("warning: ", "yellow"), printable(warning)), soft_wrap=True)
-    if "tensorflow_probability" in sys.modules:
+    if "tensorflow_probability" in sys.modules and worker is None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "tensorflow" not in sys.modules:
@@ -74,12 +78,41 @@ def import_tensorflow(log: Console) -> None:
         import tensorflow as tf
         import tensorflow_probability
 
+        if worker is not None:
+            # too late where the user's own script has TensorFlow at work on import
+            with contextlib.suppress(RuntimeError):
+                _share(tf, *worker)
         # it warns when it is first used, so that comes here once
         tensorflow_probability.optimizer.lbfgs_minimize  # noqa: B018
 
         tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices()
         tf.zeros(())
+
+
+def start_worker(number: int, count: int) -> None:
+    """TensorFlow in one of several processes: quietly, with its share of the machine."""
+    import_tensorflow(Console(stderr=True, quiet=True), worker=(number, count))
+
+
+def _share(tf: Any, number: int, count: int) -> None:
+    """One device where there are some, else some of the cores."""
+    devices = tf.config.list_physical_devices("GPU")
+    if devices:
+        mine = devices[number % len(devices)]
+        tf.config.set_visible_devices(mine, "GPU")
+        tf.config.experimental.set_memory_growth(mine, True)
+    else:
+        threads = max(1, _cores() // count)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

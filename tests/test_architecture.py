@@ -23,6 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #               comparison; neither sees a model
 # ``text``      text from outside made safe to print, which reports and error messages both need
 # ``startup``   TensorFlow imported quietly, for the command line and the pytest plugin
+# ``shards``    the work of an audit as files; light, since ``robustcheck merge`` refuses before TensorFlow is there
 # ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
 # ``noise``     the control of checks, transfer and hardening
 # ``progress``  how work tells how far it is
@@ -49,7 +50,9 @@ LAYERS = {
     "report": 4,
     "samples": 4,
     "search": 4,
+    "shards": 5,
     "distortion": 5,
+    "distribute": 2,
     "policy": 5,
     "progress": 0,
     "checks": 6,
@@ -62,9 +65,9 @@ LAYERS = {
     "__main__": 10,
 }
 WITHOUT_TENSORFLOW = {
-    "arrays", "assets", "cli", "compare", "config", "errors", "identity", "intake", "measures", "norms",
-    "policy", "progress", "report", "settings", "pytest_plugin", "results", "startup", "stored", "testing",
-    "text",
+    "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake", "measures",
+    "norms", "policy", "progress", "report", "settings", "pytest_plugin", "results", "shards", "startup",
+    "stored", "testing", "text",
 }  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def test_every_field_is_a_setting_or_named_here() -> None:
         for owner in (AuditConfig, SearchOptions, ModelOptions)
         for name in (field.metadata.get("key", field.name) for field in dataclasses.fields(owner))
     }
-    assert fields - set(audit_settings()) == {"options", "model_options", "command"}
+    assert fields - set(audit_settings()) == {"options", "model_options", "command", "settings"}
     fields = {
         field.metadata.get("key", field.name)
         for owner in (HardenConfig, PoolOptions)
@@ -186,7 +186,8 @@ def test_python_and_tests_take_the_same() -> None:
             assert name in known, name
             assert parameter.default == defaults[name], name
     assert set(known) - audit_arguments() == {
-        "model", "data", "reference", "out", "force", "policy", "baseline", "report_assets",
+        "model", "data", "reference", "out", "force", "policy", "baseline", "report_assets", "resume",
+        "shard",
     }  # fmt: skip
 
 

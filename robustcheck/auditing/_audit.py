@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from robustcheck import intake
+from robustcheck.auditing._begin import begin
 from robustcheck.auditing._plan import make_plan
-from robustcheck.auditing._run import run
+from robustcheck.auditing._run import Run, run
 from robustcheck.config import (
     AuditConfig,
     BoxLike,
@@ -25,8 +28,9 @@ from robustcheck.config import (
 from robustcheck.errors import Interrupted
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.progress import OnProgress, silent
-from robustcheck.report import prepare_folder, read_evidence, write_report
+from robustcheck.report import prepare_folder, read_evidence, read_report, write_report
 from robustcheck.results import AuditReport, Evidence
+from robustcheck.shards import ShardStore
 
 
 def audit(
@@ -60,6 +64,9 @@ def audit(
     out: str | Path | None = None,
     force: bool = False,
     report_assets: bool = False,
+    jobs: int = 1,
+    executor: Any = "local",
+    resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> AuditReport:
     """Audit a live model: minimal distortions, transfer to the references, measures.
@@ -93,6 +100,11 @@ def audit(
         out: report folder to write.
         force: replace a report that is there.
         report_assets: write styles and images as files beside the page.
+        jobs: processes that search at once, each with its share of the cores; a script that asks for several
+            needs ``if __name__ == "__main__":`` around what it does.
+        executor: where searches run: ``"local"``, or any ``concurrent.futures.Executor``. A live model is
+            saved and loaded there as Keras does it.
+        resume: go on with what an audit that was stopped left in ``out``.
         on_progress: called with (stage, done, total).
 
     Raises:
@@ -133,6 +145,9 @@ def audit(
         policy=policy,
         baseline=baseline,
         report_assets=report_assets,
+        jobs=jobs,
+        executor=executor,
+        resume=resume,
     )
     return audit_config(config, on_progress or silent)
 
@@ -151,18 +166,38 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
         Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
     """
     gate = _Gate.of(config.policy, config.baseline)
-    folder = None if config.out is None else prepare_folder(config.out, force=config.force)
-    plan = make_plan(config, on_progress)
-    try:
-        report = gate.judge(run(plan, on_progress))
-    except Interrupted as stop:
-        partial = gate.judge(stop.done)
-        if folder is not None:
-            write_report(partial, folder, assets=config.report_assets)
-        raise Interrupted(partial) from stop
-    if folder is not None:
-        write_report(report, folder, assets=config.report_assets)
-    return report
+    with _kept(config) as (folder, store):
+        plan = make_plan(config, on_progress)
+        begun = begin(plan, store, kept=folder is not None, resume=config.resume, settings=config.settings)
+
+        def written(report: AuditReport) -> AuditReport:
+            judged = gate.judge(report)
+            if folder is not None:
+                write_report(judged, folder, assets=config.report_assets)
+            return judged
+
+        if folder is not None and store.finished:
+            report = read_report(folder)
+            if report.complete:
+                return written(report)
+        try:
+            report = written(run(Run(plan=plan, begun=begun, store=store), config, on_progress))
+        except Interrupted as stop:
+            raise Interrupted(written(stop.done)) from stop
+        if report.complete:
+            store.clear()
+        return report
+
+
+@contextmanager
+def _kept(config: AuditConfig) -> Iterator[tuple[Path | None, ShardStore]]:
+    """The report folder, and where the work is kept: there, or for a while elsewhere."""
+    if config.out is not None:
+        folder = prepare_folder(config.out, force=config.force, resume=config.resume)
+        yield folder, ShardStore(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="robustcheck-") as scratch:
+        yield None, ShardStore(Path(scratch))
 
 
 @dataclass(frozen=True)

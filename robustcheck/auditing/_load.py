@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, BoxLike, ModelOptions
+from robustcheck.auditing._recipe import Recipe
+from robustcheck.config import AuditConfig, ModelOptions
 from robustcheck.errors import ConfigError
-from robustcheck.models import Classifier, declared_classes, input_names, input_shapes, wrap
+from robustcheck.models import Classifier, declared_classes, input_names, input_shapes
 from robustcheck.progress import OnProgress
 from robustcheck.results import Conditions
 from robustcheck.text import option
-
-_AS_IT_TELLS = ModelOptions()
 
 
 def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:
@@ -65,7 +64,12 @@ def load_data(config: AuditConfig, model: Any) -> intake.LoadedData:
 def wrap_subject(
     config: AuditConfig, loaded: intake.LoadedModel, data: intake.LoadedData | None
 ) -> Classifier:
-    """The subject as a classifier; data tell the shape of a sample where nobody else does."""
+    """The subject as a classifier."""
+    return subject_recipe(config, loaded, data).wrapped()
+
+
+def subject_recipe(config: AuditConfig, loaded: intake.LoadedModel, data: intake.LoadedData | None) -> Recipe:
+    """How the subject is wrapped; data tell the shape of a sample where nobody else does."""
     options = config.model_options
     if options.input_shape is None and data is not None and not isinstance(data.x, (dict, list)):
         options = replace(options, input_shape=_shape_of(loaded.model, tuple(np.shape(data.x)[1:])))
@@ -76,8 +80,17 @@ def wrap_subject(
                 f"{option(setting)}: expected a model, got a classifier, which is wrapped already: give it "
                 "to robustcheck.wrap"
             )
-    freeze, cost = _read_features(config.freeze, "freeze"), _read_features(config.cost, "cost")
-    return as_classifier(loaded.model, loaded.name, box, options, freeze=freeze, cost=cost)
+    return Recipe(
+        source=loaded.path or loaded.model,
+        model=loaded.model,
+        sha256=loaded.sha256,
+        imports=config.imports,
+        name=loaded.name,
+        box=box,
+        options=options,
+        freeze=_read_features(config.freeze, "freeze"),
+        cost=_read_features(config.cost, "cost"),
+    )
 
 
 def _shape_of(model: Any, got: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -103,26 +116,18 @@ def _read_features(given: Any, name: str) -> Any:
     return {part: arrays[0] for part, arrays in found.items()} if isinstance(found, dict) else found[0]
 
 
-def as_classifier(
-    model: Any,
-    name: str | None,
-    box: BoxLike,
-    options: ModelOptions = _AS_IT_TELLS,
-    *,
-    freeze: Any = None,
-    cost: Any = None,
-) -> Classifier:
-    """Wrap a model; a classifier is taken as its maker wrapped it, under the name given."""
-    if isinstance(model, Classifier):
-        return model if name is None else replace(model, name=name)
-    return wrap(model, box=box, name=name, freeze=freeze, cost=cost, **vars(options))
-
-
-def like_conditions(model: Any, name: str | None, sides: Conditions, options: ModelOptions) -> Classifier:
-    """Wrap a model so that its search may go where another's may, at the same cost."""
-    freeze = sides.freeze if sides.freeze.any() else None
-    box = sides.lower, sides.upper
-    return as_classifier(model, name, box, options, freeze=freeze, cost=sides.cost)
+def recipe_like(loaded: intake.LoadedModel, sides: Conditions, options: ModelOptions) -> Recipe:
+    """How a model is wrapped so that its search may go where another's may, at the same cost."""
+    return Recipe(
+        source=loaded.path or loaded.model,
+        model=loaded.model,
+        sha256=loaded.sha256,
+        name=loaded.name,
+        box=(sides.lower, sides.upper),
+        options=options,
+        freeze=sides.freeze if sides.freeze.any() else None,
+        cost=sides.cost,
+    )
 
 
 def for_reference(options: ModelOptions, model: Any) -> ModelOptions:

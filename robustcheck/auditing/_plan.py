@@ -13,12 +13,13 @@ from robustcheck import intake
 from robustcheck.arrays import I64
 from robustcheck.auditing._load import (
     for_reference,
-    like_conditions,
     load_data,
     load_models,
     named_apart,
-    wrap_subject,
+    recipe_like,
+    subject_recipe,
 )
+from robustcheck.auditing._recipe import Recipe
 from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import beyond_float32, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
@@ -36,12 +37,13 @@ _BLOCK = 1024
 class Plan:
     """One audit: classifiers, samples with their targets, and what the report is to say of them.
 
-    ``searches``: how to search, once for each norm; ``strata``: class of every row of the source that the
-    samples were drawn from, None where unknown.
+    ``recipes``: how each model is made in another process; ``searches``: how to search, once for each norm;
+    ``strata``: class of every row of the source that the samples were drawn from, None where unknown.
     """
 
     subject: Classifier
     references: Mapping[str, Classifier]
+    recipes: Mapping[str, Recipe]
     facts: Mapping[str, ModelFacts]
     samples: Samples
     targets: I64
@@ -57,28 +59,38 @@ class Plan:
     def models(self) -> dict[str, Classifier]:
         return {self.subject.name: self.subject, **self.references}
 
+    @property
+    def attacked(self) -> list[str]:
+        """The models that examples are made for, the subject first."""
+        return [self.subject.name, *(self.references if self.attack_references else ())]
+
 
 def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     """Load and wrap the models and data of a configuration."""
     loaded = load_models(config, on_progress)
     data = load_data(config, loaded[0].model)
-    subject = wrap_subject(config, loaded[0], data)
+    recipe = subject_recipe(config, loaded[0], data)
+    subject = recipe.wrapped()
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     sides = conditions_of(subject)
     if config.freeze is None:
         sides = replace(sides, freeze=np.zeros_like(sides.freeze))
-    others = [_reference(reference, subject, sides) for reference in loaded[1:]]
-    classifiers = named_apart([subject, *others], named=isinstance(config.references, Mapping))
-    return _plan(config, loaded, classifiers, data)
+    recipes, classifiers = [recipe], [subject]
+    for reference in loaded[1:]:
+        options = for_reference(subject.options, reference.model)
+        recipes.append(replace(recipe_like(reference, sides, options), imports=config.imports))
+        classifiers.append(_reference(recipes[-1], subject))
+    classifiers = named_apart(classifiers, named=isinstance(config.references, Mapping))
+    recipes = [replace(made, name=made_of.name) for made, made_of in zip(recipes, classifiers, strict=True)]
+    return _plan(config, loaded, classifiers, recipes, data)
 
 
-def _reference(loaded: intake.LoadedModel, subject: Classifier, sides: Conditions) -> Classifier:
+def _reference(recipe: Recipe, subject: Classifier) -> Classifier:
     """A reference under the conditions of the subject; a refusal says that it is on the reference."""
     try:
-        options = for_reference(subject.options, loaded.model)
-        return like_conditions(loaded.model, loaded.name, sides, options)
+        return recipe.wrapped()
     except RobustcheckError as error:
-        name = loaded.name or "one without a name"
+        name = recipe.name or "one without a name"
         raise type(error)(
             f"reference {name}, for a model that takes {subject.input_shape}: {error}"
         ) from error
@@ -88,6 +100,7 @@ def _plan(
     config: AuditConfig,
     loaded: list[intake.LoadedModel],
     classifiers: list[Classifier],
+    recipes: list[Recipe],
     data: intake.LoadedData,
 ) -> Plan:
     subject, names = classifiers[0], data.class_names
@@ -108,6 +121,7 @@ def _plan(
     return Plan(
         subject=subject,
         references={classifier.name: classifier for classifier in classifiers[1:]},
+        recipes={classifier.name: recipe for classifier, recipe in zip(classifiers, recipes, strict=True)},
         facts={
             classifier.name: model_facts(classifier, path=file.path, sha256=file.sha256)
             for classifier, file in zip(classifiers, loaded, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.auditing._load import for_reference, like_conditions
+from robustcheck.auditing._load import for_reference, recipe_like
 from robustcheck.config import ModelOptions, SearchedNorm, SearchOptions
 from robustcheck.distortion import attack, facts_of
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
@@ -138,7 +138,8 @@ def classifier_like(report: AuditReport, model: Any) -> Classifier:
     sides = report.conditions
     # a classifier that a factory wrapped itself brings its own box
     options = for_reference(_model_options(report), model)
-    classifier = like_conditions(model, None, sides, options)
+    live = intake.LoadedModel(model=model, name=None, path=None, sha256=None)
+    classifier = recipe_like(live, sides, options).wrapped()
     width = report.samples.input[0].size
     if classifier.layout.width != width or classifier.classes != report.model.classes:
         raise ModelRefused(

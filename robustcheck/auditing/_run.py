@@ -1,219 +1,234 @@
-"""Run a plan: search, transfer, measures, report."""
+"""Run a plan: search its shards wherever they are to be searched, try the examples on all models, report."""
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-import tensorflow as tf
+import numpy as np
 
-import robustcheck
-from robustcheck import checks, measures
-from robustcheck.auditing._plan import Plan, conditions_of
-from robustcheck.config import SearchedNorm, SearchOptions
-from robustcheck.distortion import attack
-from robustcheck.errors import Incomplete, Interrupted, SearchInterrupted
-from robustcheck.models import Classifier
+from robustcheck.auditing._collect import collect
+from robustcheck.auditing._plan import Plan
+from robustcheck.auditing._report import Searched, partial_report, whole_report
+from robustcheck.auditing._work import SearchSetup, ShardWork, run_shard
+from robustcheck.config import AuditConfig
+from robustcheck.distortion import set_facts
+from robustcheck.distribute import Futures, Here, Lost, Processes, Task, Tell, Workers, work_off
+from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
-from robustcheck.progress import OnProgress, renamed
-from robustcheck.results import AuditReport, Cost, NormFacts, Provenance, SearchResult, TransferMatrix
+from robustcheck.progress import OnProgress
+from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardFacts, TransferMatrix
+from robustcheck.shards import ShardDone, ShardStore
+from robustcheck.startup import start_worker
+from robustcheck.text import option
 from robustcheck.transfer import cross_errors, require_comparable
 
+# lost shards that a message names
+_NAMED = 3
 
-def run(plan: Plan, on_progress: OnProgress) -> AuditReport:
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """An audit under way: what is to be done, the plan as it was begun, and where the work is kept."""
+
+    plan: Plan
+    begun: PlanDocument
+    store: ShardStore
+
+
+def run(audit: Run, config: AuditConfig, on_progress: OnProgress) -> AuditReport:
     """Search every model, try the examples on all, check and sum up.
 
+    What took its workers with it, each time, leaves a report that is not complete.
+
     Raises:
-        Interrupted: Ctrl-C after the first samples; with the report of what was done.
+        Interrupted: Ctrl-C after the first shard; with the report of what was done.
+        Incomplete: nothing can be attacked.
     """
-    require_comparable(plan.models)
-    started, done = datetime.now(UTC), _Searches()
+    require_comparable(audit.plan.models)
     try:
-        for options in plan.searches:
-            done.add(options.norm, *_timed(plan, plan.subject, options, on_progress))
-        made_for = {
-            name: _search(plan, classifier, plan.searches[0], on_progress)
-            for name, classifier in (plan.references.items() if plan.attack_references else ())
-        }
-        transfer = _transfer(plan, {plan.subject.name: done.first, **made_for}, on_progress)
+        lost = run_shards(audit, config, on_progress)
+        if lost:
+            return _partial(audit, told_of(audit, lost))
+        found = collect(audit.plan, audit.begun, audit.store)
+        _require_attacked(audit, found.first)
+        transfer = _transfer(audit.plan, found, on_progress)
         on_progress("check", 0, 1)
-        report = replace(_report(plan, done, transfer, started), made_for=made_for)
+        report = whole_report(audit.plan, audit.begun, found, transfer)
         on_progress("check", 1, 1)
         return report
     except KeyboardInterrupt as stop:
-        if not done.results and isinstance(stop, SearchInterrupted):
-            # within the first search the rows that were done come with the interruption
-            done.add(plan.searches[0].norm, stop.done, (datetime.now(UTC) - started).total_seconds())
-        if not done.results or not done.first.correct.any():
+        if not any(_is_first(audit, audit.begun.shards[number]) for number in audit.store.done):
             raise
-        raise Interrupted(_partial(plan, done, started)) from stop
+        raise Interrupted(_partial(audit, "the audit was interrupted")) from stop
 
 
-class _Searches:
-    """What the searches of the subject found so far, by norm, and their seconds."""
+def run_shards(
+    audit: Run, config: AuditConfig, on_progress: OnProgress, chosen: Iterable[int] | None = None
+) -> dict[int, Lost]:
+    """Do the shards that are not there yet, or those chosen of them; returns those that were lost."""
+    numbers = range(len(audit.begun.shards)) if chosen is None else chosen
+    there = audit.store.done
+    tasks = [Task(number, partial(_work, audit, number)) for number in numbers if number not in there]
+    lost: dict[int, Lost] = {}
+    if not tasks:
+        return lost
+    display = _Display(audit, on_progress)
+    with _workers(audit, config, display.news) as workers:
+        for number, done in _worked_off(tasks, workers, config, display.news):
+            if isinstance(done, Lost):
+                lost[number] = done
+                continue
+            audit.store.write(audit.begun, number, done)
+            display.done(number)
+            _require_some(audit, number, done)
+    return lost
 
-    def __init__(self) -> None:
-        self.results: dict[SearchedNorm, SearchResult] = {}
-        self.seconds: dict[SearchedNorm, float] = {}
 
-    def add(self, norm: SearchedNorm, result: SearchResult, seconds: float) -> None:
-        self.results[norm], self.seconds[norm] = result, seconds
-
-    @property
-    def first(self) -> SearchResult:
-        return next(iter(self.results.values()))
-
-
-def _timed(
-    plan: Plan, classifier: Classifier, options: SearchOptions, on_progress: OnProgress
-) -> tuple[SearchResult, float]:
-    begun = time.perf_counter()
-    return _search(plan, classifier, options, on_progress), time.perf_counter() - begun
-
-
-def _search(
-    plan: Plan, classifier: Classifier, options: SearchOptions, on_progress: OnProgress
-) -> SearchResult:
-    in_norm = f" {NORMS[options.norm].title}" if len(plan.searches) > 1 else ""
-    result = attack(
-        classifier,
-        plan.samples,
-        plan.targets,
-        options=options,
-        batch_size=plan.batch_size,
-        on_progress=renamed(on_progress, f"search {classifier.name}{in_norm}"),
-    )
-    if classifier is plan.subject and not result.correct.any():
+def _worked_off(
+    tasks: list[Task], workers: Workers, config: AuditConfig, on_news: Callable[[int, int, int], None]
+) -> Iterator[tuple[int, Any]]:
+    """All tasks; an executor of the user's may fail in its own ways."""
+    try:
+        yield from work_off(tasks, workers, on_news)
+    except RobustcheckError:
+        raise
+    except Exception as error:
+        if config.executor == "local":
+            raise
         raise Incomplete(
-            f"{classifier.name}: none of the {len(plan.samples)} samples is classified right, so nothing can "
-            "be attacked; do the labels and the range of the data fit the model?"
-        )
-    return result
+            f"the executor failed: {one_line(error)}; what was done is kept, and {option('resume')} goes on"
+        ) from error
 
 
-def _transfer(
-    plan: Plan, results: Mapping[str, SearchResult], on_progress: OnProgress
-) -> TransferMatrix | None:
+def _work(audit: Run, number: int) -> ShardWork:
+    """What a shard is given."""
+    shard, plan = audit.begun.shards[number], audit.plan
+    chosen = np.arange(shard.start, shard.stop)
+    return ShardWork(
+        model=shard.model,
+        samples=plan.samples.take(chosen),
+        targets=plan.targets[chosen],
+        options=next(options for options in plan.searches if options.norm == shard.norm),
+        batch_size=plan.batch_size,
+    )
+
+
+@contextmanager
+def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int], None]) -> Iterator[Workers]:
+    """Where the shards are done."""
+    plan = audit.plan
+    facts = {
+        name: set_facts(plan.samples, measured)
+        for name, measured in zip(plan.attacked, audit.begun.facts, strict=True)
+    }
+    if config.executor == "local" and config.jobs == 1:
+
+        def work(shard: ShardWork, tell: Tell) -> ShardDone:
+            return run_shard(plan.models[shard.model], facts[shard.model], shard, tell)
+
+        yield Here(work, on_news)
+        return
+    with tempfile.TemporaryDirectory(prefix="robustcheck-") as scratch:
+        recipes = {name: plan.recipes[name].portable(Path(scratch)) for name in plan.attacked}
+        setup = SearchSetup(recipes=recipes, facts=facts)
+        if config.executor == "local":
+            yield Processes(setup, config.jobs, start_worker)
+        else:
+            yield Futures(setup, config.executor)
+
+
+def _transfer(plan: Plan, found: Searched, on_progress: OnProgress) -> TransferMatrix | None:
     if not plan.references:
         return None
+    results = {plan.subject.name: found.first, **found.made_for}
     return cross_errors(plan.models, plan.samples, results, plan.transfer, on_progress)
 
 
-def _report(plan: Plan, done: _Searches, transfer: TransferMatrix | None, started: datetime) -> AuditReport:
-    seed, subject = plan.searches[0].seed, plan.subject
-    facts = {
-        norm: replace(
-            bare, noise_curve=checks.noise_curve(subject, done.results[norm], bare.curve, seed=seed)
+def _partial(audit: Run, why: str) -> AuditReport:
+    """The report of what is done.
+
+    Raises:
+        Incomplete: that is nothing that could be attacked.
+    """
+    if not any(_is_first(audit, audit.begun.shards[number]) for number in audit.store.done):
+        raise Incomplete(f"{why}; nothing else was done")
+    found = collect(audit.plan, audit.begun, audit.store)
+    _require_attacked(audit, found.first)
+    return partial_report(audit.plan, audit.begun, found, why)
+
+
+def told_of(audit: Run, lost: Mapping[int, Lost]) -> str:
+    """Which shards were lost, and why."""
+    shards = {number: audit.begun.shards[number] for number in sorted(lost)[:_NAMED]}
+    named = [
+        f"shard {number} (samples {shard.start} to {shard.stop - 1}, {NORMS[shard.norm].title}, "
+        f"{shard.model}) could not be searched: {lost[number].reason}"
+        for number, shard in shards.items()
+    ]
+    return "; ".join(named) + (f"; and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
+
+
+def _is_first(audit: Run, shard: ShardFacts) -> bool:
+    """Whether a shard is of the subject in the first norm."""
+    return shard.model == audit.plan.subject.name and shard.norm == audit.begun.norms[0]
+
+
+def _require_some(audit: Run, number: int, done: ShardDone) -> None:
+    """Stop as soon as the first search has ended with nothing that can be attacked."""
+    if not _is_first(audit, audit.begun.shards[number]) or done.examples.correct.any():
+        return
+    of_first = {n for n, shard in enumerate(audit.begun.shards) if _is_first(audit, shard)}
+    if of_first <= audit.store.done:
+        _require_attacked(audit, collect(audit.plan, audit.begun, audit.store).first)
+
+
+def _require_attacked(audit: Run, result: SearchResult) -> None:
+    if not result.correct.any():
+        raise Incomplete(
+            f"{audit.plan.subject.name}: none of the {len(result)} samples is classified right, so nothing "
+            "can be attacked; do the labels and the range of the data fit the model?"
         )
-        for norm, bare in _facts(done).items()
-    }
-    return _believed(
-        replace(
-            _bare(plan, done, facts, transfer, started),
-            checks=checks.run_checks(
-                subject,
-                list(done.results.values()),
-                seed=seed,
-                unlabelled=plan.data.labels == "model",
-                strata=plan.strata,
-            ),
-        )
-    )
 
 
-def _partial(plan: Plan, done: _Searches, started: datetime) -> AuditReport:
-    """The report of an audit that was interrupted: the samples done of the subject, nothing else."""
-    note = f"the audit was interrupted: {len(done.first)} of {len(plan.samples)} samples are in this report"
-    missing = [NORMS[options.norm].title for options in plan.searches if options.norm not in done.results]
-    if missing:
-        note += f", and the search in {', '.join(missing)} is not"
-    bare = _bare(plan, done, _facts(done), None, started)
-    return _believed(
-        replace(
-            bare,
-            complete=False,
-            verdict="INCOMPLETE",
-            data=replace(bare.data, notes=[note, *bare.data.notes]),
-            checks=checks.skipped("the audit was interrupted"),
-        )
-    )
+class _Display:
+    """Progress of shards as that of the searches that they are of, over all workers."""
 
+    def __init__(self, audit: Run, on_progress: OnProgress) -> None:
+        self._on_progress, self._total = on_progress, len(audit.plan.samples)
+        several = len(audit.begun.norms) > 1
+        self._shards = audit.begun.shards
+        self._stage = [
+            f"search {shard.model}{f' {NORMS[shard.norm].title}' if several else ''}"
+            for shard in self._shards
+        ]
+        # of each stage what its shards are done with
+        self._done: dict[str, dict[int, int]] = defaultdict(dict)
+        for number in audit.store.done:
+            self._done[self._stage[number]][number] = self._size(number)
+        self._begun: set[str] = set()
 
-def _facts(done: _Searches) -> dict[SearchedNorm, NormFacts]:
-    """What each search came to, without the noise that asks the model once more."""
-    return {
-        norm: NormFacts(
-            counts=measures.count(result),
-            curve=measures.robust_accuracy_curve(result),
-            cost=_cost(result, done.seconds[norm]),
-        )
-        for norm, result in done.results.items()
-    }
+    def news(self, number: int, done: int, total: int) -> None:
+        """A shard is under way; its last sample is told when it is kept."""
+        self._tell(number, min(done, total - 1))
 
+    def done(self, number: int) -> None:
+        """A shard is kept."""
+        self._tell(number, self._size(number))
 
-def _bare(
-    plan: Plan,
-    done: _Searches,
-    facts: Mapping[SearchedNorm, NormFacts],
-    transfer: TransferMatrix | None,
-    started: datetime,
-) -> AuditReport:
-    """The report without its checks."""
-    norm, *more = facts
-    return AuditReport(
-        model=plan.facts[plan.subject.name],
-        references=[plan.facts[name] for name in plan.references],
-        data=plan.data,
-        norm=norm,
-        **vars(facts[norm]),
-        measures=measures.audit_measures(done.results, transfer),
-        transfer=transfer,
-        further={name: facts[name] for name in more},
-        provenance=_provenance(plan, started),
-        samples=done.first,
-        conditions=conditions_of(plan.subject),
-        further_samples={name: done.results[name] for name in more},
-    )
+    def _tell(self, number: int, done: int) -> None:
+        stage = self._stage[number]
+        if stage not in self._begun:
+            self._begun.add(stage)
+            self._on_progress(stage, sum(self._done[stage].values()), self._total)
+        self._done[stage][number] = done
+        self._on_progress(stage, sum(self._done[stage].values()), self._total)
 
-
-def _believed(report: AuditReport) -> AuditReport:
-    """The report with a doubt on each measure that may not be believed."""
-    return replace(report, measures=measures.believed(report.measures, measures.Grounds.of(report)))
-
-
-def _cost(result: SearchResult, seconds: float) -> Cost:
-    attacked = result.correct
-    return Cost(
-        gradient_evaluations_per_sample=float(result.gradient_evaluations[attacked].mean()),
-        forward_evaluations_per_sample=float(result.forward_evaluations[attacked].mean()),
-        seconds=seconds,
-    )
-
-
-def _search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:
-    """How it was searched; the norms stand elsewhere."""
-    facts = asdict(options) | {"budget": options.evaluations}
-    return {name: value for name, value in facts.items() if name != "norm"}
-
-
-def _provenance(plan: Plan, started: datetime) -> Provenance:
-    devices = [device.device_type for device in tf.config.list_physical_devices()]
-    return Provenance(
-        robustcheck=robustcheck.__version__,
-        python=platform.python_version(),
-        tensorflow=version("tensorflow"),
-        keras=version("keras"),
-        tensorflow_probability=version("tensorflow-probability"),
-        numpy=version("numpy"),
-        device="GPU" if "GPU" in devices else "CPU",
-        dtype="float32",
-        seed=plan.searches[0].seed,
-        batch_size=plan.batch_size,
-        options=_search_facts(plan.searches[0]),
-        started=started.isoformat(timespec="seconds"),
-        command=plan.command,
-    )
+    def _size(self, number: int) -> int:
+        return self._shards[number].stop - self._shards[number].start

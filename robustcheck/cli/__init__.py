@@ -24,6 +24,7 @@ from robustcheck.cli import (
     _gate,
     _harden,
     _help,
+    _merge,
     _policy,
     _replay,
     _report,
@@ -33,7 +34,20 @@ from robustcheck.cli._parser import Parser
 from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, one_line
 from robustcheck.text import printable
 
-_COMMANDS = (_demo, _audit, _gate, _compare, _report, _replay, _harden, _policy, _doctor, _help, _completion)
+_COMMANDS = (
+    _demo,
+    _audit,
+    _merge,
+    _gate,
+    _compare,
+    _report,
+    _replay,
+    _harden,
+    _policy,
+    _doctor,
+    _help,
+    _completion,
+)
 
 _DESCRIPTION = """\
 How small a change of an input makes a Keras classifier wrong, and do examples

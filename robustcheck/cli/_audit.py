@@ -7,7 +7,9 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from robustcheck.cli._common import run_audit
+from rich.text import Text
+
+from robustcheck.cli._common import ResultConsole, log_console, print_json, run_audit, working
 from robustcheck.cli._flags import (
     add_data_flag,
     add_flags,
@@ -17,9 +19,12 @@ from robustcheck.cli._flags import (
 )
 from robustcheck.cli._settings import DEFAULT_OUT, read_settings
 from robustcheck.errors import EXIT_OK
+from robustcheck.text import printable
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+
+    from robustcheck.config import AuditConfig
 
 _DESCRIPTION = """\
 Find for each sample the nearest input that the model misclassifies, check every
@@ -40,6 +45,7 @@ examples:
   robustcheck audit new=v2.keras --data mnist.npz --reference old=v1.keras
   robustcheck audit model.keras --data photos/ --box 0 255
   robustcheck audit model.keras --data table.npz --freeze mask.npz
+  robustcheck audit model.keras --data photos.npz --jobs 4 --resume
 """
 
 
@@ -54,7 +60,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to audit")
     add_data_flag(parser)
-    shown = groups_of_audit("transfer", "data", "model", "search", "gate", "output")
+    shown = groups_of_audit("transfer", "data", "model", "search", "work", "gate", "output")
     add_flags(parser, with_default(shown, "out", DEFAULT_OUT))
     add_result_flags(parser, "report.json")
     parser.add_argument(
@@ -71,4 +77,21 @@ def run(arguments: argparse.Namespace) -> int:
         settings.audit("", **{name: settings.get(name) or "-" for name in ("model", "data")})
         sys.stdout.write(settings.toml())
         return EXIT_OK
-    return run_audit(settings.audit(shlex.join(["robustcheck", *sys.argv[1:]])), arguments)
+    config = settings.audit(shlex.join(["robustcheck", *sys.argv[1:]]))
+    return run_audit(config, arguments) if config.shard is None else _run_part(config, arguments)
+
+
+def _run_part(config: AuditConfig, arguments: argparse.Namespace) -> int:
+    """Do a part of the work; there is a report when all parts are merged."""
+    with working(log_console(quiet=arguments.quiet)) as display:
+        from robustcheck.auditing import audit_part
+
+        part = audit_part(config, display)
+    if arguments.json:
+        print_json("part", {"folder": str(config.out), "shards": part.shards, "total": part.total})
+    elif not arguments.quiet:
+        there = f"{part.shards} of {part.total} shards are in {printable(str(config.out))}"
+        ResultConsole().print(
+            Text(f"{there}; robustcheck merge makes the report of all parts"), soft_wrap=True
+        )
+    return EXIT_OK

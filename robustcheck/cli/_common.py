@@ -76,7 +76,8 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
             report = audit_config(config, display)
     except Interrupted as stop:
         print_report(stop.done, config.out, as_json=arguments.json, quiet=arguments.quiet)
-        log_console().print("interrupted: the report holds what was done", style="bold red")
+        goes_on = "; the same command with --resume goes on" if config.out is not None else ""
+        log_console().print(Text(f"interrupted: the report holds what was done{goes_on}", "bold red"))
         return EXIT_INTERRUPTED
     print_report(report, config.out, as_json=arguments.json, quiet=arguments.quiet)
     return exit_code(report.verdict)

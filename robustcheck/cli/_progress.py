@@ -31,7 +31,8 @@ class ProgressDisplay:
     def __init__(self, log: Console) -> None:
         self._log = log
         self._bars = log.is_terminal and not log.quiet and not os.environ.get("CI")
-        self._started: dict[str, float] = {}
+        # of each stage when it was first told of, and what was done then
+        self._started: dict[str, tuple[float, int]] = {}
         self._tenths: dict[str, int] = {}
         self._announced: set[str] = set()
         self._tasks: dict[str, TaskID] = {}
@@ -58,16 +59,17 @@ class ProgressDisplay:
         """Show that ``done`` of ``total`` of a stage are done."""
         stage = printable(stage)
         now = time.monotonic()
-        spent = now - self._started.setdefault(stage, now)
+        started, before = self._started.setdefault(stage, (now, done))
+        spent = now - started
         if self._bars:
             if stage not in self._tasks:
                 self._tasks[stage] = self._progress.add_task("", stage=stage, total=total)
             self._progress.update(self._tasks[stage], completed=done)
         elif total:
             self._line(stage, done, total)
-        if 0 < done < total and spent > _SURE_SECONDS and stage not in self._announced:
+        if before < done < total and spent > _SURE_SECONDS and stage not in self._announced:
             self._announced.add(stage)
-            left = spent * (total - done) / done
+            left = spent * (total - done) / (done - before)
             if left > _LONG_SECONDS:
                 self._log.print(Text(f"{stage}: about {_duration(left)} left for {total - done} of {total}"))
 

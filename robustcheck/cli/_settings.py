@@ -19,7 +19,8 @@ from typing import Any
 
 from robustcheck import intake
 from robustcheck.config import AuditConfig
-from robustcheck.errors import ConfigError
+from robustcheck.errors import ConfigError, ReportRefused
+from robustcheck.results import PlanDocument
 from robustcheck.settings import Setting, audit_settings, harden_settings, is_union, made
 from robustcheck.stored import read_toml
 
@@ -58,7 +59,7 @@ class Sourced:
         if "model" not in values or "data" not in values:
             missing = "MODEL" if "model" not in values else "--data SOURCE"
             raise ConfigError(f"expected {missing}, on the command line or in {_FILE}")
-        config = made(AuditConfig, values, command=command)
+        config = made(AuditConfig, values, command=command, settings=_of_figures(values))
         # what is wrong with a small file is told at once, before TensorFlow starts
         return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
 
@@ -74,6 +75,16 @@ class Sourced:
         return "\n".join(lines) + "\n"
 
 
+def _of_figures(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide figures, for a plan; not where work is done and what becomes of a report."""
+    table = audit_settings()
+    return {
+        name: value
+        for name, value in values.items()
+        if name in table and table[name].group not in ("work", "gate", "output")
+    }
+
+
 def _toml(value: Any) -> str:
     """A value in TOML, whose strings are those of JSON but for the delete character."""
     if isinstance(value, list | tuple):
@@ -81,6 +92,37 @@ def _toml(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)  # inf and nan are the same in both
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def planned_audit(plan: PlanDocument, here: Sourced, out: Path) -> AuditConfig | None:
+    """The audit of a plan, to be finished in a folder; None where it would run code that the plan names.
+
+    ``here``: what the report is judged by, and how it is written.
+
+    Raises:
+        ReportRefused: a plan that was not made on the command line, or with settings that make no sense.
+    """
+    planned = plan.settings
+    if planned is None:
+        raise ReportRefused(
+            f"{out}: the audit was begun in Python, and is finished there: audit(..., resume=True)"
+        )
+    faults = _faults(str(out / "plan.json"), "", planned)
+    if faults or not _of_figures(planned) == planned:
+        raise ReportRefused("\n".join(faults) or f"{out}: plan.json: expected settings of figures alone")
+    sources = [planned.get("model"), planned.get("data"), *planned.get("reference", ())]
+    files = all(isinstance(source, str) and _is_there(source) for source in sources)
+    if planned.get("imports") or not files:
+        return None
+    judged = {name: here.get(name) for name in ("policy", "baseline", "report_assets")}
+    values = planned | {name: value for name, value in judged.items() if value is not None}
+    config = made(AuditConfig, values, command=plan.command, settings=planned, out=out, resume=True)
+    return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
+
+
+def _is_there(source: str) -> bool:
+    """Whether a model or data are a file or folder, perhaps with a name before it."""
+    return any(Path(path).exists() for path in (source, source.partition("=")[2]) if path)
 
 
 def read_settings(flags: Mapping[str, Any] | argparse.Namespace) -> Sourced:

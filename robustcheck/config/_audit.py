@@ -36,6 +36,13 @@ def read_box(given: Any) -> BoxLike | Path:
     return Box.of((low, high))
 
 
+def read_shard(given: str) -> tuple[int, int]:
+    """``K/N`` as two numbers."""
+    first, slash, second = given.partition("/")
+    require(bool(slash) and first.isdecimal() and second.isdecimal(), "--shard", "K/N, such as 1/3", given)
+    return int(first), int(second)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditConfig:
     """One audit, as the command line, Python or a test asks for it.
@@ -74,7 +81,12 @@ class AuditConfig:
         policy: rules that the report is judged by, or the file with them.
         baseline: report that changes are measured against, or its folder.
         report_assets: write styles and images as files beside the page.
+        jobs: processes that search at once; each loads the models once, and has its share of the cores.
+        executor: ``"local"``, in this process and ``jobs`` more; or any ``concurrent.futures.Executor``.
+        resume: go on with what an audit that was stopped left in ``out``; begin where there is nothing.
+        shard: ``(k, n)``: of all shards only every n-th, from the k-th; for ``robustcheck merge``.
         command: what was typed, for the report.
+        settings: as they were written, for a plan that another process goes on with.
     """
 
     model: Any = field(metadata=said("the model to audit", "", written=str))
@@ -239,9 +251,31 @@ class AuditConfig:
             "output",
         ),
     )
+    jobs: int = field(
+        default=1, metadata=said("processes that search at once, each with its share of the cores", "work")
+    )
+    executor: Any = field(
+        default="local",
+        metadata=said("where searches run", "work", written=Literal["local"]),
+    )
+    shard: tuple[int, int] | None = field(
+        default=None,
+        metadata=said(
+            "do every N-th piece of the work alone, from the K-th, for robustcheck merge",
+            "work",
+            metavar="K/N",
+            written=str,
+            read=read_shard,
+        ),
+    )
+    resume: bool = field(
+        default=False, metadata=said("go on with an audit that was stopped, in the same folder", "work")
+    )
     command: str | None = None
+    settings: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        self._require_work()
         for name in ("limit", "batch_size"):
             value = getattr(self, name)
             fits = value is None or whole(value, 1)
@@ -266,6 +300,19 @@ class AuditConfig:
     def searches(self) -> tuple[SearchOptions, ...]:
         """How to search in each norm."""
         return tuple(replace(self.options, norm=norm) for norm in self.norms or (self.options.norm,))
+
+    def _require_work(self) -> None:
+        require(whole(self.jobs, 1, 1024), option("jobs"), "a whole number of at least 1", self.jobs)
+        known = self.executor == "local" or hasattr(self.executor, "submit")
+        require(known, option("executor"), "'local' or a concurrent.futures.Executor", self.executor)
+        alone = self.jobs == 1 or self.executor == "local"
+        require(alone, option("jobs"), "none beside an executor, which has its own workers", self.jobs)
+        if self.shard is not None:
+            k, n = self.shard
+            require(1 <= k <= n, option("shard"), "K/N with K from 1 to N", f"{k}/{n}")
+        for name in ("resume", "shard"):
+            kept = self.out is not None or not getattr(self, name)
+            require(kept, option(name), f"a folder to keep the work in, {option('out')}", "none")
 
     def _require_norms(self) -> None:
         norms = self.norms

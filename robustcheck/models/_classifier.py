@@ -62,6 +62,7 @@ class Classifier(Predictor):
         rounding: lead that a decision needs because the head rounds, in logits.
         options: how the model was read, as was said to :func:`robustcheck.wrap`.
         preprocessing: the layer that scales its input, if it begins with one.
+        model: that was wrapped, for what asks whether it is the same.
         traces: functions that searches have traced for this model, kept as long as it lives.
     """
 
@@ -70,6 +71,7 @@ class Classifier(Predictor):
     rounding: float
     options: ModelOptions = field(default_factory=ModelOptions)
     preprocessing: Preprocessing | None = None
+    model: Any = field(default=None, repr=False)
     traces: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -109,6 +109,7 @@ def wrap(
         rounding=found.rounding,
         parameters=int(parameters()) if parameters and getattr(model, "built", True) else None,
         options=options,
+        model=model,
         preprocessing=_preprocessing(model) if layout.kind == "single" else None,
     )
 

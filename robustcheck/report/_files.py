@@ -28,18 +28,23 @@ FORMATS: Mapping[str, Callable[[AuditReport], str | None]] = {
     "samples.csv": samples_csv,
     "attestation.json": attestation,
 }
-# what a report folder may hold; anything else is somebody else's
-_OURS = re.compile(
+# files of a report
+_REPORT = re.compile(
     "|".join(map(re.escape, (*FORMATS, "report.html", "samples.npz", "box.npz", "transfer", "assets")))
     + r"|samples\.(l2|linf|l1)\.(npz|csv)"
     + r"|transfer/[\w.-]+\.npz|assets/style\.css"
     + r"|assets/((l2|linf|l1)-)?\d{3}-(original|perturbation|adversarial)\.png",
     re.ASCII,
 )
+# what else a report folder may hold, of an audit under way; anything else is somebody else's
+_WORK = re.compile(r"plan\.json|shards|(shards/)?\.writing-.*|shards/\d{5,}-[0-9a-f]{32}\.npz", re.ASCII)
+_SCRATCH = ".writing-"
 
 
-def prepare_folder(out: Path, *, force: bool) -> Path:
+def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
     """Check, before any work, that the report can be written to ``out``; the folder with links resolved.
+
+    ``resume``: go on with what an audit left there that was stopped.
 
     Raises:
         ConfigError: something is there that must not be replaced, or nothing can be written there.
@@ -48,7 +53,9 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
     there = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*")]
-    foreign = sorted(name for name in there if not _OURS.fullmatch(name))
+    # what an audit leaves that was killed before it had a plan
+    there = [] if all(name == "shards" or name.startswith(_SCRATCH) for name in there) else there
+    foreign = sorted(name for name in there if not (_REPORT.fullmatch(name) or _WORK.fullmatch(name)))
     if foreign:
         raise ConfigError(
             f"{out}: expected a folder with nothing but a report, got files that are not a report's: "
@@ -56,13 +63,10 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
         )
     if there and not _is_report(folder):
         raise ConfigError(f"{out}: expected a report, got files that are not a report's: {there[0]}")
-    if there and not force:
-        raise ConfigError(
-            f"{out}: holds a report already; {option('force')} replaces it, {option('out')} writes elsewhere"
-        )
+    _require_asked(out, there, force=force, resume=resume)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder):
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder):
             pass
     except OSError as error:
         raise ConfigError(f"{out}: expected a place to write a report to: {one_line(error)}") from error
@@ -73,13 +77,34 @@ def prepare_folder(out: Path, *, force: bool) -> Path:
     return folder
 
 
-def _is_report(folder: Path) -> bool:
-    try:
-        return str(json.loads((folder / "report.json").read_text("utf-8"))["schema"]).startswith(
-            "robustcheck."
+def _require_asked(out: Path, there: list[str], *, force: bool, resume: bool) -> None:
+    """Refuse to go on, or to begin anew, where that was not asked for."""
+    if not there or force:
+        return
+    if resume and "plan.json" not in there:
+        raise ConfigError(
+            f"{out}: expected an audit to go on with, got a report without its plan; {option('force')} "
+            f"replaces it, {option('out')} writes elsewhere"
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    if not resume and "shards" in there:
+        raise ConfigError(
+            f"{out}: holds an audit that was stopped; {option('resume')} goes on with it, {option('force')} "
+            "begins anew"
+        )
+    if not resume:
+        raise ConfigError(
+            f"{out}: holds a report already; {option('force')} replaces it, {option('out')} writes elsewhere"
+        )
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder holds a report or the plan of one."""
+    for name in ("report.json", "plan.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            schema = json.loads((folder / name).read_text("utf-8"))["schema"]
+            if str(schema).startswith("robustcheck."):
+                return True
+    return False
 
 
 def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> None:
@@ -89,13 +114,15 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
     files of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as scratch:
+    for left in folder.glob(f"{_SCRATCH}*"):  # of a process that was killed
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
         made = Path(scratch)
         for name, content in _documents(report, assets=assets).items():
             (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_bytes(content)
         _save_arrays(report, made)
-        for old in [entry for entry in folder.iterdir() if _OURS.fullmatch(entry.name)]:
+        for old in [entry for entry in folder.iterdir() if _REPORT.fullmatch(entry.name)]:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         for new in list(made.iterdir()):
             new.rename(folder / new.name)

@@ -29,6 +29,7 @@ from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import (
     Joined,
     SampleDistances,
+    SampleExamples,
     SampleOutcomes,
     SampleTable,
     SearchResult,
@@ -37,6 +38,7 @@ from robustcheck.results._outcomes import (
     join,
     sample_ids,
 )
+from robustcheck.results._plan import PLAN_SCHEMA, PlanDocument, ShardFacts, StartFacts
 from robustcheck.results._searches import (
     POINTS,
     Cost,
@@ -52,6 +54,7 @@ from robustcheck.results._transfer import EqualDistortion, ScalePoint, TransferM
 __all__ = [
     "BASELINE_SCHEMA",
     "CHECKS",
+    "PLAN_SCHEMA",
     "POINTS",
     "SCHEMA",
     "AuditReport",
@@ -75,6 +78,7 @@ __all__ = [
     "Moved",
     "NormFacts",
     "Outcome",
+    "PlanDocument",
     "Point",
     "PolicyFacts",
     "Provenance",
@@ -82,11 +86,14 @@ __all__ = [
     "ReportFacts",
     "RuleResult",
     "SampleDistances",
+    "SampleExamples",
     "SampleOutcomes",
     "SampleTable",
     "ScalePoint",
     "SearchResult",
+    "ShardFacts",
     "Standing",
+    "StartFacts",
     "Status",
     "TransferMatrix",
     "TransferRow",

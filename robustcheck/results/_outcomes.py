@@ -137,12 +137,16 @@ class SampleOutcomes(SampleEndings):
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles."""
+        np.savez_compressed(path, **self.arrays())
+
+    def arrays(self) -> dict[str, Any]:
+        """What a file holds: the columns as they are called there, and the norm."""
         arrays: dict[str, Any] = {
             _stored_name(column): getattr(self, column.name) for column in _columns_of(type(self))
         }
         if self.norm != "l2":  # once the only one, so a file that names none is of it
             arrays[_NORM] = np.array(self.norm)
-        np.savez_compressed(path, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -172,27 +176,41 @@ class SampleOutcomes(SampleEndings):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SearchResult(SampleOutcomes):
+class SampleExamples(SampleOutcomes):
+    """One row a sample, in input order, with their examples, but without the samples.
+
+    Attributes:
+        adversarial: the nearest misclassified input found, ``[N, *shape]`` float32 (several inputs: flat rows
+            ``[N, D]``); the sample itself where that is already wrong, NaN where none was found.
+    """
+
+    adversarial: F32 = field(metadata=REAL | {"of_samples": True})
+
+    @property
+    def points(self) -> F32:
+        """The examples as flat rows, ``[N, D]``."""
+        return self.adversarial.reshape(len(self), -1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchResult(SampleExamples):
     """One row a sample, in input order, with the samples and their examples.
 
     Attributes:
         input: the sample, ``[N, *shape]`` float32 (several inputs: flat rows ``[N, D]``).
-        adversarial: the nearest misclassified input found, the same shape; the sample itself where that is
-            already wrong, NaN where none was found.
     """
 
     input: F32 = field(metadata=REAL | {"of_samples": True})
-    adversarial: F32 = field(metadata=REAL | {"of_samples": True})
 
     @property
     def rows(self) -> F32:
         """The samples as flat rows, ``[N, D]``."""
         return self.input.reshape(len(self), -1)
 
-    @property
-    def points(self) -> F32:
-        """Their examples as flat rows, ``[N, D]``."""
-        return self.adversarial.reshape(len(self), -1)
+    def without_input(self) -> SampleExamples:
+        """The same without the samples."""
+        columns = {name: values for name, values in self.columns().items() if name != "input"}
+        return SampleExamples(**columns, norm=self.norm)
 
 
 # what can be measured sample by sample
@@ -213,8 +231,8 @@ class Joined:
         self._given = inputs is not None
         self._norm: SearchedNorm = "l2"
 
-    def add(self, part: SearchResult) -> None:
-        """The next samples, in order."""
+    def add(self, part: SampleExamples) -> None:
+        """The next samples, in order; with those themselves where they are not there already."""
         place = slice(self.done, self.done + len(part))
         self._norm = part.norm
         for name, values in part.columns().items():

@@ -1,0 +1,118 @@
+"""A plan as a document: what an audit is begun with, and what it goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+import robustcheck
+from robustcheck.auditing._plan import Plan
+from robustcheck.auditing._work import cut
+from robustcheck.config import SearchOptions
+from robustcheck.distortion import start_facts
+from robustcheck.errors import ConfigError
+from robustcheck.results import PlanDocument, sample_ids
+from robustcheck.shards import PLAN, ShardStore
+from robustcheck.text import option
+
+# samples whose digests are made together
+_BLOCK = 1024
+
+
+def begin(
+    plan: Plan,
+    store: ShardStore,
+    *,
+    kept: bool = True,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> PlanDocument:
+    """Begin an audit in a folder, or go on with the one that was begun there.
+
+    ``kept``: whether another process may go on with it, and so has to know whether its models are these.
+
+    Raises:
+        ConfigError: another audit was begun there, or one that cannot be told from another.
+    """
+    document = _document(plan, settings, kept=kept)
+    if resume:
+        for facts, content in zip(document.models, document.contents, strict=True):
+            if content is None:
+                raise ConfigError(
+                    f"{option('resume')}: {facts.name}: expected a model file, or a model whose content can "
+                    "be told, to know that it is the same"
+                )
+        if (store.folder / PLAN).is_file():
+            return store.resume(document)
+    measured = [start_facts(plan.models[shared], plan.samples) for shared in plan.attacked]
+    document = replace(document, facts=measured)
+    store.begin(document)
+    return document
+
+
+def _document(plan: Plan, settings: Mapping[str, Any] | None, *, kept: bool) -> PlanDocument:
+    """The plan without what is measured."""
+    first = plan.searches[0]
+    shards = [(plan.subject.name, options) for options in plan.searches]
+    shards += [(name, first) for name in plan.attacked[1:]]
+    return PlanDocument(
+        models=list(plan.facts.values()),
+        contents=[recipe.content() if kept else None for recipe in plan.recipes.values()],
+        data=plan.data,
+        samples_sha256=_digest(plan),
+        options=search_facts(first),
+        norms=[options.norm for options in plan.searches],
+        batch_size=plan.batch_size,
+        transfer={
+            "attacked": len(plan.attacked),
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(plan.transfer).items()
+            },
+        },
+        facts=[],
+        shards=[
+            shard
+            for name, options in shards
+            for shard in cut(name, options, len(plan.samples), plan.batch_size)
+        ],
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=plan.command,
+        settings=None if settings is None else dict(settings),
+    )
+
+
+def search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:
+    """How it was searched; the norms stand elsewhere."""
+    facts = asdict(options) | {"budget": options.evaluations}
+    return {name: value for name, value in facts.items() if name != "norm"}
+
+
+def versions() -> dict[str, str]:
+    """Of what computes the figures."""
+    return {
+        "robustcheck": robustcheck.__version__,
+        "python": platform.python_version(),
+        "tensorflow": version("tensorflow"),
+        "keras": version("keras"),
+        "tensorflow_probability": version("tensorflow-probability"),
+        "numpy": version("numpy"),
+    }
+
+
+def _digest(plan: Plan) -> str:
+    """Digest of the samples as they are searched: inputs, rows in the source, labels, targets."""
+    samples, digest = plan.samples, hashlib.sha256()
+    for column in (samples.index, samples.label, plan.targets, samples.finite):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for start in range(0, len(samples), _BLOCK):
+        digest.update("".join(sample_ids(samples.rows[start : start + _BLOCK])).encode())
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""How a classifier is made, so that another process can make the same."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from robustcheck import intake
+from robustcheck.config import BoxLike, ModelOptions
+from robustcheck.errors import ConfigError, ModelRefused, one_line
+from robustcheck.identity import content_of
+from robustcheck.models import Classifier, wrap
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe:
+    """A model and how it is to be wrapped.
+
+    Attributes:
+        source: a model file, ``package.module:factory`` or a live model.
+        model: that was loaded of it in this process.
+        sha256: of the file, where it is one.
+        imports: modules with the user's own layers.
+        name: what reports call it; None = as the model calls itself.
+        box, options, freeze, cost: as :func:`robustcheck.wrap` takes them.
+    """
+
+    source: Any
+    model: Any = None
+    sha256: str | None = None
+    imports: tuple[str, ...] = ()
+    name: str | None
+    box: BoxLike
+    options: ModelOptions
+    freeze: Any = None
+    cost: Any = None
+
+    def content(self) -> str | None:
+        """Digest of the model's file, or of a live one; None where that cannot be told."""
+        return self.sha256 or content_of(self.model)
+
+    def wrapped(self) -> Classifier:
+        """The model wrapped; a classifier is taken as its maker wrapped it, under the name given."""
+        model = self.model
+        if isinstance(model, Classifier):
+            return model if self.name is None else replace(model, name=self.name)
+        return wrap(
+            model,
+            box=self.box,
+            name=self.name,
+            freeze=self.freeze,
+            cost=self.cost,
+            **vars(self.options),
+        )
+
+    def open(self) -> Classifier:
+        """Load the model and wrap it.
+
+        Raises:
+            ModelRefused: it cannot be loaded, or its file is another one by now.
+        """
+        loaded = intake.load_model(self.source, self.name, intake.import_layers(self.imports))
+        if loaded.sha256 != self.sha256:
+            raise ModelRefused(f"{self.source}: expected the file that the audit began with, got another")
+        return replace(self, model=loaded.model).wrapped()
+
+    def _unwrapped(self, classifier: Classifier) -> Recipe:
+        """The model that a classifier was made of, wrapped in the same way."""
+        return Recipe(
+            source=classifier.model,
+            imports=self.imports,
+            name=self.name or classifier.name,
+            box=(classifier.lower, classifier.upper),
+            options=classifier.options,
+            freeze=None if classifier.free.all() else ~classifier.free,
+            cost=classifier.cost,
+        )
+
+    def portable(self, folder: Path) -> Recipe:
+        """The recipe for another process: a live model is written to a file in the folder.
+
+        Raises:
+            ConfigError: a live model that cannot be written to a file and loaded from it.
+        """
+        if isinstance(self.source, str):
+            return replace(self, model=None)
+        if isinstance(self.source, Classifier):
+            return self._unwrapped(self.source).portable(folder)
+        file = folder / f"{len(list(folder.iterdir()))}.keras"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Keras about NumPy
+                self.source.save(file)
+            intake.load_model(str(file), None, intake.import_layers(self.imports))
+        except Exception as error:
+            raise ConfigError(
+                f"{self.name}: expected a model file or package.module:factory for work in other processes, "
+                f"or a live model that Keras can save and load safely: {one_line(error)}"
+            ) from error
+        return replace(self, source=str(file), model=None, sha256=intake.sha256(file))

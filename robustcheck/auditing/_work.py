@@ -1,0 +1,82 @@
+"""The searches of an audit as pieces that can be done anywhere: what each is given, does and gives."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from robustcheck.arrays import I64
+from robustcheck.auditing._recipe import Recipe
+from robustcheck.config import SearchOptions
+from robustcheck.distortion import SetFacts, attack
+from robustcheck.distribute import Tell, Work
+from robustcheck.models import Classifier
+from robustcheck.results import ShardFacts
+from robustcheck.samples import Samples
+from robustcheck.shards import ShardDone
+
+# shards of a search at most, so that files stay few
+_MOST = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShardWork:
+    """What a shard is given: some samples of the set, the model by its name, and how to search it."""
+
+    model: str
+    samples: Samples
+    targets: I64
+    options: SearchOptions
+    batch_size: int
+
+
+def cut(model: str, options: SearchOptions, count: int, batch_size: int) -> list[ShardFacts]:
+    """The shards of one search: whole batches, which do not depend on who does them."""
+    batches = -(-count // batch_size)
+    size = batch_size * -(-batches // _MOST)
+    return [
+        ShardFacts(model=model, norm=options.norm, start=start, stop=min(start + size, count))
+        for start in range(0, count, size)
+    ]
+
+
+def run_shard(classifier: Classifier, facts: SetFacts, work: ShardWork, tell: Tell) -> ShardDone:
+    """Search the samples of a shard; a function of its arguments alone."""
+    begun, sizes = time.perf_counter(), [work.batch_size]
+    found = attack(
+        classifier,
+        work.samples,
+        work.targets,
+        options=work.options,
+        batch_size=work.batch_size,
+        facts=facts,
+        on_progress=lambda _, done, total: tell(done, total),
+        on_halved=sizes.append,
+    )
+    seconds = time.perf_counter() - begun
+    return ShardDone(examples=found.without_input(), seconds=seconds, batch_size=sizes[-1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchSetup:
+    """Sets a worker up: what it does is given a :class:`ShardWork`; models are loaded when first needed."""
+
+    recipes: Mapping[str, Recipe]
+    facts: Mapping[str, SetFacts]
+
+    def __call__(self) -> Work:
+        """In the worker."""
+        models: dict[str, Classifier] = {}
+
+        def work(shard: ShardWork, tell: Tell) -> Any:
+            # stdout is the result of the command, whatever a factory prints
+            with contextlib.redirect_stdout(sys.stderr):
+                if shard.model not in models:
+                    models[shard.model] = self.recipes[shard.model].open()
+                return run_shard(models[shard.model], self.facts[shard.model], shard, tell)
+
+        return work

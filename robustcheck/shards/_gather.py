@@ -1,0 +1,79 @@
+"""Put the parts of one audit together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from robustcheck.errors import ReportRefused
+from robustcheck.report import prepare_folder
+from robustcheck.results import PlanDocument, plain
+from robustcheck.shards._store import PLAN, SHARDS, ShardStore, read_plan, whole_shard
+from robustcheck.text import option
+
+# numbers of shards that a message names
+_NAMED = 5
+
+
+def gather(folders: Sequence[Path], out: Path, *, force: bool) -> PlanDocument:
+    """Put the parts of one audit into a folder, from which ``resume`` makes the report.
+
+    Raises:
+        ReportRefused: parts of different audits, a shard that is missing, there twice, or not whole.
+        ConfigError: ``out`` must not be written to.
+    """
+    plan = read_plan(folders[0])
+    files: dict[int, Path] = {}
+    for folder in folders:
+        _require_same(plan, read_plan(folder), folders[0], folder)
+        for number, file in _shards_of(folder).items():
+            if number in files:
+                first = files[number].parent.parent
+                raise ReportRefused(f"{folder}: expected each shard once, got shard {number} in {first} too")
+            files[number] = file
+    missing = [number for number in range(len(plan.shards)) if number not in files]
+    if missing:
+        named = ", ".join(map(str, missing[:_NAMED])) + (" and more" if len(missing) > _NAMED else "")
+        raise ReportRefused(
+            f"expected all {len(plan.shards)} shards in the {len(folders)} folders, got none of {named}: is "
+            "a part missing, or was one stopped?"
+        )
+    folder = prepare_folder(out, force=force)
+    store = ShardStore(folder)
+    store.begin(plan)
+    for file in files.values():
+        shutil.copyfile(file, folder / SHARDS / file.name)
+    return plan
+
+
+def _shards_of(folder: Path) -> dict[int, Path]:
+    """The shards of a folder by number."""
+    found = {}
+    for file in sorted((folder / SHARDS).glob("*.npz")):
+        if file.name.startswith("."):
+            continue
+        number = whole_shard(file)
+        if number is None:
+            raise ReportRefused(
+                f"{file}: expected a shard as it was written, got one that was cut short or altered; "
+                f"{option('resume')} makes it again where it was made"
+            )
+        found[number] = file
+    if not found:
+        raise ReportRefused(f"{folder}: expected shards of an audit, got none")
+    return found
+
+
+def _require_same(plan: PlanDocument, other: PlanDocument, there: Path, here: Path) -> None:
+    apart = plan.differences(other)
+    if not apart and json.dumps(plain(plan.facts)) != json.dumps(plain(other.facts)):
+        apart = [
+            "what the machines measured of the models before they began: give one plan to all, by copying "
+            f"{PLAN} and {option('resume')}"
+        ]
+    if apart:
+        raise ReportRefused(
+            f"{here}: expected a part of the audit in {there}, got another: {'; '.join(apart[:4])}"
+        )

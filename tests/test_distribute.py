@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustcheck.distribute import TRIES, Futures, Here, Lost, Processes, Task, Tell, Work, work_off
+from robustcheck.errors import DataRefused
+
+News = list[tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """Doubles numbers; what else it is given it does as it is named."""
+
+    scratch: Path
+
+    def __call__(self) -> Work:
+        (self.scratch / f"setup-{os.getpid()}").touch()
+        return self.double
+
+    def double(self, argument: Any, tell: Tell) -> Any:
+        if argument == "refuse":
+            raise DataRefused("expected a number, got a word")
+        if argument == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if argument == "die once" and not (self.scratch / "died").exists():
+            (self.scratch / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if argument == "tell":
+            tell(1, 2)
+        if argument == "sleep":
+            time.sleep(60)
+        return os.getpid() if isinstance(argument, str) else 2 * argument
+
+
+def nothing_first(number: int, count: int) -> None:
+    """In place of what imports TensorFlow."""
+    assert 0 <= number < count
+
+
+def tasks(*arguments: Any) -> list[Task]:
+    def handing(argument: Any) -> Callable[[], Any]:
+        return lambda: argument
+
+    return [Task(key, handing(argument)) for key, argument in enumerate(arguments)]
+
+
+def test_tasks_are_done_here(tmp_path: Path) -> None:
+    news: News = []
+
+    def tell(*what: int) -> None:
+        news.append((what[0], what[1], what[2]))
+
+    here = Here(Doubling(tmp_path)(), tell)
+    assert dict(work_off(tasks(1, 2, "tell"), here, tell)) == {0: 2, 1: 4, 2: os.getpid()}
+    assert news == [(2, 1, 2)]
+    with pytest.raises(DataRefused):
+        list(work_off(tasks("refuse"), here, tell))
+
+
+def test_processes_do_tasks_and_are_replaced(tmp_path: Path) -> None:
+    """One dies once and its task is done again; one dies each time and is given up; no other is lost."""
+    news: News = []
+    workers = Processes(Doubling(tmp_path), 2, nothing_first)
+    given = tasks(*range(6), "die", "die once", "tell", *range(6))
+    done = dict(work_off(given, workers, lambda *what: news.append(what)))
+    assert done[6] == Lost(f"its worker died, {TRIES} times")
+    assert isinstance(done[7], int)
+    assert [done[key] for key in (*range(6), *range(9, 15))] == 2 * [0, 2, 4, 6, 8, 10]
+    assert news == [(8, 1, 2)]
+    assert len(list(tmp_path.glob("setup-*"))) > TRIES
+    assert done[8] != os.getpid()
+
+
+def test_what_a_task_raises_in_a_process_is_raised_here_and_ends_all(tmp_path: Path) -> None:
+    workers = Processes(Doubling(tmp_path), 2, nothing_first)
+    begun = time.monotonic()
+    with pytest.raises(DataRefused, match="expected a number"):
+        list(work_off(tasks("sleep", "refuse"), workers, lambda *_: None))
+    assert time.monotonic() - begun < 50
+
+
+def test_a_loop_that_is_left_kills_what_is_at_work(tmp_path: Path) -> None:
+    workers = Processes(Doubling(tmp_path), 2, nothing_first)
+    loop = work_off(tasks(3, "sleep"), workers, lambda *_: None)
+    assert next(loop) == (0, 6)
+    begun = time.monotonic()
+    loop.close()
+    assert time.monotonic() - begun < 50
+    running = [int(path.name.partition("-")[2]) for path in tmp_path.glob("setup-*")]
+    for process in running:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_arguments_are_made_when_their_turn_comes(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def making(key: int) -> Callable[[], int]:
+        def make() -> int:
+            made.append(key)
+            return key
+
+        return make
+
+    loop = work_off([Task(key, making(key)) for key in range(40)], one_thread(tmp_path), lambda *_: None)
+    first = next(loop)
+    assert len(made) <= 3
+    assert dict([first, *loop]) == {key: 2 * key for key in range(40)}
+
+
+def one_thread(scratch: Path) -> Futures:
+    return Futures(Doubling(scratch), ThreadPoolExecutor(1))
+
+
+class Unreliable(Executor):
+    """Does what it is given at once; what it is told to lose it loses, once or each time."""
+
+    def __init__(self, loses: set[int], *, times: int) -> None:
+        self.left = dict.fromkeys(loses, times)
+
+    def submit(self, function: Any, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        number = arguments[-1]
+        if self.left.get(number, 0):
+            self.left[number] -= 1
+            future.set_exception(BrokenExecutor("gone"))
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+
+@pytest.mark.parametrize("times", [1, TRIES - 1, TRIES])
+def test_any_executor_does_tasks_again_that_it_lost(tmp_path: Path, times: int) -> None:
+    workers = Futures(Doubling(tmp_path), Unreliable({3}, times=times))
+    done = dict(work_off(tasks(*range(8)), workers, lambda *_: None))
+    expected: dict[int, Any] = {key: 2 * key for key in range(8)}
+    if times == TRIES:
+        expected[3] = Lost(f"its worker died, {TRIES} times")
+    assert done == expected
+
+
+def test_an_executor_that_is_broken_for_good_loses_what_is_left(tmp_path: Path) -> None:
+    class Broken(Executor):
+        def submit(self, *_: Any, **__: Any) -> Future[Any]:
+            raise BrokenExecutor("no more")
+
+    done = dict(work_off(tasks(1, 2), Futures(Doubling(tmp_path), Broken()), lambda *_: None))
+    assert [type(result) for result in done.values()] == [Lost, Lost]
+
+
+def test_loky(tmp_path: Path) -> None:
+    """An executor that is not the standard library's, in processes."""
+    loky = pytest.importorskip("loky", reason="loky is not installed")
+    with loky.get_reusable_executor(max_workers=1, timeout=30) as executor:
+        done = dict(work_off(tasks(4, "pid"), Futures(Doubling(tmp_path), executor), lambda *_: None))
+    assert done[0] == 8
+    assert done[1] != os.getpid()
