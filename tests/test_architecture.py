@@ -23,7 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #               comparison; neither sees a model
 # ``text``      text from outside made safe to print, which reports and error messages both need
 # ``startup``   TensorFlow imported quietly, for the command line and the pytest plugin
-# ``shards``    the work of an audit as files; light, since ``robustcheck merge`` refuses before TensorFlow is there
+# ``shards``    the work of an audit as files; light, since ``merge`` refuses before TensorFlow is there
 # ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
 # ``noise``     the control of checks, transfer and hardening
 # ``progress``  how work tells how far it is

@@ -11,8 +11,19 @@ from typing import Any
 
 import pytest
 
-from robustcheck.distribute import TRIES, Futures, Here, Lost, Processes, Task, Tell, Work, work_off
-from robustcheck.errors import DataRefused
+from robustcheck.distribute import (
+    TRIES,
+    Futures,
+    Here,
+    Lost,
+    Processes,
+    RayActors,
+    Task,
+    Tell,
+    Work,
+    work_off,
+)
+from robustcheck.errors import DataRefused, Incomplete
 
 News = list[tuple[int, int, int]]
 
@@ -165,3 +176,45 @@ def test_loky(tmp_path: Path) -> None:
         done = dict(work_off(tasks(4, "pid"), Futures(Doubling(tmp_path), executor), lambda *_: None))
     assert done[0] == 8
     assert done[1] != os.getpid()
+
+
+@pytest.fixture
+def quiet_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet_ray")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ray(tmp_path: Path) -> None:
+    """A Ray of this machine: a task is done again that lost its actor, and given up when it always does."""
+    import ray
+
+    workers = RayActors(Doubling(tmp_path), 2, nothing_first)
+    given = tasks(*range(4), "die", "die once", *range(4), "pid")
+    done = dict(work_off(given, workers, lambda *_: None))
+    assert done[4] == Lost(f"its worker died, {TRIES} times")
+    assert [done[key] for key in (*range(4), *range(6, 10))] == 2 * [0, 2, 4, 6]
+    assert os.getpid() not in (done[5], done[10])
+    assert not ray.is_initialized()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    # one that is there already stays
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
+    )
+    try:
+        with pytest.raises(Incomplete, match="ray: needs 3 CPUs, the cluster has 2"):
+            RayActors(Doubling(tmp_path), 3, nothing_first)
+        workers = RayActors(Doubling(tmp_path), None, nothing_first)
+        assert workers.capacity == 2
+        with pytest.raises(DataRefused, match="expected a number"):
+            list(work_off(tasks("refuse"), workers, lambda *_: None))
+        assert ray.is_initialized()
+    finally:
+        ray.shutdown()

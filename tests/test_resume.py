@@ -327,6 +327,14 @@ def test_processes_give_the_same_report(whole: Path, tmp_path: Path) -> None:
     assert_same_report(tmp_path / "report", whole)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ray_gives_the_same_report(whole: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    audit_config(audited(tmp_path / "report", executor="ray", jobs=1), lambda *_: None)
+    assert_same_report(tmp_path / "report", whole)
+
+
 def test_a_live_model_goes_to_other_workers(
     digit_models: list[Any], pixels: np.ndarray, digits: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -390,7 +398,9 @@ def test_a_disk_that_is_full(whole: Path, tmp_path: Path, monkeypatch: pytest.Mo
     ("more", "expected"),
     [
         ({"jobs": 0}, "jobs= .*whole number of at least 1"),
-        ({"executor": "dask"}, "executor= .*'local' or a concurrent.futures.Executor"),
+        ({"ray_address": "auto"}, 'ray_address= .*executor="ray"'),
+        ({"executor": "ray", "gpus_per_worker": -1.0}, "gpus_per_worker= .*0 or more"),
+        ({"executor": "dask"}, "executor= .*'local', 'ray' or a concurrent.futures.Executor"),
         ({"executor": Unreliable(0, 0), "jobs": 2}, "jobs= .*its own workers"),
         ({"shard": (3, 2), "out": Path("x")}, "shard= .*K from 1 to N"),
         ({"resume": True}, "resume= .*a folder"),

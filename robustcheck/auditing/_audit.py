@@ -64,8 +64,10 @@ def audit(
     out: str | Path | None = None,
     force: bool = False,
     report_assets: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     executor: Any = "local",
+    ray_address: str | None = None,
+    gpus_per_worker: float = 0.0,
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> AuditReport:
@@ -102,8 +104,10 @@ def audit(
         report_assets: write styles and images as files beside the page.
         jobs: processes that search at once, each with its share of the cores; a script that asks for several
             needs ``if __name__ == "__main__":`` around what it does.
-        executor: where searches run: ``"local"``, or any ``concurrent.futures.Executor``. A live model is
-            saved and loaded there as Keras does it.
+        executor: where searches run: ``"local"``, ``"ray"``, or any ``concurrent.futures.Executor``. A live
+            model is saved and loaded there as Keras does it.
+        ray_address: of a Ray cluster; None = a Ray of this machine, for the while.
+        gpus_per_worker: of each worker on Ray, or a share of one.
         resume: go on with what an audit that was stopped left in ``out``.
         on_progress: called with (stage, done, total).
 
@@ -147,6 +151,8 @@ def audit(
         report_assets=report_assets,
         jobs=jobs,
         executor=executor,
+        ray_address=ray_address,
+        gpus_per_worker=gpus_per_worker,
         resume=resume,
     )
     return audit_config(config, on_progress or silent)

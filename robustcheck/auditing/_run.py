@@ -19,7 +19,7 @@ from robustcheck.auditing._report import Searched, partial_report, whole_report
 from robustcheck.auditing._work import SearchSetup, ShardWork, run_shard
 from robustcheck.config import AuditConfig
 from robustcheck.distortion import set_facts
-from robustcheck.distribute import Futures, Here, Lost, Processes, Task, Tell, Workers, work_off
+from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Task, Tell, Workers, work_off
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress
@@ -128,7 +128,7 @@ def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int],
         name: set_facts(plan.samples, measured)
         for name, measured in zip(plan.attacked, audit.begun.facts, strict=True)
     }
-    if config.executor == "local" and config.jobs == 1:
+    if config.executor == "local" and config.jobs in (None, 1):
 
         def work(shard: ShardWork, tell: Tell) -> ShardDone:
             return run_shard(plan.models[shard.model], facts[shard.model], shard, tell)
@@ -139,7 +139,10 @@ def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int],
         recipes = {name: plan.recipes[name].portable(Path(scratch)) for name in plan.attacked}
         setup = SearchSetup(recipes=recipes, facts=facts)
         if config.executor == "local":
-            yield Processes(setup, config.jobs, start_worker)
+            yield Processes(setup, config.jobs or 1, start_worker)
+        elif config.executor == "ray":
+            how: dict[str, Any] = {"address": config.ray_address, "gpus": config.gpus_per_worker}
+            yield RayActors(setup, config.jobs, start_worker, **how)
         else:
             yield Futures(setup, config.executor)
 

@@ -82,7 +82,10 @@ class AuditConfig:
         baseline: report that changes are measured against, or its folder.
         report_assets: write styles and images as files beside the page.
         jobs: processes that search at once; each loads the models once, and has its share of the cores.
-        executor: ``"local"``, in this process and ``jobs`` more; or any ``concurrent.futures.Executor``.
+            None = this process alone, or as many workers as Ray has room for.
+        executor: ``"local"``, on this machine; ``"ray"``; or any ``concurrent.futures.Executor``.
+        ray_address: of a cluster; None = a Ray of this machine is started, and stopped after.
+        gpus_per_worker: of each worker on Ray, or a share of one.
         resume: go on with what an audit that was stopped left in ``out``; begin where there is nothing.
         shard: ``(k, n)``: of all shards only every n-th, from the k-th; for ``robustcheck merge``.
         command: what was typed, for the report.
@@ -251,12 +254,25 @@ class AuditConfig:
             "output",
         ),
     )
-    jobs: int = field(
-        default=1, metadata=said("processes that search at once, each with its share of the cores", "work")
+    jobs: int | None = field(
+        default=None,
+        metadata=said(
+            "processes that search at once, each with its share of the cores",
+            "work",
+            default="1; on Ray as many as there is room for",
+        ),
     )
     executor: Any = field(
-        default="local",
-        metadata=said("where searches run", "work", written=Literal["local"]),
+        default="local", metadata=said("where searches run", "work", written=Literal["local", "ray"])
+    )
+    ray_address: str | None = field(
+        default=None,
+        metadata=said(
+            "Ray cluster to search on", "work", metavar="A", default="a Ray of this machine, for the while"
+        ),
+    )
+    gpus_per_worker: float = field(
+        default=0.0, metadata=said("GPUs of each worker on Ray, or a share of one", "work", metavar="G")
     )
     shard: tuple[int, int] | None = field(
         default=None,
@@ -302,11 +318,19 @@ class AuditConfig:
         return tuple(replace(self.options, norm=norm) for norm in self.norms or (self.options.norm,))
 
     def _require_work(self) -> None:
-        require(whole(self.jobs, 1, 1024), option("jobs"), "a whole number of at least 1", self.jobs)
-        known = self.executor == "local" or hasattr(self.executor, "submit")
-        require(known, option("executor"), "'local' or a concurrent.futures.Executor", self.executor)
-        alone = self.jobs == 1 or self.executor == "local"
+        some = self.jobs is None or whole(self.jobs, 1, 1024)
+        require(some, option("jobs"), "a whole number of at least 1", self.jobs)
+        named = self.executor in ("local", "ray")
+        known = named or hasattr(self.executor, "submit")
+        require(known, option("executor"), "'local', 'ray' or a concurrent.futures.Executor", self.executor)
+        alone = self.jobs is None or named
         require(alone, option("jobs"), "none beside an executor, which has its own workers", self.jobs)
+        for name, unset in (("ray_address", None), ("gpus_per_worker", 0.0)):
+            value = getattr(self, name)
+            meant = value == unset or self.executor == "ray"
+            require(meant, option(name), f"{option('executor', 'ray')} beside it", self.executor)
+        positive = math.isfinite(self.gpus_per_worker) and self.gpus_per_worker >= 0
+        require(positive, option("gpus_per_worker"), "a number of 0 or more", self.gpus_per_worker)
         if self.shard is not None:
             k, n = self.shard
             require(1 <= k <= n, option("shard"), "K/N with K from 1 to N", f"{k}/{n}")

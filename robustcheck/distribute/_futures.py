@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any
 
-from robustcheck.distribute._tasks import Setup, Work
+from robustcheck.distribute._tasks import TRIES, Setup, Work
 
 # tasks in flight where an executor does not say how many workers it has
 _UNKNOWN = 64
@@ -22,6 +22,8 @@ class Futures:
 
     The setup travels with each task, and is used by the first in each worker.
     """
+
+    tries = TRIES
 
     def __init__(self, setup: Setup, executor: Executor) -> None:
         self._executor = executor

@@ -17,7 +17,7 @@ class Here:
         on_news: told of a task while it is done.
     """
 
-    capacity = 1
+    capacity, tries = 1, 1
 
     def __init__(self, work: Work, on_news: Callable[[int, int, int], None]) -> None:
         self._work, self._on_news = work, on_news

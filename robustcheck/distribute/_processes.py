@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from robustcheck.distribute._tasks import Setup, Work
+from robustcheck.distribute._tasks import TRIES, Setup, Work
 
 # where there is no such signal, to be asked to end is to be killed
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -33,6 +33,8 @@ class Processes:
         count: of processes.
         first: called in each process before all else, with its number and the count; light to import.
     """
+
+    tries = TRIES
 
     def __init__(self, setup: Setup, count: int, first: Callable[[int, int], None]) -> None:
         self.capacity = count

@@ -45,6 +45,10 @@ class Workers(Protocol):
     def capacity(self) -> int:
         """Tasks in flight at most."""
 
+    @property
+    def tries(self) -> int:
+        """How often a task is begun before it is given up."""
+
     def submit(self, key: int, argument: Any) -> Future[Any]:
         """Begin a task; a worker that dies over it shows as ``BrokenExecutor``."""
 
@@ -76,7 +80,7 @@ def work_off(
             for future in done:
                 task = running.pop(future)
                 failure = future.exception()
-                if isinstance(failure, BrokenExecutor) and begun[task.key] < TRIES:
+                if isinstance(failure, BrokenExecutor) and begun[task.key] < workers.tries:
                     waiting.append(task)
                 elif isinstance(failure, BrokenExecutor):
                     yield task.key, Lost(f"its worker died, {TRIES} times")
