@@ -113,26 +113,28 @@ def as_samples(
 
 def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> F32:
     layout = predictor.layout
-    flat: list[F32] = []
-    parts = layout.split(x)
-    start = 0
-    for part, name, shape, size, moves in zip(
-        parts, layout.names, layout.shapes, layout.sizes, layout.perturbed, strict=True
-    ):
-        fitted = _fit_shape(part, shape, name, notes).reshape(-1, size)
+    parts = [
+        _fit_shape(part, shape, name, notes)
+        for part, name, shape in zip(layout.split(x), layout.names, layout.shapes, strict=True)
+    ]
+    lengths = [len(part) for part in parts]
+    if len(set(lengths)) != 1:
+        raise DataRefused(
+            f"samples: expected as many rows in every input, got {lengths} for {list(layout.names)}"
+        )
+    rows, start = np.empty((lengths[0], layout.width), np.float32), 0
+    for part, name, size, moves in zip(parts, layout.names, layout.sizes, layout.perturbed, strict=True):
         side = slice(start, start + size)
         start += size
-        if moves:
-            own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
-            fitted = _to_box(fitted, predictor.lower[side], predictor.upper[side], own, notes)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a status, not an error
-            flat.append(np.array(fitted, np.float32, order="C"))
-    if len({len(part) for part in flat}) != 1:
-        raise DataRefused(
-            f"samples: expected as many rows in every input, got {[len(part) for part in flat]} for "
-            f"{list(layout.names)}"
-        )
-    return np.concatenate(flat, axis=1) if len(flat) > 1 else flat[0]
+        own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
+        span = _stored_range(part, own, notes) if moves else None
+        for at in range(0, len(part), _BLOCK):  # values may be mapped from a file, and larger than memory
+            block = np.asarray(part[at : at + _BLOCK]).reshape(-1, size)
+            if span is not None:
+                block = _to_box(block, predictor.lower[side], predictor.upper[side], span)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite: a status, not an error
+                rows[at : at + _BLOCK, side] = block
+    return rows
 
 
 def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: list[str]) -> NDArray[Any]:
@@ -152,26 +154,28 @@ def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: li
     )
 
 
-def _to_box(
-    values: NDArray[Any],
-    lower: F32,
-    upper: F32,
-    data_range: tuple[float, float] | None,
-    notes: list[str],
-) -> NDArray[Any]:
+def _stored_range(
+    values: NDArray[Any], data_range: tuple[float, float] | None, notes: list[str]
+) -> tuple[float, float] | None:
+    """The range of stored values that is mapped to the box; None where they are taken as they are."""
+    if data_range is not None:
+        low, high = data_range
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ConfigError(f"{option('data_range')}: expected finite low < high, got {low} and {high}")
+        return data_range
+    if values.dtype != np.uint8:
+        return None
+    if values.max() < _DARK:
+        notes.append(
+            f"values of type uint8 were taken to range from 0 to 255, but the largest is {values.max()}: "
+            f"if that is as far as they go, give the range of the stored values, {option('data_range')}"
+        )
+    return 0.0, 255.0
+
+
+def _to_box(values: NDArray[Any], lower: F32, upper: F32, data_range: tuple[float, float]) -> NDArray[Any]:
     """Map stored values affinely from the data range to the box."""
-    if data_range is None:
-        if values.dtype != np.uint8:
-            return values
-        data_range = (0.0, 255.0)
-        if values.max() < _DARK:
-            notes.append(
-                f"values of type uint8 were taken to range from 0 to 255, but the largest is {values.max()}: "
-                f"if that is as far as they go, give the range of the stored values, {option('data_range')}"
-            )
     low, high = data_range
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ConfigError(f"{option('data_range')}: expected finite low < high, got {low} and {high}")
     if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
         raise ConfigError(
             f"{option('data_range')}: values of {low:g} to {high:g} cannot be mapped to a box with infinite "

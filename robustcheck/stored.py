@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import struct
 import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ T = TypeVar("T")
 _MOST_TOML, _DEEPEST = 2**20, 32
 # no report or baseline that robustcheck wrote is larger, and no archive of arrays unpacks to more
 _MOST_JSON, _MOST_UNPACKED = 256 * 2**20, 32 * 2**30
+# the header of a member of a zip archive, which its name and extra fields follow; and what marks a secret one
+_LOCAL, _ENCRYPTED = struct.Struct("<4s5H3I2H"), 0x1
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # what NumPy raises on an archive that is not what it seems
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -132,7 +136,7 @@ def require_archive(
         raise refuse(f"{path}: expected at most {most / gib:.3g} GiB unpacked, got {unpacked / gib:.3g} GiB")
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_arrays(path: Path, what: str, refuse: type[RobustcheckError]) -> Iterator[Any]:
     """The arrays of an ``.npz`` by name, each unpacked when it is asked for; no pickles.
 
@@ -146,6 +150,55 @@ def open_arrays(path: Path, what: str, refuse: type[RobustcheckError]) -> Iterat
     except _UNREADABLE as error:
         if isinstance(error, RobustcheckError):
             raise
+        raise refuse(f"{path}: expected {what}: {one_line(error)}") from error
+
+
+def mapped_array(path: Path, name: str) -> NDArray[Any] | None:
+    """An array of an ``.npz`` that is stored as it is, mapped and not read.
+
+    None where that cannot be: it is compressed, or no array. The file must be an archive that was checked.
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.NameToInfo.get(f"{name}.npy")
+        if member is None or member.compress_type != zipfile.ZIP_STORED or member.flag_bits & _ENCRYPTED:
+            return None
+        with path.open("rb") as stream:
+            # the local header has names and extra fields of its own lengths
+            stream.seek(member.header_offset)
+            header = stream.read(_LOCAL.size)
+            named, extra = _LOCAL.unpack(header)[-2:]
+            stream.seek(member.header_offset + _LOCAL.size + named + extra)
+            with contextlib.suppress(ValueError, KeyError):
+                return _mapped(path, stream, member.file_size)
+    return None
+
+
+def _mapped(path: Path, stream: BinaryIO, size: int) -> NDArray[Any]:
+    """The array that begins where a stream stands, of so many bytes with its header."""
+    begun = stream.tell()
+    shape, fortran, kind = _HEADERS[np.lib.format.read_magic(stream)](stream)
+    if kind.hasobject:
+        raise ValueError("arrays of objects are not read")
+    if math.prod(shape) * kind.itemsize != size - (stream.tell() - begun):
+        raise ValueError(f"expected {size} bytes, got a header of an array of shape {shape}")
+    if not math.prod(shape):
+        return np.empty(shape, kind)
+    mapped: NDArray[Any] = np.memmap(
+        path, kind, "r", offset=stream.tell(), shape=shape, order="F" if fortran else "C"
+    )
+    return mapped
+
+
+def map_array_file(path: Path, what: str, refuse: type[RobustcheckError]) -> NDArray[Any]:
+    """The array of an ``.npy``, mapped and not read.
+
+    Raises:
+        RobustcheckError: of the type given: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _mapped(path, stream, path.stat().st_size)
+    except _UNREADABLE as error:
         raise refuse(f"{path}: expected {what}: {one_line(error)}") from error
 
 

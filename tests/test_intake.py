@@ -47,6 +47,74 @@ class Marker:
         return (Path("unpickled").touch, ())
 
 
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether an array's values are in a file until they are asked for."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False
+
+
+@pytest.mark.parametrize("kind", [np.uint8, ">f4", np.float64])
+def test_what_is_stored_as_it_is_is_mapped(tmp_path: Path, kind: Any) -> None:
+    x = X.astype(kind)
+    loaded = load(saved(tmp_path, x=x, y=Y))
+    assert is_mapped(loaded.x)
+    np.testing.assert_array_equal(loaded.x, x)
+    np.savez_compressed(tmp_path / "small.npz", x=x, y=Y)
+    small = load(tmp_path / "small.npz")
+    assert not is_mapped(small.x)
+    np.testing.assert_array_equal(small.x, x)
+    turned = load(saved(tmp_path, x=np.asfortranarray(x), y=Y))
+    np.testing.assert_array_equal(turned.x, x)
+
+
+def test_npy_files_are_mapped(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    pair = f"{tmp_path / 'x.npy'},{tmp_path / 'y.npy'}"
+    loaded = load(pair)
+    assert is_mapped(loaded.x)
+    np.testing.assert_array_equal(loaded.x, X)
+    np.testing.assert_array_equal(loaded.y, Y)
+    assert loaded.path == pair
+    assert load(tmp_path / "x.npy", need_labels=False).y is None
+    assert load(pair, limit=3, sample="first").sha256 == loaded.sha256
+    np.save(tmp_path / "y.npy", Y[::-1])
+    assert load(pair).sha256 != loaded.sha256
+
+
+def test_npy_files_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "one.npy", np.array(3))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
+    (tmp_path / "text.npy").write_text("not an array")
+    for source, expected in {
+        "x.npy": "expected samples and labels, got no labels",
+        "x.npy,nowhere.npy": "nowhere.npy: expected an .npy with an array of numbers: No such file",
+        "x.npy,one.npy": "expected an array with a row a sample",
+        "x.npy,objects.npy": "objects.npy: expected an .npy with an array of numbers",
+        "cut.npy": "cut.npy: expected an .npy with an array of numbers",
+        "text.npy": "text.npy: expected an .npy with an array of numbers",
+    }.items():
+        named = ",".join(str(tmp_path / name) for name in source.split(","))
+        with pytest.raises(DataRefused, match=expected):
+            load(named)
+
+
+def test_a_member_that_lies_about_its_size_is_not_mapped(tmp_path: Path) -> None:
+    """A header that claims more rows than the file has would be read past the end."""
+    file = saved(tmp_path, x=X, y=Y)
+    content = file.read_bytes()
+    assert content.count(b"(6, 2, 2)") == 1
+    file.write_bytes(content.replace(b"(6, 2, 2)", b"(9, 2, 2)"))
+    with pytest.raises(DataRefused):
+        load(file)
+
+
 def test_npz_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for source, text in (

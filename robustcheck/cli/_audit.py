@@ -32,8 +32,8 @@ answer with the plain model, and write a report.
 
 MODEL is a .keras or .h5 file, or package.module:factory, a function that returns
 a built model. name=MODEL gives it a name for the report.
-SOURCE is an .npz file, a folder with a sub-folder of images a class, or
-package.module:function, which returns (x, y) or a tf.data.Dataset.
+SOURCE is an .npz file, x.npy,y.npy, a folder with a sub-folder of images a class,
+or package.module:function, which returns (x, y) or a tf.data.Dataset.
 
 Flags may stand in robustcheck.toml, or under [tool.robustcheck] in
 pyproject.toml, with underscores: transfer_rms = [0.1]

@@ -50,8 +50,8 @@ class AuditConfig:
     Attributes:
         model: the subject: a file or ``package.module:factory``, perhaps ``name=`` before it; or a live
             model or classifier.
-        data: an ``.npz``, a folder of images or ``package.module:function``; or ``(x, y)`` or a
-            ``tf.data.Dataset``.
+        data: an ``.npz``, ``x.npy,y.npy``, a folder of images or ``package.module:function``; or ``(x, y)``
+            or a ``tf.data.Dataset``.
         references: models that the examples are tried on, and that are attacked themselves; by name, or as
             the subject is given.
         out: the report folder; must not exist unless ``force``, and then only if robustcheck made it. None =

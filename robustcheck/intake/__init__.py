@@ -15,7 +15,15 @@ from robustcheck.intake._files import import_function, is_function, sha256
 from robustcheck.intake._images import load_image_folder, require_folders
 from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._models import MODEL_SUFFIXES, LoadedModel, import_layers, load_model, model_specs
-from robustcheck.intake._npz import load_npz, read_arrays, read_box, read_by_input, read_class_names
+from robustcheck.intake._npz import (
+    is_pair,
+    load_npz,
+    load_pair,
+    read_arrays,
+    read_box,
+    read_by_input,
+    read_class_names,
+)
 from robustcheck.intake._streams import is_labelled, is_stream
 
 __all__ = [
@@ -39,11 +47,12 @@ __all__ = [
 
 
 def load_data(source: Any, wanted: Wanted) -> LoadedData:
-    """Load samples from an ``.npz``, a folder with a sub-folder of images a class, a function, or Python.
+    """Load samples from an ``.npz``, ``.npy`` files, a folder of images by class, a function, or Python.
 
     Args:
-        source: path of the file or folder, or ``package.module:function``; or what such a function returns:
-            ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a finite generator, or batches.
+        source: path of the file or folder, ``x.npy,y.npy``, or ``package.module:function``; or what such a
+            function returns: ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a finite
+            generator, or batches.
         wanted: which samples, and how they are read.
 
     Raises:
@@ -54,6 +63,8 @@ def load_data(source: Any, wanted: Wanted) -> LoadedData:
     source, path = str(source), Path(source)
     if path.is_dir():
         return load_image_folder(path, wanted)
+    if is_pair(source):
+        return load_pair(source, wanted)
     if path.is_file() or not is_function(source):
         return load_npz(path, wanted)
     function = import_function(source, DataRefused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from robustcheck.errors import ConfigError, DataRefused, one_line
 from robustcheck.intake._arrays import pick
 from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData, Wanted
-from robustcheck.stored import open_arrays, read_array
+from robustcheck.stored import map_array_file, mapped_array, open_arrays, read_array
 from robustcheck.text import option
 
 
@@ -28,10 +29,38 @@ def load_npz(path: Path, wanted: Wanted) -> LoadedData:
         names = list(stored)
         inputs = _inputs(path, names, wanted)
         y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
-        parts = {name: _array(path, name, stored[name]) for name in inputs}
+        # what is stored as it is may be larger than memory: its rows are read when they are needed
+        parts = {name: _array(path, name, _mapped_or_read(path, name, stored)) for name in inputs}
         x = parts if wanted.several else parts[inputs[0]]
         y = _array(path, y_name, stored[y_name]) if y_name is not None else None
     return pick(x, y, wanted, path=str(path), sha256=sha256(path))
+
+
+def load_pair(pair: str, wanted: Wanted) -> LoadedData:
+    """``x.npy,y.npy``, or ``x.npy`` alone: mapped, so that they may be larger than memory."""
+    x, *more = (
+        map_array_file(Path(name), "an .npy with an array of numbers", DataRefused) for name in _names(pair)
+    )
+    digest = hashlib.sha256("".join(sha256(Path(name)) for name in _names(pair)).encode()).hexdigest()
+    y = np.asarray(more[0]) if more else None
+    for array in (x, *more):
+        _array(Path(pair), None, array)
+    return pick(x, y, wanted, path=pair, sha256=digest)
+
+
+def is_pair(source: str) -> bool:
+    """Whether a text names an ``.npy`` of samples, perhaps with one of labels after a comma."""
+    names = _names(source)
+    return len(names) in (1, 2) and all(name.endswith(".npy") for name in names)
+
+
+def _names(pair: str) -> list[str]:
+    return pair.split(",") if not Path(pair).is_file() else [pair]
+
+
+def _mapped_or_read(path: Path, name: str, stored: Any) -> Any:
+    mapped = mapped_array(path, name)
+    return stored[name] if mapped is None else mapped
 
 
 def _array(path: Path, name: str | None, member: Any) -> NDArray[Any]:
