@@ -24,6 +24,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``text``      text from outside made safe to print, which reports and error messages both need
 # ``startup``   TensorFlow imported quietly, for the command line and the pytest plugin
 # ``shards``    the work of an audit as files; light, since ``merge`` refuses before TensorFlow is there
+# ``recipe``    how a classifier is made, so that another process can make the same
 # ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
 # ``noise``     the control of checks, transfer and hardening
 # ``progress``  how work tells how far it is
@@ -47,22 +48,23 @@ LAYERS = {
     "measures": 3,
     "models": 3,
     "compare": 4,
+    "recipe": 5,
     "report": 4,
     "samples": 4,
     "search": 4,
     "shards": 5,
-    "distortion": 5,
+    "distortion": 6,
     "distribute": 2,
     "policy": 5,
     "progress": 0,
-    "checks": 6,
-    "hardening": 6,
-    "transfer": 6,
-    "auditing": 7,
-    "testing": 8,
-    "cli": 9,
-    "pytest_plugin": 9,
-    "__main__": 10,
+    "checks": 7,
+    "hardening": 7,
+    "transfer": 7,
+    "auditing": 8,
+    "testing": 9,
+    "cli": 10,
+    "pytest_plugin": 10,
+    "__main__": 11,
 }
 WITHOUT_TENSORFLOW = {
     "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake", "measures",

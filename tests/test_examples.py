@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -19,7 +20,7 @@ import pytest
 import yaml
 
 from robustcheck import assets
-from robustcheck.cli import main
+from robustcheck.cli import build_parser, main
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -97,6 +98,36 @@ def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
     lines = [line for job in scripts(file) for line in job]
     assert [code for code, line in zip(codes, lines, strict=True) if "--baseline" in line] == [1, 1]
     assert sum(codes) == 2
+
+
+def test_ci_matrix(tmp_path: Path, pixels: np.ndarray, digits: Any) -> None:
+    """Each job of the matrix does its part, and the last merges them, judges, and stops a model that is worse."""
+    for name in ("policy.toml", "robustcheck.toml"):
+        shutil.copy(EXAMPLES / "ci" / name, tmp_path)
+    shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "model.keras")
+    np.savez(tmp_path / "holdout.npz", x=pixels, y=digits[1])
+    (search,), (report,) = scripts("github-matrix.yml")
+    content = yaml.safe_load((EXAMPLES / "ci" / "github-matrix.yml").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main(["audit", "model.keras", "--out", "baseline", "--batch-size", "8", "--quiet"]) == 0
+        for part in content["jobs"]["search"]["strategy"]["matrix"]["part"]:
+            line = search.replace("${{ matrix.part }}", str(part))
+            assert main([*shlex.split(line)[1:], "--batch-size", "8"]) == 0
+        assert main(shlex.split(report)[1:]) == 0
+        policy = Path("policy.toml").read_text()
+        Path("policy.toml").write_text(policy.replace("min = 0.3", "min = 3.0"))
+        assert main([*shlex.split(report)[1:], "--force"]) == 1
+
+
+def test_ray_cluster() -> None:
+    """It cannot be run here; its commands are ours."""
+    cluster = yaml.safe_load((EXAMPLES / "ray" / "cluster.yaml").read_text())
+    assert cluster["min_workers"] == cluster["max_workers"] == len(cluster["provider"]["worker_ips"])
+    text = (EXAMPLES / "ray" / "cluster.yaml").read_text() + (EXAMPLES / "ray" / "README.md").read_text()
+    for line in re.findall(r"robustcheck audit [^'\n]*", text):
+        arguments = build_parser().parse_args(shlex.split(line)[1:])
+        assert arguments.executor == "ray"
 
 
 def test_train_demo_models(tmp_path: Path) -> None:

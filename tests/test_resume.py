@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import robustcheck as rc
-from robustcheck import assets, distortion
+from robustcheck import assets
 from robustcheck.auditing import audit_config, audit_part
-from robustcheck.auditing._work import ShardWork, run_shard
 from robustcheck.cli import main
 from robustcheck.config import AuditConfig
+from robustcheck.distortion import ShardWork, _attack, run_shard, set_facts, start_facts
 from robustcheck.errors import ConfigError, Incomplete, Interrupted, ReportRefused
 from robustcheck.policy import Policy, Rule
 from robustcheck.report import read_report
@@ -142,7 +142,7 @@ def test_a_report_that_is_done_is_read_again(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = shutil.copytree(whole, tmp_path / "report")
-    monkeypatch.setattr(distortion, "search_range", nothing_is_searched)
+    monkeypatch.setattr(_attack, "search_range", nothing_is_searched)
     policy = Policy.of(Rule(metric="distortion.l2.median", min=100.0, min_samples=1))
     report = audit_config(audited(out, resume=True, policy=policy), lambda *_: None)
     assert report.verdict == "FAIL"
@@ -343,6 +343,10 @@ def test_a_live_model_goes_to_other_workers(
     with ThreadPoolExecutor(2) as executor:
         there = rc.audit(digit_models[0], pixels[:8], digits[1][:8], executor=executor, **how)
         np.testing.assert_array_equal(there.samples.adversarial, here.samples.adversarial)
+        found = rc.minimal_distortion(
+            classifier(assets.MODELS[0]), pixels[:8], digits[1][:8], **how, executor=executor
+        )
+        np.testing.assert_array_equal(found.adversarial, here.samples.adversarial)
         opaque = rc.wrap(lambda z: z @ tf.ones((3, 2)), input_shape=(3,))
         with pytest.raises(ConfigError, match=r"expected a model file or package\.module:factory"):
             rc.audit(opaque, np.ones((2, 3), np.float32), np.zeros(2, int), executor=executor)
@@ -350,14 +354,14 @@ def test_a_live_model_goes_to_other_workers(
 
 def test_a_batch_that_does_not_fit_is_halved(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Down to what fits; the answers stay the same up to rounding, and the report says it."""
-    search = distortion.search_range
+    search = _attack.search_range
 
     def small(classifier: Any, samples: Any, *rest: Any) -> Any:
         if len(samples) > 1:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
         return search(classifier, samples, *rest)
 
-    monkeypatch.setattr(distortion, "search_range", small)
+    monkeypatch.setattr(_attack, "search_range", small)
     report = audit_config(audited(None, references={}), lambda *_: None)
     assert report.data.notes[-1] == (
         "batches of 5 samples did not all fit into memory: some were searched in batches of 1"
@@ -367,7 +371,7 @@ def test_a_batch_that_does_not_fit_is_halved(whole: Path, monkeypatch: pytest.Mo
     def none(*_: Any) -> Any:
         raise MemoryError("not one")
 
-    monkeypatch.setattr(distortion, "search_range", none)
+    monkeypatch.setattr(_attack, "search_range", none)
     with pytest.raises(Incomplete, match="a single sample does not fit into memory"):
         audit_config(audited(None), lambda *_: None)
 
@@ -426,7 +430,7 @@ def test_however_the_work_is_cut_the_answers_are_the_same(parts: list[tuple[int,
     """Batch mates change sums in the last bit, which a search carries on: 1 %, as in any other company."""
     model, x, y, whole = searched_whole()
     samples = as_samples(model, x, y)
-    facts = distortion.set_facts(samples, distortion.start_facts(model, samples))
+    facts = set_facts(samples, start_facts(model, samples))
     for start, stop, batch_size in parts:
         work = ShardWork(
             model=model.name,

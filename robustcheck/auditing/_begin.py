@@ -14,14 +14,15 @@ import numpy as np
 
 import robustcheck
 from robustcheck.auditing._plan import Plan
-from robustcheck.auditing._work import cut
 from robustcheck.config import SearchOptions
 from robustcheck.distortion import start_facts
 from robustcheck.errors import ConfigError
-from robustcheck.results import PlanDocument, sample_ids
+from robustcheck.results import PlanDocument, ShardFacts, sample_ids
 from robustcheck.shards import PLAN, ShardStore
 from robustcheck.text import option
 
+# shards of a search at most, so that files stay few
+_MOST_SHARDS = 10_000
 # samples whose digests are made together
 _BLOCK = 1024
 
@@ -81,7 +82,7 @@ def _document(plan: Plan, settings: Mapping[str, Any] | None, *, kept: bool) -> 
         shards=[
             shard
             for name, options in shards
-            for shard in cut(name, options, len(plan.samples), plan.batch_size)
+            for shard in _cut(name, options, len(plan.samples), plan.batch_size)
         ],
         versions=versions(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,3 +117,13 @@ def _digest(plan: Plan) -> str:
     for start in range(0, len(samples), _BLOCK):
         digest.update("".join(sample_ids(samples.rows[start : start + _BLOCK])).encode())
     return digest.hexdigest()
+
+
+def _cut(model: str, options: SearchOptions, count: int, batch_size: int) -> list[ShardFacts]:
+    """The shards of one search: whole batches, which do not depend on who does them."""
+    batches = -(-count // batch_size)
+    size = batch_size * -(-batches // _MOST_SHARDS)
+    return [
+        ShardFacts(model=model, norm=options.norm, start=start, stop=min(start + size, count))
+        for start in range(0, count, size)
+    ]

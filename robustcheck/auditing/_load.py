@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.auditing._recipe import Recipe
 from robustcheck.config import AuditConfig, ModelOptions
 from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes
 from robustcheck.progress import OnProgress
+from robustcheck.recipe import Recipe
 from robustcheck.results import Conditions
 from robustcheck.text import option
 

@@ -19,12 +19,12 @@ from robustcheck.auditing._load import (
     recipe_like,
     subject_recipe,
 )
-from robustcheck.auditing._recipe import Recipe
 from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import beyond_float32, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
 from robustcheck.models import Classifier, logits_of
 from robustcheck.progress import OnProgress
+from robustcheck.recipe import Recipe
 from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option

@@ -11,20 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from robustcheck.auditing._collect import collect
 from robustcheck.auditing._plan import Plan
 from robustcheck.auditing._report import Searched, partial_report, whole_report
-from robustcheck.auditing._work import SearchSetup, ShardWork, run_shard
 from robustcheck.config import AuditConfig
-from robustcheck.distortion import set_facts
+from robustcheck.distortion import SearchSetup, ShardWork, run_shard, set_facts
 from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Task, Tell, Workers, work_off
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress
-from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardFacts, TransferMatrix
-from robustcheck.shards import ShardDone, ShardStore
+from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardDone, ShardFacts, TransferMatrix
+from robustcheck.shards import ShardStore
 from robustcheck.startup import start_worker
 from robustcheck.text import option
 from robustcheck.transfer import cross_errors, require_comparable
@@ -110,14 +107,14 @@ def _worked_off(
 def _work(audit: Run, number: int) -> ShardWork:
     """What a shard is given."""
     shard, plan = audit.begun.shards[number], audit.plan
-    chosen = np.arange(shard.start, shard.stop)
-    return ShardWork(
+    whole = ShardWork(
         model=shard.model,
-        samples=plan.samples.take(chosen),
-        targets=plan.targets[chosen],
+        samples=plan.samples,
+        targets=plan.targets,
         options=next(options for options in plan.searches if options.norm == shard.norm),
         batch_size=plan.batch_size,
     )
+    return whole.take(shard.start, shard.stop)
 
 
 @contextmanager

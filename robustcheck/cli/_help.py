@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
 _MANUAL = Path(__file__).parents[1] / "manual"
 # in the order in which they are read; a page that is not here comes last
-_ORDER = ("start", "models", "numbers", "policies", "pytest", "hardening", "search", "refusals", "extending")
+_ORDER = (
+    "start",
+    "models",
+    "numbers",
+    "policies",
+    "pytest",
+    "hardening",
+    "search",
+    "scale",
+    "refusals",
+    "extending",
+)
 _EPILOG = """\
 examples:
   robustcheck help

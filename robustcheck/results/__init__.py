@@ -38,7 +38,7 @@ from robustcheck.results._outcomes import (
     join,
     sample_ids,
 )
-from robustcheck.results._plan import PLAN_SCHEMA, PlanDocument, ShardFacts, StartFacts
+from robustcheck.results._plan import PLAN_SCHEMA, PlanDocument, ShardDone, ShardFacts, StartFacts
 from robustcheck.results._searches import (
     POINTS,
     Cost,
@@ -91,6 +91,7 @@ __all__ = [
     "SampleTable",
     "ScalePoint",
     "SearchResult",
+    "ShardDone",
     "ShardFacts",
     "Standing",
     "StartFacts",

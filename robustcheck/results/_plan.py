@@ -9,6 +9,7 @@ from typing import Any
 
 from robustcheck.config import SearchedNorm
 from robustcheck.results._document import DataFacts, ModelFacts, plain
+from robustcheck.results._outcomes import SampleExamples
 
 PLAN_SCHEMA = "robustcheck.plan/1"
 # fields that do not decide what a shard holds
@@ -36,6 +37,15 @@ class ShardFacts:
     norm: SearchedNorm
     start: int
     stop: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShardDone:
+    """What a shard came to: the examples, seconds spent, and the smallest batch that had to be made."""
+
+    examples: SampleExamples
+    seconds: float
+    batch_size: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,6 @@
 """
 
 from robustcheck.shards._gather import gather
-from robustcheck.shards._store import PLAN, ShardDone, ShardStore
+from robustcheck.shards._store import PLAN, ShardStore
 
-__all__ = ["PLAN", "ShardDone", "ShardStore", "gather"]
+__all__ = ["PLAN", "ShardStore", "gather"]

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,12 @@ from typing import Any
 import numpy as np
 
 from robustcheck.errors import ConfigError, Incomplete, ReportRefused, one_line
-from robustcheck.results import PLAN_SCHEMA, PlanDocument, SampleExamples, plain
+from robustcheck.results import PLAN_SCHEMA, PlanDocument, SampleExamples, ShardDone, plain
 from robustcheck.stored import open_arrays, read_json
 from robustcheck.text import option
 
 PLAN, SHARDS = "plan.json", "shards"
 _NAME = re.compile(r"(\d{5,})-([0-9a-f]{32})\.npz", re.ASCII)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ShardDone:
-    """What a shard came to: the examples, seconds spent, and the smallest batch that had to be made."""
-
-    examples: SampleExamples
-    seconds: float
-    batch_size: int
 
 
 class ShardStore:

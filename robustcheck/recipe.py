@@ -66,12 +66,12 @@ class Recipe:
             raise ModelRefused(f"{self.source}: expected the file that the audit began with, got another")
         return replace(self, model=loaded.model).wrapped()
 
-    def _unwrapped(self, classifier: Classifier) -> Recipe:
+    @staticmethod
+    def of_classifier(classifier: Classifier) -> Recipe:
         """The model that a classifier was made of, wrapped in the same way."""
         return Recipe(
             source=classifier.model,
-            imports=self.imports,
-            name=self.name or classifier.name,
+            name=classifier.name,
             box=(classifier.lower, classifier.upper),
             options=classifier.options,
             freeze=None if classifier.free.all() else ~classifier.free,
@@ -87,7 +87,8 @@ class Recipe:
         if isinstance(self.source, str):
             return replace(self, model=None)
         if isinstance(self.source, Classifier):
-            return self._unwrapped(self.source).portable(folder)
+            unwrapped = Recipe.of_classifier(self.source)
+            return replace(unwrapped, imports=self.imports, name=self.name).portable(folder)
         file = folder / f"{len(list(folder.iterdir()))}.keras"
         try:
             with warnings.catch_warnings():

@@ -6,21 +6,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from robustcheck.arrays import I64
-from robustcheck.auditing._recipe import Recipe
 from robustcheck.config import SearchOptions
-from robustcheck.distortion import SetFacts, attack
+from robustcheck.distortion._attack import SetFacts, attack
 from robustcheck.distribute import Tell, Work
 from robustcheck.models import Classifier
-from robustcheck.results import ShardFacts
+from robustcheck.recipe import Recipe
+from robustcheck.results import ShardDone
 from robustcheck.samples import Samples
-from robustcheck.shards import ShardDone
-
-# shards of a search at most, so that files stay few
-_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,15 +31,10 @@ class ShardWork:
     options: SearchOptions
     batch_size: int
 
-
-def cut(model: str, options: SearchOptions, count: int, batch_size: int) -> list[ShardFacts]:
-    """The shards of one search: whole batches, which do not depend on who does them."""
-    batches = -(-count // batch_size)
-    size = batch_size * -(-batches // _MOST)
-    return [
-        ShardFacts(model=model, norm=options.norm, start=start, stop=min(start + size, count))
-        for start in range(0, count, size)
-    ]
+    def take(self, start: int, stop: int) -> ShardWork:
+        """The work on some of the samples alone."""
+        chosen = np.arange(start, min(stop, len(self.samples)))
+        return replace(self, samples=self.samples.take(chosen), targets=self.targets[chosen])
 
 
 def run_shard(classifier: Classifier, facts: SetFacts, work: ShardWork, tell: Tell) -> ShardDone:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.arrays import F32, F64, I64, Mask
-from robustcheck.config import DataRange, SearchOptions
-from robustcheck.errors import ConfigError, DataRefused, Incomplete, SearchInterrupted, one_line
+from robustcheck.config import SearchOptions
+from robustcheck.errors import ConfigError, Incomplete, SearchInterrupted, one_line
 from robustcheck.models import Classifier, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
 from robustcheck.results import Joined, SearchResult, StartFacts, Status, is_wanted, sample_ids
-from robustcheck.samples import Samples, as_samples
+from robustcheck.samples import Samples
 from robustcheck.search import METHODS, STAGE, Others, Problem
 
 # float32 rounding between batch sizes, as a share of the largest logit
@@ -35,50 +34,6 @@ _COARSE = 1e-3
 _NO_ROOM = (tf.errors.ResourceExhaustedError, MemoryError)
 # samples that searches may start from on the misclassified side
 _OTHERS = 256
-
-
-def minimal_distortion(
-    classifier: Classifier,
-    x: Any,
-    y: Any,
-    targets: Any = None,
-    *,
-    options: SearchOptions | None = None,
-    data_range: DataRange = None,
-    batch_size: int | None = None,
-    on_progress: OnProgress | None = None,
-) -> SearchResult:
-    """Find for each sample the nearest input that the model misclassifies.
-
-    Args:
-        classifier: from :func:`robustcheck.wrap`.
-        x: samples ``[N, *input_shape]``.
-        y: labels ``[N]`` or one-hot; None = the model's own predictions.
-        targets: class that each example is to be given, ``[N]`` or one for all; None = any other.
-        options: how to search.
-        data_range: stored values that are mapped to the box; by itself (0, 255) for uint8.
-        batch_size: samples searched at once; chosen from the size of a sample when None.
-        on_progress: called now and then with ("search", samples done, samples in all); within a batch the
-            samples done stand for the share of the work.
-
-    Returns:
-        One row a sample in input order. Distances are upper bounds of the true minimum.
-
-    Raises:
-        DataRefused: arrays that do not fit the model.
-    """
-    if batch_size is not None:
-        require_batch_size(batch_size)
-    samples = as_samples(classifier, x, y, data_range=data_range)
-    wanted = _targets(targets, samples, classifier.classes)
-    return attack(
-        classifier,
-        samples,
-        wanted,
-        options=options or SearchOptions(),
-        batch_size=batch_size or default_batch_size(classifier),
-        on_progress=on_progress or silent,
-    )
 
 
 def require_batch_size(batch_size: int) -> None:
@@ -260,26 +215,6 @@ def measured_rounding(classifier: Classifier, samples: Samples) -> float:
     largest = np.maximum(np.abs(together).max(axis=1), np.finfo(np.float32).tiny)
     spread = float(np.max(np.abs(together - alone).max(axis=1) / largest))
     return max(_ROUNDING, _SPREAD_SAFETY * spread)
-
-
-def _targets(targets: Any, samples: Samples, classes: int) -> I64:
-    if targets is None:
-        return np.full(len(samples), -1, np.int64)
-    wanted = np.asarray(targets)
-    if wanted.dtype.kind not in "iu" or wanted.shape not in ((), (len(samples),)):
-        raise DataRefused(
-            f"targets: expected one class or {len(samples)} of them, got {wanted.dtype} of shape "
-            f"{wanted.shape}"
-        )
-    wanted = np.broadcast_to(wanted, len(samples)).astype(np.int64)
-    if wanted.min() < 0 or wanted.max() >= classes:
-        raise DataRefused(
-            f"targets: expected classes 0 to {classes - 1}, got {wanted.min()} to {wanted.max()}"
-        )
-    same = int(np.sum(wanted == samples.label))
-    if same:
-        raise DataRefused(f"targets: expected another class than the label, got the label for {same} samples")
-    return wanted
 
 
 def _problem(classifier: Classifier, samples: Samples, targets: I64, facts: SetFacts) -> Problem:
