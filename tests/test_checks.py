@@ -189,6 +189,26 @@ def test_values_that_fill_little_of_the_box(pixels: np.ndarray) -> None:
         assert (check.outcome, text in check.detail) == (outcome, True), check.detail
 
 
+def test_the_spread_of_many_samples_is_that_of_all_at_once() -> None:
+    """More samples than are looked at together, of which one is not finite and shifts from block to block."""
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Normalization(mean=np.linspace(0, 1, 6), variance=np.linspace(4, 9, 6)),
+            keras.layers.Dense(3),
+        ]
+    )
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(2600, 6)) * 0.3 + np.linspace(-3, 3, 2600)[:, None]
+    rows[7] = np.nan
+    finite = np.isfinite(rows).all(axis=1)
+    check = filling(rc.wrap(model, box=(-9.0, 9.0)), rows.astype(np.float32), finite)
+    after = (rows[finite] - np.linspace(0, 1, 6)) / np.sqrt(np.linspace(4, 9, 6))
+    expected = [np.sqrt(after.var(axis=0).mean()), (rows[finite].max() - rows[finite].min()) / 18]
+    assert f"fill {100 * min(expected):.1f} % of" in check.detail
+    assert min(expected) == expected[1] or "Normalization" in check.detail
+
+
 class Random(keras.layers.Layer):
     """Noise that is on in inference too."""
 

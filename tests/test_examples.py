@@ -101,7 +101,7 @@ def test_ci(tmp_path: Path, file: str, pixels: np.ndarray, digits: Any) -> None:
 
 
 def test_ci_matrix(tmp_path: Path, pixels: np.ndarray, digits: Any) -> None:
-    """Each job of the matrix does its part, and the last merges them, judges, and stops a model that is worse."""
+    """Each job of the matrix does its part; the last merges them, judges, and stops a model that is worse."""
     for name in ("policy.toml", "robustcheck.toml"):
         shutil.copy(EXAMPLES / "ci" / name, tmp_path)
     shutil.copy(assets.path(assets.MODELS[0]), tmp_path / "model.keras")

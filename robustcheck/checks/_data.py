@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.arrays import F32
+from robustcheck.arrays import F32, Mask
 from robustcheck.checks._limits import LIMITS
-from robustcheck.checks._shared import graded
+from robustcheck.checks._shared import blocks, graded
 from robustcheck.measures import MIN_SAMPLES, binomial_tail, count
 from robustcheck.models import Classifier
 from robustcheck.results import Check, SearchResult, Status
@@ -41,13 +41,16 @@ def better_than_chance(correct: int, tried: int, classes: int) -> Check:
 
 def inputs(classifier: Classifier, result: SearchResult) -> Check:
     """Whether the samples fill the box."""
-    there = ~result.is_(Status.NON_FINITE)
-    return filling(classifier, result.rows[there])
+    return filling(classifier, result.rows, ~result.is_(Status.NON_FINITE))
 
 
-def filling(classifier: Classifier, rows: F32) -> Check:
-    """Whether the values of rows ``[N, D]`` fill the box, and what the model's first layer is made for."""
-    fills = [_fill_of_box(classifier, rows), _fill_of_layer(classifier, rows)]
+def filling(classifier: Classifier, rows: F32, chosen: Mask | None = None) -> Check:
+    """Whether the values of rows ``[N, D]`` fill the box, and what the model's first layer is made for.
+
+    ``chosen``: of these rows, ``[N]``; all when None.
+    """
+    finite: Mask = np.ones(len(rows), bool) if chosen is None else chosen
+    fills = [_fill_of_box(classifier, rows, finite), _fill_of_layer(classifier, rows, finite)]
     there = [fill for fill in fills if fill is not None]
     if not there:
         return Check(
@@ -61,29 +64,56 @@ def filling(classifier: Classifier, rows: F32) -> Check:
     return Check(id="inputs", outcome=outcome, detail=detail)
 
 
-def _fill_of_box(classifier: Classifier, rows: F32) -> tuple[float, str] | None:
+def _fill_of_box(classifier: Classifier, rows: F32, finite: Mask) -> tuple[float, str] | None:
     width = classifier.upper - classifier.lower
     bounded = classifier.free & np.isfinite(width)
-    if rows.shape[0] * int(bounded.sum()) < LIMITS.fewest_values:
+    if int(finite.sum()) * int(bounded.sum()) < LIMITS.fewest_values:
         return None
-    share = (rows[:, bounded] - classifier.lower[bounded]) / width[bounded]
-    return float(share.max() - share.min()), f"the box {classifier.box}"
+    low, high = np.inf, -np.inf
+    for block in blocks(finite):
+        share = (rows[block][:, bounded] - classifier.lower[bounded]) / width[bounded]
+        low, high = min(low, float(share.min())), max(high, float(share.max()))
+    return high - low, f"the box {classifier.box}"
 
 
-def _fill_of_layer(classifier: Classifier, rows: F32) -> tuple[float, str] | None:
+def _fill_of_layer(classifier: Classifier, rows: F32, finite: Mask) -> tuple[float, str] | None:
     """The share of the range that a Rescaling or Normalization is made for, and that range in words."""
     first = classifier.preprocessing
-    if first is None or rows.size < LIMITS.fewest_values:
+    if first is None or int(finite.sum()) * rows.shape[1] < LIMITS.fewest_values:
         return None
-    try:
-        after = rows.reshape(-1, *classifier.input_shape) * first.scale + first.offset
-    except ValueError:  # it does not stand where the input has this shape
-        return None
+    low, high, spread = np.inf, -np.inf, _Spread()
+    for block in blocks(finite):
+        try:
+            after = rows[block].reshape(-1, *classifier.input_shape) * first.scale + first.offset
+        except ValueError:  # it does not stand where the input has this shape
+            return None
+        low, high = min(low, float(after.min())), max(high, float(after.max()))
+        spread.add(after)
     if first.kind == "Normalization":
         # made so that the values it was adapted to have a standard deviation of 1
-        return float(np.sqrt(np.mean(np.var(after, axis=0)))), f"what the model's {first.text} was adapted to"
+        deviation = float(np.sqrt(np.mean(spread.variance)))
+        return deviation, f"what the model's {first.text} was adapted to"
     span = 1.0 if not np.any(first.offset) else 2.0
-    return float(after.max() - after.min()) / span, f"what the model's {first.text} is made for"
+    return (high - low) / span, f"what the model's {first.text} is made for"
+
+
+class _Spread:
+    """Variance of each feature over rows that come in blocks (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, np.zeros(()), np.zeros(())
+
+    def add(self, rows: NDArray[Any]) -> None:
+        count, mean = len(rows), rows.mean(axis=0)
+        apart, total = mean - self._mean, self._count + len(rows)
+        squares = ((rows - mean) ** 2).sum(axis=0)
+        self._squares = self._squares + squares + apart**2 * (self._count * count / total)
+        self._mean = self._mean + apart * (count / total)
+        self._count = total
+
+    @property
+    def variance(self) -> NDArray[Any]:
+        return self._squares / self._count
 
 
 def sample(result: SearchResult, strata: NDArray[Any] | None) -> Check:

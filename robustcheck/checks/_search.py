@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.checks._limits import LIMITS
-from robustcheck.checks._shared import graded, noisy_blocks
+from robustcheck.checks._shared import blocks, graded, noisy_blocks
 from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
@@ -46,7 +46,8 @@ def verified(predictor: Predictor, result: SearchResult) -> Check:
     if not found.any():
         return Check(id="verified", outcome="SKIP", detail="there is no example to classify")
     now = result.label.copy()
-    now[found] = own_labels(predictor, result.points[found])
+    for block in blocks(found):
+        now[block] = own_labels(predictor, result.points[block])
     wrong = result.reached(now)[found]
     detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
     return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
@@ -98,11 +99,12 @@ def eight_bit(predictor: Predictor, result: SearchResult) -> Check:
     if not result.found.any() or not (np.isfinite(lower[free]).all() and np.isfinite(upper[free]).all()):
         reason = "there is no example" if not result.found.any() else "the box has infinite sides"
         return Check(id="eight_bit", outcome="SKIP", detail=reason)
-    points = result.points[result.found]
     step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
-    points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
     now = result.label.copy()
-    now[result.found] = own_labels(predictor, points)
+    for block in blocks(result.found):
+        points = result.points[block]
+        points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
+        now[block] = own_labels(predictor, points)
     share = float(np.mean(result.reached(now)[result.found]))
     detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
     return Check(id="eight_bit", outcome="PASS" if share >= LIMITS.eight_bit_warn else "WARN", detail=detail)

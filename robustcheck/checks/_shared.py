@@ -25,7 +25,12 @@ def noisy_blocks(
 ) -> Iterator[tuple[I64, F32]]:
     """Blocks of the chosen samples: positions ``[B]``, and for each a random direction of length 1."""
     draw = np.random.default_rng((seed, 1))
+    for block in blocks(chosen):
+        yield block, directions(draw, predictor, len(block), norm=norm)
+
+
+def blocks(chosen: Mask) -> Iterator[I64]:
+    """Positions ``[B]`` of the chosen samples, block after block: no copy is made of all of them."""
     where = np.flatnonzero(chosen)
     for start in range(0, len(where), _BLOCK):
-        block = where[start : start + _BLOCK]
-        yield block, directions(draw, predictor, len(block), norm=norm)
+        yield where[start : start + _BLOCK]
