@@ -394,6 +394,11 @@ def test_a_disk_that_is_full(whole: Path, tmp_path: Path, monkeypatch: pytest.Mo
         audit_config(audited(out), lambda *_: None)
     monkeypatch.setattr(_store.os, "fsync", sync)
     assert len(list((out / "shards").iterdir())) == 3  # no half of a file is left
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchResult, "save", lambda *_: full(0))
+        with pytest.raises(Incomplete, match=r"expected room for the report: No space left.*resume="):
+            audit_config(audited(out, resume=True), lambda *_: None)
+    assert len(list((out / "shards").iterdir())) == 10
     audit_config(audited(out, resume=True), lambda *_: None)
     assert_same_report(out, whole)
 

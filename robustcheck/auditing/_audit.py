@@ -25,12 +25,13 @@ from robustcheck.config import (
     Target,
     TransferOptions,
 )
-from robustcheck.errors import Interrupted
+from robustcheck.errors import Incomplete, Interrupted, one_line
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.progress import OnProgress, silent
 from robustcheck.report import prepare_folder, read_evidence, read_report, write_report
 from robustcheck.results import AuditReport, Evidence
 from robustcheck.shards import ShardStore
+from robustcheck.text import option
 
 
 def audit(
@@ -179,7 +180,7 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
         def written(report: AuditReport) -> AuditReport:
             judged = gate.judge(report)
             if folder is not None:
-                write_report(judged, folder, assets=config.report_assets)
+                _write(judged, folder, config)
             return judged
 
         if folder is not None and store.finished:
@@ -193,6 +194,16 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
         if report.complete:
             store.clear()
         return report
+
+
+def _write(report: AuditReport, folder: Path, config: AuditConfig) -> None:
+    try:
+        write_report(report, folder, assets=config.report_assets)
+    except OSError as error:
+        raise Incomplete(
+            f"{folder}: expected room for the report: {one_line(error)}; what was done is kept, and "
+            f"{option('resume')} goes on"
+        ) from error
 
 
 @contextmanager
