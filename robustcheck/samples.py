@@ -6,14 +6,14 @@ anything else is refused with what was expected and what came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.arrays import F32, I64, Mask
+from robustcheck.arrays import F32, I64, Mask, room
 from robustcheck.config import DataRange
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Predictor, own_labels
@@ -91,7 +91,7 @@ def as_samples(
         )
     notes: list[str] = []
     rows = _rows(predictor, x, data_range, notes)
-    finite: Mask = np.asarray(np.isfinite(rows).all(axis=1))
+    finite: Mask = np.concatenate([np.isfinite(block).all(axis=1) for block in _blocks(rows)])
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():
@@ -99,7 +99,10 @@ def as_samples(
     _clip_to_box(predictor, rows, finite)
     if y is None:
         label = np.full(len(rows), -1, np.int64)
-        label[finite] = own_labels(predictor, rows[finite])
+        for start in range(0, len(rows), _BLOCK):
+            there = start + np.flatnonzero(finite[start : start + _BLOCK])
+            if len(there):
+                label[there] = own_labels(predictor, rows[there])
     else:
         label = _labels(y, len(rows), predictor.classes, notes)
     return Samples(
@@ -109,6 +112,10 @@ def as_samples(
         finite=finite,
         notes=tuple(notes),
     )
+
+
+def _blocks(rows: F32) -> Iterator[F32]:
+    return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
 
 
 def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> F32:
@@ -122,7 +129,7 @@ def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str])
         raise DataRefused(
             f"samples: expected as many rows in every input, got {lengths} for {list(layout.names)}"
         )
-    rows, start = np.empty((lengths[0], layout.width), np.float32), 0
+    rows, start = room((lengths[0], layout.width), np.float32), 0
     for part, name, size, moves in zip(parts, layout.names, layout.sizes, layout.perturbed, strict=True):
         side = slice(start, start + size)
         start += size

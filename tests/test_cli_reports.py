@@ -351,7 +351,7 @@ def test_hostile_names_from_files(
     assert main([*audit, "--reference", OLDER]) == 0
     out, err = capsys.readouterr()
     texts = {path.name: path.read_text("utf-8") for path in Path("r").iterdir() if path.suffix in _TEXT}
-    assert set(texts) == {"report.html", "summary.md", "junit.xml", "samples.csv", "report.json"}
+    assert set(texts) == {"report.html", "summary.md", "junit.xml", "samples.csv", "report.json", "plan.json"}
     for text in (out, err, *texts.values()):
         assert "\x1b" not in text
         assert "\u202e" not in text

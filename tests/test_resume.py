@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import robustcheck as rc
-from robustcheck import assets
+from robustcheck import arrays, assets
 from robustcheck.auditing import audit_config, audit_part
 from robustcheck.cli import main
 from robustcheck.config import AuditConfig
@@ -464,3 +464,35 @@ def test_reports_have_no_trace_of_how_they_were_made(whole: Path) -> None:
     assert report.complete
     assert not (whole / "shards").exists()
     assert json.loads((whole / "plan.json").read_text())["schema"] == "robustcheck.plan/1"
+
+
+def test_large_arrays_lie_in_files(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same report, and its arrays are not in memory."""
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 1000)
+    report = audit_config(audited(tmp_path / "report"), lambda *_: None)
+    assert_same_report(tmp_path / "report", whole)
+    for array in (report.samples.input, report.samples.adversarial):
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        assert isinstance(array, np.memmap)
+
+
+def test_without_examples(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The figures are all there, and are judged and compared; what needs the examples says so."""
+    out = tmp_path / "report"
+    audit_config(audited(out, no_examples=True), lambda *_: None)
+    assert figures_of(out) == figures_of(whole) | {"examples": False}
+    with np.load(out / "samples.npz") as bare, np.load(whole / "samples.npz") as full:
+        assert set(full) - set(bare) == {"input", "adversarial"}
+        assert set(bare) < set(full)
+        np.testing.assert_array_equal(bare["l2"], full["l2"])
+    (made_for,) = (out / "transfer").iterdir()
+    assert made_for.stat().st_size < (whole / "transfer" / made_for.name).stat().st_size
+    (tmp_path / "p.toml").write_text("schema = 1\n[[rule]]\nmetric = 'accuracy.robust.l2@0.1'\nmin = 0.01\n")
+    assert main(["gate", str(out), "--policy", str(tmp_path / "p.toml")]) in (0, 4)
+    assert main(["compare", str(whole), str(out)]) == 0
+    assert main(["replay", str(out), "--index", str(read_report(whole).samples.index[0])]) == 3
+    assert main(["report", str(out)]) == 3
+    assert capsys.readouterr().err.count("no_examples= (--no-examples)") == 2
+    with pytest.raises(ReportRefused, match="--no-examples"):
+        audit_config(audited(out, resume=True, no_examples=True), lambda *_: None)

@@ -187,7 +187,7 @@ def test_python_and_tests_take_the_same() -> None:
             assert parameter.default == defaults[name], name
     assert set(known) - audit_arguments() == {
         "model", "data", "reference", "out", "force", "policy", "baseline", "report_assets", "resume",
-        "shard",
+        "shard", "no_examples",
     }  # fmt: skip
 
 

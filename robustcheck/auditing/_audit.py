@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -65,6 +65,7 @@ def audit(
     out: str | Path | None = None,
     force: bool = False,
     report_assets: bool = False,
+    no_examples: bool = False,
     jobs: int | None = None,
     executor: Any = "local",
     ray_address: str | None = None,
@@ -103,6 +104,7 @@ def audit(
         out: report folder to write.
         force: replace a report that is there.
         report_assets: write styles and images as files beside the page.
+        no_examples: leave samples and examples out of the report's files: distances alone.
         jobs: processes that search at once, each with its share of the cores; a script that asks for several
             needs ``if __name__ == "__main__":`` around what it does.
         executor: where searches run: ``"local"``, ``"ray"``, or any ``concurrent.futures.Executor``. A live
@@ -150,6 +152,7 @@ def audit(
         policy=policy,
         baseline=baseline,
         report_assets=report_assets,
+        no_examples=no_examples,
         jobs=jobs,
         executor=executor,
         ray_address=ray_address,
@@ -178,7 +181,7 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
         begun = begin(plan, store, kept=folder is not None, resume=config.resume, settings=config.settings)
 
         def written(report: AuditReport) -> AuditReport:
-            judged = gate.judge(report)
+            judged = gate.judge(replace(report, examples=not config.no_examples))
             if folder is not None:
                 _write(judged, folder, config)
             return judged

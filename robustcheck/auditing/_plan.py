@@ -162,10 +162,14 @@ def choose_targets(
         return samples, (samples.label + steps[samples.index]) % classes
     if target == "least-likely":
         # what is not finite is not attacked, and nothing outside the box may reach the model
-        inside = samples.rows[np.flatnonzero(samples.finite)[0]]
-        scores = logits_of(subject, np.where(samples.finite[:, None], samples.rows, inside))
-        np.put_along_axis(scores, samples.label[:, None], np.inf, axis=1)
-        return samples, scores.argmin(axis=1).astype(np.int64)
+        inside, chosen = samples.rows[np.flatnonzero(samples.finite)[0]], np.empty(len(samples), np.int64)
+        for start in range(0, len(samples), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            rows = np.where(samples.finite[block, None], samples.rows[block], inside)
+            scores = logits_of(subject, rows)
+            np.put_along_axis(scores, samples.label[block, None], np.inf, axis=1)
+            chosen[block] = scores.argmin(axis=1)
+        return samples, chosen
     if isinstance(target, str) or not 0 <= target < classes:
         raise ConfigError(
             f"{option('target')}: expected 'random', 'least-likely' or a class 0 to {classes - 1}, "

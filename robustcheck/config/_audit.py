@@ -88,6 +88,7 @@ class AuditConfig:
         gpus_per_worker: of each worker on Ray, or a share of one.
         resume: go on with what an audit that was stopped left in ``out``; begin where there is nothing.
         shard: ``(k, n)``: of all shards only every n-th, from the k-th; for ``robustcheck merge``.
+        no_examples: leave samples and examples out of the report: distances alone.
         command: what was typed, for the report.
         settings: as they were written, for a plan that another process goes on with.
     """
@@ -253,6 +254,10 @@ class AuditConfig:
             "write styles and images as files beside report.html, for servers that forbid inline content",
             "output",
         ),
+    )
+    no_examples: bool = field(
+        default=False,
+        metadata=said("leave samples and examples out of the report's files: distances alone", "output"),
     )
     jobs: int | None = field(
         default=None,

@@ -17,7 +17,7 @@ from robustcheck.distortion._attack import SetFacts, attack
 from robustcheck.distribute import Tell, Work
 from robustcheck.models import Classifier
 from robustcheck.recipe import Recipe
-from robustcheck.results import ShardDone
+from robustcheck.results import SampleExamples, ShardDone
 from robustcheck.samples import Samples
 
 
@@ -51,7 +51,7 @@ def run_shard(classifier: Classifier, facts: SetFacts, work: ShardWork, tell: Te
         on_halved=sizes.append,
     )
     seconds = time.perf_counter() - begun
-    return ShardDone(examples=found.without_input(), seconds=seconds, batch_size=sizes[-1])
+    return ShardDone(examples=found.only(SampleExamples), seconds=seconds, batch_size=sizes[-1])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,7 +17,19 @@ Update = Literal["no", "new", "all"]
 # settings of an audit that are not a test's to set: what is audited stands before them, and a test keeps and
 # judges reports in ways of its own
 _NOT_A_TESTS = frozenset(
-    {"model", "data", "reference", "out", "force", "policy", "baseline", "report_assets", "resume", "shard"}
+    {
+        "model",
+        "data",
+        "reference",
+        "out",
+        "force",
+        "policy",
+        "baseline",
+        "report_assets",
+        "resume",
+        "shard",
+        "no_examples",
+    }
 )
 
 

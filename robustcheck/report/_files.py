@@ -16,7 +16,7 @@ from robustcheck.report._csv import rows_csv, samples_csv
 from robustcheck.report._html import html_page
 from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
-from robustcheck.results import AuditReport
+from robustcheck.results import AuditReport, SampleOutcomes, SearchResult
 from robustcheck.text import option
 
 # what is made of a report as a text, by file; None = there is nothing to say. The page is made beside these,
@@ -136,13 +136,16 @@ def store_report(report: AuditReport, folder: Path) -> None:
 
 
 def _save_arrays(report: AuditReport, folder: Path) -> None:
+    def kept(samples: SearchResult) -> SampleOutcomes:
+        return samples if report.examples else samples.only(SampleOutcomes)
+
     for norm, samples in report.results.items():
-        samples.save(folder / report.samples_file(norm))
+        kept(samples).save(folder / report.samples_file(norm))
     report.conditions.save(folder / "box.npz")
     if report.made_for:
         (folder / "transfer").mkdir()
     for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
-        result.save(folder / "transfer" / f"{file}.npz")
+        kept(result).save(folder / "transfer" / f"{file}.npz")
 
 
 def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:

@@ -26,6 +26,7 @@ from robustcheck.results import (
     SearchResult,
 )
 from robustcheck.stored import read_json
+from robustcheck.text import option
 
 _FIRST = "robustcheck.report/1"
 _OTHER_NORM = re.compile(r"^distortion\.(?=(linf|l1|l0)\.)")
@@ -103,6 +104,11 @@ def read_report(path: Path) -> AuditReport:
         ReportRefused: a file is missing, cannot be read, or is not of this report.
     """
     document = read_document(path)
+    if not document.examples:
+        raise ReportRefused(
+            f"{path}: expected a report with its samples and examples, got one that was written without "
+            f"({option('no_examples')}); gate and compare read it"
+        )
     folder = path if path.is_dir() else path.parent
     found = {norm: SearchResult.load(file) for norm, file in _sample_files(document, folder).items()}
     require_samples(document, found, folder)

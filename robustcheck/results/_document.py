@@ -159,6 +159,7 @@ class ReportDocument:
         norm: that was searched; of several the first, which ``counts``, ``curve``, ``noise_curve``, ``cost``
             and ``transfer`` are of.
         further: the same of each further norm that was searched, in the order asked for.
+        examples: whether the files with the samples have them and their examples, or distances alone.
     """
 
     schema: str = SCHEMA
@@ -181,6 +182,7 @@ class ReportDocument:
     cost: Cost
     further: dict[SearchedNorm, NormFacts] = field(default_factory=dict)
     provenance: Provenance
+    examples: bool = True
 
     @property
     def searches(self) -> dict[SearchedNorm, NormFacts]:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, TypeAlias, cast, get_args
+from typing import Any, Self, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.arrays import F32, F64, I64, Mask, room
 from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.stored import open_arrays
@@ -24,6 +24,7 @@ from robustcheck.text import brief
 WHOLE: dict[str, Any] = {"kind": "i"}
 REAL: dict[str, Any] = {"kind": "f"}
 TEXT: dict[str, Any] = {"kind": "U"}
+Rows = TypeVar("Rows", bound="SampleEndings")
 # beside the columns of a file
 _NORM = "norm"
 
@@ -131,6 +132,12 @@ class SampleOutcomes(SampleEndings):
             raise ConfigError(f"chosen: expected a mask or positions in one row, got {brief(chosen)}")
         return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
 
+    def only(self, kind: type[Rows]) -> Rows:
+        """The same rows with the columns of another kind of table, which are among these."""
+        return kind(
+            **{column.name: getattr(self, column.name) for column in _columns_of(kind)}, norm=self.norm
+        )
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns by name."""
         return {column.name: getattr(self, column.name) for column in _columns_of(type(self))}
@@ -207,11 +214,6 @@ class SearchResult(SampleExamples):
         """The samples as flat rows, ``[N, D]``."""
         return self.input.reshape(len(self), -1)
 
-    def without_input(self) -> SampleExamples:
-        """The same without the samples."""
-        columns = {name: values for name, values in self.columns().items() if name != "input"}
-        return SampleExamples(**columns, norm=self.norm)
-
 
 # what can be measured sample by sample
 SampleTable: TypeAlias = SampleDistances | SampleOutcomes
@@ -237,7 +239,7 @@ class Joined:
         self._norm = part.norm
         for name, values in part.columns().items():
             if name not in self._columns:
-                self._columns[name] = np.empty((self.total, *values.shape[1:]), values.dtype)
+                self._columns[name] = room((self.total, *values.shape[1:]), values.dtype)
             if not (name == "input" and self._given):
                 self._columns[name][place] = values
         self.done += len(part)
