@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robustcheck.arrays import room
 from robustcheck.errors import DataRefused, InputRefused, one_line
 from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData, Shape, Wanted
@@ -38,12 +39,8 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
     digest = hashlib.sha256()
     for path, _ in files:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
-    images = [_image(files[i][0], wanted.shape) for i in chosen]
-    sizes = {image.shape for image in images}
-    if len(sizes) > 1:
-        raise DataRefused(f"{folder}: expected images of one size, got {sorted(sizes)[:4]}; none is resized")
     return LoadedData(
-        x=np.stack(images),
+        x=_read_all(folder, [files[i][0] for i in chosen], wanted.shape),
         y=label[chosen],
         index=chosen,
         path=str(folder),
@@ -53,6 +50,21 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
         strata=label,
         folders=None if wanted.class_names is not None else len(names),
     )
+
+
+def _read_all(folder: Path, files: list[Path], shape: Shape | None) -> NDArray[np.uint8]:
+    """All images as one array, which may be larger than memory."""
+    sizes: set[tuple[int, ...]] = set()
+    for row, file in enumerate(files):
+        image = _image(file, shape)
+        if not sizes:
+            images = room((len(files), *image.shape), np.uint8)
+        sizes.add(image.shape)
+        if len(sizes) == 1:
+            images[row] = image
+    if len(sizes) > 1:
+        raise DataRefused(f"{folder}: expected images of one size, got {sorted(sizes)[:4]}; none is resized")
+    return images
 
 
 def require_folders(folder: str, folders: int, classes: int | None) -> None:
