@@ -10,6 +10,7 @@ from robustcheck.cli._common import run_audit
 from robustcheck.cli._flags import add_flags, add_result_flags, groups_of_audit, with_default
 from robustcheck.cli._settings import DEFAULT_OUT, planned_audit, read_settings
 from robustcheck.errors import ConfigError, ReportRefused
+from robustcheck.settings import Setting
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -38,16 +39,19 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "merge", help="the report of an audit done in parts", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="folders of the parts")
-    add_flags(parser, with_default(groups_of_audit("gate", "output"), "out", DEFAULT_OUT))
+    add_flags(parser, with_default(_settings(), "out", DEFAULT_OUT))
     add_result_flags(parser, "report.json")
     parser.set_defaults(run=run)
 
 
+def _settings() -> list[Setting]:
+    """What of an audit is set here: what becomes of the report."""
+    return groups_of_audit("gate", "output")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Gather the parts, then go on as an audit does that was stopped."""
-    settings = read_settings(
-        {name: getattr(arguments, name) for name in ("out", "force", "policy", "baseline", "report_assets")}
-    )
+    settings = read_settings({setting.name: getattr(arguments, setting.name) for setting in _settings()})
     out = Path(settings.get("out") or DEFAULT_OUT)
     if out.resolve() in [folder.resolve() for folder in arguments.folders]:
         raise ConfigError(f"--out: expected another folder than those of the parts, got {out}")

@@ -111,18 +111,17 @@ def planned_audit(plan: PlanDocument, here: Sourced, out: Path) -> AuditConfig |
     if faults or not _of_figures(planned) == planned:
         raise ReportRefused("\n".join(faults) or f"{out}: plan.json: expected settings of figures alone")
     sources = [planned.get("model"), planned.get("data"), *planned.get("reference", ())]
-    files = all(isinstance(source, str) and _is_there(source) for source in sources)
-    if planned.get("imports") or not files:
+    if planned.get("imports") or any(_runs_code(str(source)) for source in sources):
         return None
-    judged = {name: here.get(name) for name in ("policy", "baseline", "report_assets")}
-    values = planned | {name: value for name, value in judged.items() if value is not None}
+    after = [name for name, setting in here.table.items() if setting.group in ("gate", "output")]
+    values = planned | {name: here.get(name) for name in after if here.get(name) is not None}
     config = made(AuditConfig, values, command=plan.command, settings=planned, out=out, resume=True)
     return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
 
 
-def _is_there(source: str) -> bool:
-    """Whether a model or data are a file or folder, perhaps with a name before it."""
-    return any(Path(path).exists() for path in (source, source.partition("=")[2]) if path)
+def _runs_code(source: str) -> bool:
+    """Whether a model or data, perhaps with a name before it, are ``package.module:function``."""
+    return any(intake.is_function(spec) for spec in (source, source.partition("=")[2]))
 
 
 def read_settings(flags: Mapping[str, Any] | argparse.Namespace) -> Sourced:

@@ -32,6 +32,7 @@ __all__ = [
     "LoadedModel",
     "Wanted",
     "import_layers",
+    "is_function",
     "is_labelled",
     "is_stream",
     "load_data",
