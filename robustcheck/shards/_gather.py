@@ -50,6 +50,8 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool) -> PlanDocument:
 
 def _shards_of(folder: Path) -> dict[int, Path]:
     """The shards of a folder by number."""
+    if not (folder / SHARDS).is_dir():
+        raise ReportRefused(f"{folder}: expected shards of an audit, got none")
     found = {}
     for file in sorted((folder / SHARDS).glob("*.npz")):
         if file.name.startswith("."):
@@ -61,8 +63,6 @@ def _shards_of(folder: Path) -> dict[int, Path]:
                 f"{option('resume')} makes it again where it was made"
             )
         found[number] = file
-    if not found:
-        raise ReportRefused(f"{folder}: expected shards of an audit, got none")
     return found
 
 
