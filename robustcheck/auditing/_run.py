@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,8 +77,12 @@ def run_shards(
     if not tasks:
         return lost
     display = _Display(audit, on_progress)
-    with _workers(audit, config, display.news) as workers:
-        for number, done in _worked_off(tasks, workers, config, display.news):
+    with (
+        _workers(audit, config, display.news) as workers,
+        # whatever ends the loop ends the workers, at once
+        closing(_worked_off(tasks, workers, config, display.news)) as results,
+    ):
+        for number, done in results:
             if isinstance(done, Lost):
                 lost[number] = done
                 continue
@@ -90,7 +94,7 @@ def run_shards(
 
 def _worked_off(
     tasks: list[Task], workers: Workers, config: AuditConfig, on_news: Callable[[int, int, int], None]
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """All tasks; an executor of the user's may fail in its own ways."""
     try:
         yield from work_off(tasks, workers, on_news)
