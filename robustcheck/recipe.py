@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from robustcheck import intake
 from robustcheck.config import BoxLike, ModelOptions
@@ -22,6 +25,7 @@ class Recipe:
         source: a model file, ``package.module:factory`` or a live model.
         model: that was loaded of it in this process.
         sha256: of the file, where it is one.
+        weights: digest of the weights that a factory's model has, which it must have each time.
         imports: modules with the user's own layers.
         name: what reports call it; None = as the model calls itself.
         box, options, freeze, cost: as :func:`robustcheck.wrap` takes them.
@@ -30,6 +34,7 @@ class Recipe:
     source: Any
     model: Any = None
     sha256: str | None = None
+    weights: str | None = None
     imports: tuple[str, ...] = ()
     name: str | None
     box: BoxLike
@@ -64,6 +69,11 @@ class Recipe:
         loaded = intake.load_model(self.source, self.name, intake.import_layers(self.imports))
         if loaded.sha256 != self.sha256:
             raise ModelRefused(f"{self.source}: expected the file that the audit began with, got another")
+        if self.weights is not None and _weights_of(loaded.model) != self.weights:
+            raise ModelRefused(
+                f"{self.source}: expected a function that gives the same model each time, got other weights "
+                "in another process: let it load a file, or seed what it draws"
+            )
         return replace(self, model=loaded.model).wrapped()
 
     @staticmethod
@@ -85,7 +95,7 @@ class Recipe:
             ConfigError: a live model that cannot be written to a file and loaded from it.
         """
         if isinstance(self.source, str):
-            return replace(self, model=None)
+            return replace(self, model=None, weights=None if self.sha256 else _weights_of(self.model))
         if isinstance(self.source, Classifier):
             unwrapped = Recipe.of_classifier(self.source)
             return replace(unwrapped, imports=self.imports, name=self.name).portable(folder)
@@ -101,3 +111,14 @@ class Recipe:
                 f"or a live model that Keras can save and load safely: {one_line(error)}"
             ) from error
         return replace(self, source=str(file), model=None, sha256=intake.sha256(file))
+
+
+def _weights_of(model: Any) -> str | None:
+    """Digest of the weights of a Keras model, wrapped or not; None where it is none."""
+    model = model.model if isinstance(model, Classifier) else model
+    if not hasattr(model, "get_weights"):
+        return None
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()

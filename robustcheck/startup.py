@@ -92,6 +92,7 @@ def import_tensorflow(log: Console, *, worker: tuple[int, int] | None = None) ->
 
 def start_worker(number: int, count: int) -> None:
     """TensorFlow in one of several processes: quietly, with its share of the machine."""
+    sys.stdout = sys.stderr  # stdout is the result of the command, whatever a factory prints here
     import_tensorflow(Console(stderr=True, quiet=True), worker=(number, count))
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from robustcheck.distribute import (
     Work,
     work_off,
 )
-from robustcheck.errors import DataRefused, Incomplete
+from robustcheck.errors import ConfigError, DataRefused, Incomplete
 
 News = list[tuple[int, int, int]]
 
@@ -160,6 +162,17 @@ def test_any_executor_does_tasks_again_that_it_lost(tmp_path: Path, times: int) 
     assert done == expected
 
 
+def test_a_task_that_is_cancelled_ends_the_loop(tmp_path: Path) -> None:
+    class Cancelling(Executor):
+        def submit(self, *_: Any, **__: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.cancel()
+            return future
+
+    with pytest.raises(CancelledError):
+        list(work_off(tasks(1), Futures(Doubling(tmp_path), Cancelling()), lambda *_: None))
+
+
 def test_an_executor_that_is_broken_for_good_loses_what_is_left(tmp_path: Path) -> None:
     class Broken(Executor):
         def submit(self, *_: Any, **__: Any) -> Future[Any]:
@@ -182,6 +195,34 @@ def test_loky(tmp_path: Path) -> None:
 def quiet_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "from robustcheck.distribute import Processes, Task, work_off\n"
+        "from test_distribute import Doubling, nothing_first\n"
+        "from pathlib import Path\n"
+        f"workers = Processes(Doubling(Path({str(tmp_path)!r})), 1, nothing_first)\n"
+        "print(list(work_off([Task(0, lambda: 1)], workers, print)))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    ended = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert 'must stand under if __name__ == "__main__":' in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("quiet_ray")
+def test_a_ray_that_does_not_answer(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ray: expected a cluster at 127\.0\.0\.1:1: "):
+        RayActors(Doubling(tmp_path), 1, nothing_first, address="127.0.0.1:1")
 
 
 @pytest.mark.slow

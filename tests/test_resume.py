@@ -24,7 +24,7 @@ from robustcheck.auditing import audit_config, audit_part
 from robustcheck.cli import main
 from robustcheck.config import AuditConfig
 from robustcheck.distortion import ShardWork, _attack, run_shard, set_facts, start_facts
-from robustcheck.errors import ConfigError, Incomplete, Interrupted, ReportRefused
+from robustcheck.errors import ConfigError, Incomplete, Interrupted, ModelRefused, ReportRefused
 from robustcheck.policy import Policy, Rule
 from robustcheck.report import read_report
 from robustcheck.results import AuditReport, SearchResult
@@ -215,7 +215,11 @@ def test_parts_make_the_same_report(
     Path("policy.toml").write_text(
         "schema = 1\n[[rule]]\nmetric = 'distortion.l2.median'\nmin = 99\nmin_samples = 1\n"
     )
+    assert main(["merge", "part-1", "part-2", "part-3", "--out", "judged", "--policy", "nowhere.toml"]) == 2
+    assert not Path("judged").exists()
+    gather([Path(f"part-{part}") for part in (1, 2, 3)], Path("judged"), force=False)  # and was stopped there
     assert main(["merge", "part-1", "part-2", "part-3", "--out", "judged", "--policy", "policy.toml"]) == 1
+    assert main(["merge", "part-1", "part-2", "part-3", "--out", "judged"]) == 2
     capsys.readouterr()
     for folders, expected in {
         ("part-1", "part-3"): "expected all 10 shards in the 2 folders, got none of 1, 4, 7",
@@ -264,6 +268,32 @@ def test_a_plan_does_not_choose_code(
     assert main(["merge", "part"]) == 3
     assert "--resume --out robustcheck-report" in capsys.readouterr().err.replace("\n", " ")
     assert main([*words, "--resume"]) == 0
+
+
+def test_a_function_that_gives_another_model_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its workers would search another model than the one that is reported on."""
+    monkeypatch.chdir(tmp_path)
+    Path("drawn_anew.py").write_text(
+        "import keras\n"
+        "def model():\n"
+        "    layers = [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)]\n"
+        "    return keras.Sequential(layers)\n"
+        "def opaque():\n"
+        "    import robustcheck, tensorflow as tf\n"
+        "    weights = tf.random.normal((64, 10))\n"
+        "    return robustcheck.wrap(lambda z: tf.reshape(z, (-1, 64)) @ weights, input_shape=(8, 8))\n"
+    )
+    with ThreadPoolExecutor(1) as executor:
+        for name, expected in (("model", "the same model each time"), ("opaque", "another class in another")):
+            config = audited(
+                None, model=f"drawn_anew:{name}", references={}, labels="model", executor=executor
+            )
+            with pytest.raises(ModelRefused, match=expected):
+                audit_config(config, lambda *_: None)
+    print("stdout is where it was")
+    assert capsys.readouterr().out == "stdout is where it was\n"
 
 
 class Unreliable(Executor):

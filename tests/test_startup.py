@@ -53,7 +53,7 @@ def test_workers_share_the_cores(
 def test_a_worker_is_quiet_and_has_its_share() -> None:
     code = (
         "from robustcheck.startup import start_worker\nstart_worker(0, 2)\nimport tensorflow as tf\n"
-        "print(tf.config.threading.get_intra_op_parallelism_threads())"
+        "import sys; print(tf.config.threading.get_intra_op_parallelism_threads(), file=sys.__stdout__)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -104,7 +104,8 @@ def _worked_off(
         if config.executor == "local":
             raise
         raise Incomplete(
-            f"the executor failed: {one_line(error)}; what was done is kept, and {option('resume')} goes on"
+            f"the executor failed: {one_line(error)}"
+            + (f"; what was done is kept, and {option('resume')} goes on" if config.out is not None else "")
         ) from error
 
 

@@ -55,13 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(settings.get("out") or DEFAULT_OUT)
     if out.resolve() in [folder.resolve() for folder in arguments.folders]:
         raise ConfigError(f"--out: expected another folder than those of the parts, got {out}")
+    from robustcheck.policy import read_policy
     from robustcheck.shards import gather
 
+    if settings.get("policy"):
+        read_policy(Path(settings.get("policy")))  # what is wrong with it is told before anything is written
     plan = gather(arguments.folders, out, force=bool(settings.get("force")))
     config = planned_audit(plan, settings, out)
     if config is None:
         raise ReportRefused(
-            f"{out}: the parts are put together there. Their model or data are functions, which a plan must "
-            f"not choose: the report is made by the same audit with --resume --out {out}, and without --shard"
+            f"{out}: the parts are put together there. Their model or data are functions, or their layers in "
+            f"modules, which a plan must not choose: the report is made by the same audit with --resume --out {out}, and without --shard"
         )
     return run_audit(config, arguments)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,10 +13,15 @@ from robustcheck.arrays import I64
 from robustcheck.config import SearchOptions
 from robustcheck.distortion._attack import SetFacts, attack
 from robustcheck.distribute import Tell, Work
-from robustcheck.models import Classifier
+from robustcheck.errors import ModelRefused
+from robustcheck.models import Classifier, own_labels
 from robustcheck.recipe import Recipe
 from robustcheck.results import SampleExamples, ShardDone
 from robustcheck.samples import Samples
+from robustcheck.text import percent
+
+# share of decisions that rounding on another machine may turn
+_MOST_OTHERWISE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,15 +64,24 @@ class SearchSetup:
     recipes: Mapping[str, Recipe]
     facts: Mapping[str, SetFacts]
 
+    def _opened(self, name: str) -> Classifier:
+        """A model, if it decides here as it did where the facts were measured."""
+        classifier, others = self.recipes[name].open(), self.facts[name].others
+        differ = float(np.mean(own_labels(classifier, others.rows) != others.label))
+        if differ > _MOST_OTHERWISE:
+            raise ModelRefused(
+                f"{name}: expected the model that the audit began with, got one that gives {percent(differ)} "
+                "of the samples another class in another process"
+            )
+        return classifier
+
     def __call__(self) -> Work:
         """In the worker."""
         models: dict[str, Classifier] = {}
 
         def work(shard: ShardWork, tell: Tell) -> Any:
-            # stdout is the result of the command, whatever a factory prints
-            with contextlib.redirect_stdout(sys.stderr):
-                if shard.model not in models:
-                    models[shard.model] = self.recipes[shard.model].open()
-                return run_shard(models[shard.model], self.facts[shard.model], shard, tell)
+            if shard.model not in models:
+                models[shard.model] = self._opened(shard.model)
+            return run_shard(models[shard.model], self.facts[shard.model], shard, tell)
 
         return work

@@ -16,6 +16,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from robustcheck.distribute._tasks import TRIES, Setup, Work
+from robustcheck.errors import Incomplete
 
 # where there is no such signal, to be asked to end is to be killed
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -49,6 +50,7 @@ class Processes:
         last, worker = self._busy.get(number), self._workers[number]
         if worker is None or (last is not None and isinstance(last.exception(), BrokenExecutor)):
             if worker is not None:
+                worker.require_begun()
                 worker.end()
             worker = _Worker.start(self._setup, self._first, (number, self.capacity))
             self._workers[number] = worker
@@ -93,6 +95,16 @@ class _Worker:
                     self.process = message
                 else:
                     yield message
+
+    def require_begun(self) -> None:
+        """Of a process that died: refuse one that did not come to its work, as no other will."""
+        for _ in self.news():
+            pass
+        if self.process is None:
+            raise Incomplete(
+                "a process ended before it began: what a script does must stand under "
+                'if __name__ == "__main__": where it asks for several processes'
+            )
 
     def end(self) -> None:
         for _ in self.news():

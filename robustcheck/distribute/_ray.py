@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import Any
 from robustcheck.distribute._tasks import TRIES, Setup, Work
 from robustcheck.errors import ConfigError, Incomplete, one_line
 
+# seconds in which an address must answer
+_ANSWER = 10.0
 # seconds that a cluster may take to start workers, such as by adding machines
 _DEADLINE = 300.0
 
@@ -148,10 +151,22 @@ def _connect(ray: Any, address: str | None) -> None:
         # what can be imported here can be imported there
         path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         how |= {"address": "local", "include_dashboard": False, "runtime_env": {"env_vars": path}}
+    _require_reachable(address)
     try:
         ray.init(**how)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"ray: expected a cluster at {address}: {error}") from error
+
+
+def _require_reachable(address: str | None) -> None:
+    """Refuse an address that nobody answers at, on which Ray would wait for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"ray: expected a cluster at {address}: {one_line(error)}") from error
 
 
 def _no_room(wanted: int, gpus: float, there: dict[str, float]) -> str:

@@ -77,7 +77,11 @@ def work_off(
             done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
             for news in workers.news():
                 on_news(*news)
-            for future in done:
+            # of one that was cancelled from outside nobody is told
+            for future in [
+                *done,
+                *(future for future in running if future.cancelled() and future not in done),
+            ]:
                 task = running.pop(future)
                 failure = future.exception()
                 if isinstance(failure, BrokenExecutor) and begun[task.key] < workers.tries:

@@ -53,8 +53,9 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
     there = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*")]
-    # what an audit leaves that was killed before it had a plan
-    there = [] if all(name == "shards" or name.startswith(_SCRATCH) for name in there) else there
+    # what an audit leaves that was stopped before anything was done
+    begun = ("shards", "plan.json") if _is_report(folder) else ("shards",)
+    there = [] if all(name in begun or name.startswith(_SCRATCH) for name in there) else there
     foreign = sorted(name for name in there if not (_REPORT.fullmatch(name) or _WORK.fullmatch(name)))
     if foreign:
         raise ConfigError(

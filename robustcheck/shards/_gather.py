@@ -40,7 +40,8 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool) -> PlanDocument:
             f"expected all {len(plan.shards)} shards in the {len(folders)} folders, got none of {named}: is "
             "a part missing, or was one stopped?"
         )
-    folder = prepare_folder(out, force=force)
+    # parts that were put together before, without coming to a report, are put together again
+    folder = prepare_folder(out, force=force, resume=not (out / "report.json").exists())
     store = ShardStore(folder)
     store.begin(plan)
     for file in files.values():
