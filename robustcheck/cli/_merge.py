@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = planned_audit(plan, settings, out)
     if config is None:
         raise ReportRefused(
-            f"{out}: the parts are put together there. Their model or data are functions, or their layers in "
-            f"modules, which a plan must not choose: the report is made by the same audit with --resume --out {out}, and without --shard"
+            f"{out}: the parts are put together there. Their model or data are functions, or their layers "
+            "in modules, which a plan must not choose: the report is made by the same audit with --resume "
+            f"--out {out}, and without --shard"
         )
     return run_audit(config, arguments)
