@@ -224,8 +224,8 @@ def test_parts_make_the_same_report(
     for folders, expected in {
         ("part-1", "part-3"): "expected all 10 shards in the 2 folders, got none of 1, 4, 7",
         ("part-1", "part-2", "part-2", "part-3"): "part-2: expected each shard once, got shard 1 in part-2",
-        ("part-1", "nowhere"): "nowhere",
-        ("robustcheck-report",): "robustcheck-report: expected shards of an audit, got none",
+        ("part-1", "nowhere"): "nowhere: expected the folder of a part, got no folder",
+        ("robustcheck-report",): "robustcheck-report: expected shards of an audit, got the report of a whole",
     }.items():
         assert main(["merge", *folders, "--out", "other"]) == 3
         assert expected in capsys.readouterr().err.replace("\n", " ")
@@ -409,7 +409,7 @@ def test_a_batch_that_does_not_fit_is_halved(whole: Path, monkeypatch: pytest.Mo
 def test_a_disk_that_is_full(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from robustcheck.shards import _store
 
-    sync, left = _store.os.fsync, 4
+    sync, left = _store.os.fsync, 8  # two of the plan and of each of three shards
 
     def full(stream: int) -> None:
         nonlocal left
@@ -526,3 +526,16 @@ def test_without_examples(whole: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().err.count("no_examples= (--no-examples)") == 2
     with pytest.raises(ReportRefused, match="--no-examples"):
         audit_config(audited(out, resume=True, no_examples=True), lambda *_: None)
+
+
+def test_parts_of_one_audit_may_lie_anywhere(whole: Path, tmp_path: Path) -> None:
+    """The same data under another path, as on another machine, are the same plan."""
+    for part in (1, 2):
+        there = tmp_path / f"machine-{part}"
+        there.mkdir()
+        shutil.copy(assets.path(assets.DIGITS), there)
+        config = audited(there / "out", data=str(there / assets.path(assets.DIGITS).name), shard=(part, 2))
+        audit_part(config, lambda *_: None)
+    gather([tmp_path / f"machine-{part}" / "out" for part in (1, 2)], tmp_path / "out", force=False)
+    audit_config(audited(tmp_path / "out", resume=True), lambda *_: None)
+    assert_same_report(tmp_path / "out", whole)

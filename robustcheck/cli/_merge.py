@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if settings.get("policy"):
         read_policy(Path(settings.get("policy")))  # what is wrong with it is told before anything is written
-    plan = gather(arguments.folders, out, force=bool(settings.get("force")))
+    command = shlex.join(["robustcheck", *sys.argv[1:]])
+    plan = gather(arguments.folders, out, force=bool(settings.get("force")), command=command)
     config = planned_audit(plan, settings, out)
     if config is None:
         raise ReportRefused(

@@ -20,13 +20,14 @@ from robustcheck.distortion._attack import (
 )
 from robustcheck.distortion._work import SearchSetup, ShardWork
 from robustcheck.distribute import Futures, Lost, Task, work_off
-from robustcheck.errors import DataRefused, Incomplete
+from robustcheck.errors import ConfigError, DataRefused, Incomplete
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, silent
 from robustcheck.recipe import Recipe
 from robustcheck.results import Joined, SampleExamples, SearchResult
 from robustcheck.samples import Samples, as_samples
 from robustcheck.search import STAGE
+from robustcheck.text import brief
 
 
 def minimal_distortion(
@@ -68,6 +69,8 @@ def minimal_distortion(
     wanted = _targets(targets, samples, classifier.classes)
     options, batch_size = options or SearchOptions(), batch_size or default_batch_size(classifier)
     if executor is not None:
+        if not hasattr(executor, "submit"):
+            raise ConfigError(f"executor: expected a concurrent.futures.Executor, got {brief(executor)}")
         work = ShardWork(
             model=classifier.name, samples=samples, targets=wanted, options=options, batch_size=batch_size
         )

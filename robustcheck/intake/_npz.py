@@ -23,7 +23,8 @@ def load_npz(path: Path, wanted: Wanted) -> LoadedData:
     """The samples and labels of an archive."""
     if not path.is_file():
         raise DataRefused(
-            f"{path}: expected an .npz file, a folder of images or package.module:function, got nothing there"
+            f"{path}: expected an .npz file, x.npy,y.npy, a folder of images or package.module:function, got "
+            "nothing there"
         )
     with open_arrays(path, "an .npz with arrays of numbers", DataRefused) as stored:
         names = list(stored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from robustcheck.config import SearchedNorm
@@ -12,8 +12,6 @@ from robustcheck.results._document import DataFacts, ModelFacts, plain
 from robustcheck.results._outcomes import SampleExamples
 
 PLAN_SCHEMA = "robustcheck.plan/1"
-# fields that do not decide what a shard holds
-_ASIDE = ("started", "command", "settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +84,8 @@ class PlanDocument:
 
     @property
     def sha256(self) -> str:
-        """Digest of all that decides what the shards hold: each names it."""
-        decides = {
-            field.name: plain(getattr(self, field.name)) for field in fields(self) if field.name not in _ASIDE
-        }
+        """Digest of all that decides what the shards hold, wherever the files are: each shard names it."""
+        decides = [self._told(), plain(self.facts), plain(self.shards)]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: PlanDocument) -> list[str]:
@@ -97,27 +93,27 @@ class PlanDocument:
         mine, its = self._told(), other._told()
         return [
             f"{what}: {_short(mine.get(what))} there, {_short(its.get(what))} here"
-            for what in sorted(mine.keys() | its.keys())
+            for what in dict.fromkeys([*mine, *its])
             if mine.get(what) != its.get(what)
         ]
 
     def _told(self) -> dict[str, Any]:
         """What decides the figures, by a name that a user knows."""
         data = plain(self.data)
-        models = {
-            f"model {facts.name}": (content, plain(facts) | {"path": None, "sha256": None})
-            for facts, content in zip(self.models, self.contents, strict=True)
-        }
+        models: dict[str, Any] = {}
+        for facts, content in zip(self.models, self.contents, strict=True):
+            models[f"{facts.name}: content"] = content
+            known = {name: value for name, value in plain(facts).items() if name not in ("path", "sha256")}
+            models |= {f"{facts.name}: {name}": value for name, value in known.items()}
         return {
-            **models,
             "models": [facts.name for facts in self.models],
+            **models,
             **{f"data {name}": data[name] for name in data if name not in ("path", "notes")},
             "samples": self.samples_sha256,
             **{f"option {name}": value for name, value in self.options.items()},
             "norms": self.norms,
             "batch size": self.batch_size,
             **{f"transfer {name}": value for name, value in self.transfer.items()},
-            "shards": [plain(shard) for shard in self.shards],
             **{f"version of {name}": value for name, value in self.versions.items()},
         }
 

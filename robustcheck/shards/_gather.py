@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from robustcheck.errors import ReportRefused
@@ -17,14 +18,19 @@ from robustcheck.text import option
 _NAMED = 5
 
 
-def gather(folders: Sequence[Path], out: Path, *, force: bool) -> PlanDocument:
+def gather(folders: Sequence[Path], out: Path, *, force: bool, command: str | None = None) -> PlanDocument:
     """Put the parts of one audit into a folder, from which ``resume`` makes the report.
+
+    ``command``: what was typed, in place of that of one of the parts.
 
     Raises:
         ReportRefused: parts of different audits, a shard that is missing, there twice, or not whole.
         ConfigError: ``out`` must not be written to.
     """
-    plan = read_plan(folders[0])
+    for folder in folders:
+        if not folder.is_dir():
+            raise ReportRefused(f"{folder}: expected the folder of a part, got no folder")
+    plan = replace(read_plan(folders[0]), command=command)
     files: dict[int, Path] = {}
     for folder in folders:
         _require_same(plan, read_plan(folder), folders[0], folder)
@@ -52,7 +58,9 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool) -> PlanDocument:
 def _shards_of(folder: Path) -> dict[int, Path]:
     """The shards of a folder by number."""
     if not (folder / SHARDS).is_dir():
-        raise ReportRefused(f"{folder}: expected shards of an audit, got none")
+        whole = (folder / "report.json").is_file()
+        got = "the report of a whole audit" if whole else "a plan without them"
+        raise ReportRefused(f"{folder}: expected shards of an audit, got {got}")
     found = {}
     for file in sorted((folder / SHARDS).glob("*.npz")):
         if file.name.startswith("."):

@@ -50,7 +50,10 @@ class ShardStore:
         Raises:
             ConfigError: it is the work of another plan.
         """
-        begun = read_plan(self.folder)
+        try:
+            begun = read_plan(self.folder)
+        except ReportRefused as error:
+            raise ReportRefused(f"{error}; {option('force')} begins anew") from error
         apart = begun.differences(plan)
         if apart:
             raise ConfigError(
@@ -159,9 +162,20 @@ def write_whole(file: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         scratch.replace(file)
+        _sync_folder(file.parent)
     except OSError as error:
         scratch.unlink(missing_ok=True)
         raise Incomplete(
             f"{file.parent}: expected room for {len(content)} bytes: {one_line(error)}; what was done is "
             f"kept, and {option('resume')} goes on"
         ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new file outlast a loss of power too, where folders can be told so."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
