@@ -17,11 +17,9 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig
+from robustcheck.config import NO_FIGURES, AuditConfig
 
-# groups of settings that do not decide the figures
-_AFTERWARDS = ("gate", "output", "work")
-
+# what a classifier is made of
 _OF_A_CLASSIFIER = ("model", "lower", "upper", "free", "cost", "options")
 
 
@@ -35,7 +33,7 @@ def audit_key(config: AuditConfig) -> str | None:
         for field in fields(config):
             # what has no metadata nobody sets, such as the command that was typed; how the work is shared out
             # changes no figure
-            if field.metadata and field.metadata.get("group") not in _AFTERWARDS:
+            if field.metadata and field.metadata.get("group") not in NO_FIGURES:
                 digest.update(f"{field.name}={_content(getattr(config, field.name))}\n".encode())
     except _UnknownError:
         return None

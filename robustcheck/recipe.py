@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from robustcheck import intake
 from robustcheck.config import BoxLike, ModelOptions
@@ -118,7 +115,4 @@ def _weights_of(model: Any) -> str | None:
     model = model.model if isinstance(model, Classifier) else model
     if not hasattr(model, "get_weights"):
         return None
-    digest = hashlib.sha256()
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()
+    return content_of(model.get_weights())

@@ -6,14 +6,14 @@ anything else is refused with what was expected and what came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.arrays import F32, I64, Mask, room
+from robustcheck.arrays import F32, I64, Mask, blocks, room, slices
 from robustcheck.config import DataRange
 from robustcheck.errors import ConfigError, DataRefused
 from robustcheck.models import Predictor, own_labels
@@ -21,8 +21,6 @@ from robustcheck.text import option
 
 # values this close outside the box, in shares of its width, are rounding and are clipped
 _OUTSIDE = 1e-6
-# rows looked at together
-_BLOCK = 1024
 # uint8 data whose largest value is below this probably does not use the range 0 to 255
 _DARK = 64
 
@@ -91,7 +89,7 @@ def as_samples(
         )
     notes: list[str] = []
     rows = _rows(predictor, x, data_range, notes)
-    finite: Mask = np.concatenate([np.isfinite(block).all(axis=1) for block in _blocks(rows)])
+    finite: Mask = np.concatenate([np.isfinite(rows[block]).all(axis=1) for block in slices(len(rows))])
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
     if not finite.all():
@@ -99,10 +97,8 @@ def as_samples(
     _clip_to_box(predictor, rows, finite)
     if y is None:
         label = np.full(len(rows), -1, np.int64)
-        for start in range(0, len(rows), _BLOCK):
-            there = start + np.flatnonzero(finite[start : start + _BLOCK])
-            if len(there):
-                label[there] = own_labels(predictor, rows[there])
+        for there in blocks(finite):
+            label[there] = own_labels(predictor, rows[there])
     else:
         label = _labels(y, len(rows), predictor.classes, notes)
     return Samples(
@@ -112,10 +108,6 @@ def as_samples(
         finite=finite,
         notes=tuple(notes),
     )
-
-
-def _blocks(rows: F32) -> Iterator[F32]:
-    return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
 
 
 def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> F32:
@@ -135,12 +127,12 @@ def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str])
         start += size
         own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
         span = _stored_range(part, own, notes) if moves else None
-        for at in range(0, len(part), _BLOCK):  # values may be mapped from a file, and larger than memory
-            block = np.asarray(part[at : at + _BLOCK]).reshape(-1, size)
+        for block in slices(len(part)):  # values may be mapped from a file, and larger than memory
+            values = np.asarray(part[block]).reshape(-1, size)
             if span is not None:
-                block = _to_box(block, predictor.lower[side], predictor.upper[side], span)
+                values = _to_box(values, predictor.lower[side], predictor.upper[side], span)
             with np.errstate(over="ignore"):  # what float32 cannot hold is infinite: a status, not an error
-                rows[at : at + _BLOCK, side] = block
+                rows[block, side] = values
     return rows
 
 
@@ -194,8 +186,8 @@ def _to_box(values: NDArray[Any], lower: F32, upper: F32, data_range: tuple[floa
 
 def _clip_to_box(predictor: Predictor, rows: F32, finite: Mask) -> None:
     """Take off the little that rounding may have left outside; in place, by blocks to save memory."""
-    for start in range(0, len(rows), _BLOCK):
-        block, there = rows[start : start + _BLOCK], finite[start : start + _BLOCK]
+    for at in slices(len(rows)):
+        block, there, start = rows[at], finite[at], at.start
         lower, upper = predictor.bounds(block)
         with np.errstate(invalid="ignore"):
             slack = _OUTSIDE * np.where(np.isfinite(upper - lower), upper - lower, 1.0)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from robustcheck import measures
-from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.arrays import F32, F64, I64, Mask, slices
 from robustcheck.config import DataRange, SearchOptions, TransferOptions
 from robustcheck.distortion import attack, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
@@ -41,8 +41,6 @@ STAGE = "transfer"
 
 # scales of the perturbations that the curve of a row goes through
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
-# rows looked at together; a multiple of the rows that a model is asked about at once
-_BLOCK = 1024
 
 
 def transfer_matrix(
@@ -188,8 +186,7 @@ def cross_errors(
 
 def _clean_errors(predictor: Predictor, samples: Samples) -> Mask:
     """Which samples a model gets wrong, ``[N]``."""
-    blocks = [samples.rows[start : start + _BLOCK] for start in range(0, len(samples), _BLOCK)]
-    decided = [own_labels(predictor, np.nan_to_num(block)) for block in blocks]
+    decided = [own_labels(predictor, np.nan_to_num(samples.rows[at])) for at in slices(len(samples))]
     wrong: Mask = np.concatenate(decided) != samples.label
     return wrong
 
@@ -258,8 +255,7 @@ class _Made:
         """The samples with their perturbations changed, on every model."""
         length = np.zeros(len(self))
         wrong = {name: np.zeros(len(self), bool) for name in self.models}
-        for start in range(0, len(self), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for block in slices(len(self)):
             x = self.rows[self.found[block]]
             at = moved(self.model, x, changed(self.points[self.found[block]].astype(np.float64) - x))
             length[block] = self.length(at.astype(np.float64) - x)[:, 0]

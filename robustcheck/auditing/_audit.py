@@ -30,8 +30,7 @@ from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.progress import OnProgress, silent
 from robustcheck.report import prepare_folder, read_evidence, read_report, write_report
 from robustcheck.results import AuditReport, Evidence
-from robustcheck.shards import ShardStore
-from robustcheck.text import option
+from robustcheck.shards import KEPT, ShardStore
 
 
 def audit(
@@ -203,10 +202,7 @@ def _write(report: AuditReport, folder: Path, config: AuditConfig) -> None:
     try:
         write_report(report, folder, assets=config.report_assets)
     except OSError as error:
-        raise Incomplete(
-            f"{folder}: expected room for the report: {one_line(error)}; what was done is kept, and "
-            f"{option('resume')} goes on"
-        ) from error
+        raise Incomplete(f"{folder}: expected room for the report: {one_line(error)}; {KEPT}") from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import robustcheck
+from robustcheck.arrays import slices
 from robustcheck.auditing._plan import Plan
 from robustcheck.config import SearchOptions
 from robustcheck.distortion import start_facts
@@ -23,8 +24,6 @@ from robustcheck.text import option
 
 # shards of a search at most, so that files stay few
 _MOST_SHARDS = 10_000
-# samples whose digests are made together
-_BLOCK = 1024
 
 
 def begin(
@@ -114,8 +113,8 @@ def _digest(plan: Plan) -> str:
     samples, digest = plan.samples, hashlib.sha256()
     for column in (samples.index, samples.label, plan.targets, samples.finite):
         digest.update(np.ascontiguousarray(column).tobytes())
-    for start in range(0, len(samples), _BLOCK):
-        digest.update("".join(sample_ids(samples.rows[start : start + _BLOCK])).encode())
+    for block in slices(len(samples)):
+        digest.update("".join(sample_ids(samples.rows[block])).encode())
     return digest.hexdigest()
 
 

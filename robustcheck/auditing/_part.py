@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from robustcheck.auditing._begin import begin
 from robustcheck.auditing._plan import make_plan
@@ -19,9 +18,8 @@ from robustcheck.transfer import require_comparable
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of an audit that was done: ``shards`` of ``total`` are in the folder."""
+    """A part of an audit that was done: ``shards`` of ``total`` are in its folder."""
 
-    folder: Path
     shards: int
     total: int
 
@@ -44,4 +42,4 @@ def audit_part(config: AuditConfig, on_progress: OnProgress) -> Part:
     lost = run_shards(audit, config, on_progress, range(part - 1, len(begun.shards), parts))
     if lost:
         raise Incomplete(f"{told_of(audit, lost)}; {option('resume')} tries again")
-    return Part(folder=folder, shards=len(store.done), total=len(begun.shards))
+    return Part(shards=len(store.done), total=len(begun.shards))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck import intake
-from robustcheck.arrays import I64
+from robustcheck.arrays import I64, blocks, slices
 from robustcheck.auditing._load import (
     for_reference,
     load_data,
@@ -28,9 +28,6 @@ from robustcheck.recipe import Recipe
 from robustcheck.results import Conditions, DataFacts, ModelFacts
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option
-
-# samples looked at together
-_BLOCK = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,9 +139,9 @@ def _held_by_cost(subject: Classifier, samples: Samples) -> int:
     """How many features that may change are held in some sample because of what they cost."""
     if not subject.priced:
         return 0
-    finite, held = np.flatnonzero(samples.finite), np.zeros(subject.layout.width, bool)
-    for start in range(0, len(finite), _BLOCK):
-        rows = samples.rows[finite[start : start + _BLOCK]]
+    held = np.zeros(subject.layout.width, bool)
+    for block in blocks(samples.finite):
+        rows = samples.rows[block]
         held |= beyond_float32(*subject.bounds(rows), rows, subject.cost).any(axis=0)
     return int(np.sum(held & subject.free))
 
@@ -163,8 +160,7 @@ def choose_targets(
     if target == "least-likely":
         # what is not finite is not attacked, and nothing outside the box may reach the model
         inside, chosen = samples.rows[np.flatnonzero(samples.finite)[0]], np.empty(len(samples), np.int64)
-        for start in range(0, len(samples), _BLOCK):
-            block = slice(start, start + _BLOCK)
+        for block in slices(len(samples)):
             rows = np.where(samples.finite[block, None], samples.rows[block], inside)
             scores = logits_of(subject, rows)
             np.put_along_axis(scores, samples.label[block, None], np.inf, axis=1)

@@ -21,9 +21,8 @@ from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_li
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress
 from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardDone, ShardFacts, TransferMatrix
-from robustcheck.shards import ShardStore
+from robustcheck.shards import KEPT, ShardStore
 from robustcheck.startup import start_worker
-from robustcheck.text import option
 from robustcheck.transfer import cross_errors, require_comparable
 
 # lost shards that a message names
@@ -103,10 +102,8 @@ def _worked_off(
     except Exception as error:
         if config.executor == "local":
             raise
-        raise Incomplete(
-            f"the executor failed: {one_line(error)}"
-            + (f"; what was done is kept, and {option('resume')} goes on" if config.out is not None else "")
-        ) from error
+        goes_on = "" if config.out is None else f"; {KEPT}"
+        raise Incomplete(f"the executor failed: {one_line(error)}{goes_on}") from error
 
 
 def _work(audit: Run, number: int) -> ShardWork:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.arrays import F32, Mask
+from robustcheck.arrays import F32, Mask, blocks
 from robustcheck.checks._limits import LIMITS
-from robustcheck.checks._shared import blocks, graded
+from robustcheck.checks._shared import graded
 from robustcheck.measures import MIN_SAMPLES, binomial_tail, count
 from robustcheck.models import Classifier
 from robustcheck.results import Check, SearchResult, Status

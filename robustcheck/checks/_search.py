@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from robustcheck import numerics
+from robustcheck.arrays import blocks
 from robustcheck.checks._limits import LIMITS
-from robustcheck.checks._shared import blocks, graded, noisy_blocks
+from robustcheck.checks._shared import graded, noisy_blocks
 from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved

@@ -7,12 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from robustcheck.arrays import F32, I64, Mask
+from robustcheck.arrays import F32, I64, Mask, blocks
 from robustcheck.config import SearchedNorm
 from robustcheck.models import Predictor
 from robustcheck.noise import directions
-
-_BLOCK = 1024
 
 
 def graded(value: float, warn: float, fail: float) -> Literal["PASS", "WARN", "FAIL"]:
@@ -27,10 +25,3 @@ def noisy_blocks(
     draw = np.random.default_rng((seed, 1))
     for block in blocks(chosen):
         yield block, directions(draw, predictor, len(block), norm=norm)
-
-
-def blocks(chosen: Mask) -> Iterator[I64]:
-    """Positions ``[B]`` of the chosen samples, block after block: no copy is made of all of them."""
-    where = np.flatnonzero(chosen)
-    for start in range(0, len(where), _BLOCK):
-        yield where[start : start + _BLOCK]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from robustcheck.cli._common import run_audit
 from robustcheck.cli._flags import add_flags, add_result_flags, groups_of_audit, with_default
 from robustcheck.cli._settings import DEFAULT_OUT, planned_audit, read_settings
+from robustcheck.config import AFTERWARDS
 from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.settings import Setting
 
@@ -48,7 +49,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _settings() -> list[Setting]:
     """What of an audit is set here: what becomes of the report."""
-    return groups_of_audit("gate", "output")
+    return groups_of_audit(*AFTERWARDS)
 
 
 def run(arguments: argparse.Namespace) -> int:

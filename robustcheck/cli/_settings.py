@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig
+from robustcheck.config import AFTERWARDS, NO_FIGURES, AuditConfig
 from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.results import PlanDocument
 from robustcheck.settings import Setting, audit_settings, harden_settings, is_union, made
@@ -59,9 +59,7 @@ class Sourced:
         if "model" not in values or "data" not in values:
             missing = "MODEL" if "model" not in values else "--data SOURCE"
             raise ConfigError(f"expected {missing}, on the command line or in {_FILE}")
-        config = made(AuditConfig, values, command=command, settings=_of_figures(values))
-        # what is wrong with a small file is told at once, before TensorFlow starts
-        return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
+        return _config(values, command=command, settings=_of_figures(values))
 
     def toml(self) -> str:
         """As a ``robustcheck.toml`` that would give the same, with where each value is from."""
@@ -79,9 +77,7 @@ def _of_figures(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide figures, for a plan; not where work is done and what becomes of a report."""
     table = audit_settings()
     return {
-        name: value
-        for name, value in values.items()
-        if name in table and table[name].group not in ("work", "gate", "output")
+        name: value for name, value in values.items() if name in table and table[name].group not in NO_FIGURES
     }
 
 
@@ -113,9 +109,14 @@ def planned_audit(plan: PlanDocument, here: Sourced, out: Path) -> AuditConfig |
     sources = [planned.get("model"), planned.get("data"), *planned.get("reference", ())]
     if planned.get("imports") or any(_runs_code(str(source)) for source in sources):
         return None
-    after = [name for name, setting in here.table.items() if setting.group in ("gate", "output")]
+    after = [name for name, setting in here.table.items() if setting.group in AFTERWARDS]
     values = planned | {name: here.get(name) for name in after if here.get(name) is not None}
-    config = made(AuditConfig, values, command=plan.command, settings=planned, out=out, resume=True)
+    return _config(values, command=plan.command, settings=planned, out=out, resume=True)
+
+
+def _config(values: Mapping[str, Any], **more: Any) -> AuditConfig:
+    """An audit; what is wrong with a small file is told at once, before TensorFlow starts."""
+    config = made(AuditConfig, values, **more)
     return replace(config, box=intake.read_box(config.box)) if isinstance(config.box, Path) else config
 
 

@@ -7,10 +7,21 @@ from robustcheck.config._audit import AuditConfig
 from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._harden import HardenConfig, PoolOptions
 from robustcheck.config._options import DEFAULT_BUDGET, ModelOptions, SearchOptions, TransferOptions
-from robustcheck.config._values import DataRange, Draw, HeadKind, Method, SearchedNorm, Target
+from robustcheck.config._values import (
+    AFTERWARDS,
+    NO_FIGURES,
+    DataRange,
+    Draw,
+    HeadKind,
+    Method,
+    SearchedNorm,
+    Target,
+)
 
 __all__ = [
+    "AFTERWARDS",
     "DEFAULT_BUDGET",
+    "NO_FIGURES",
     "AuditConfig",
     "Box",
     "BoxLike",

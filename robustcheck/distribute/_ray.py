@@ -6,7 +6,6 @@ import math
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from typing import Any
@@ -51,35 +50,40 @@ class RayActors:
         gpus: float = 0.0,
         deadline: float = _DEADLINE,
     ) -> None:
-        self._ray = _imported()
+        self._ray, self._actors = _imported(), list[Any]()
         self._owned = not self._ray.is_initialized()
         if self._owned:
             _connect(self._ray, address)
         try:
-            self._actors = self._started(setup, count, first, gpus, 0.0 if address is None else deadline)
+            room = self._room(gpus)
+            wanted = max(count or room, 1)
+            # a cluster may grow to hold more, this machine does not
+            if address is None and wanted > room:
+                raise Incomplete(self._no_room(wanted, gpus))
+            self._actors = self._started(setup, wanted, first, gpus, deadline)
         except BaseException:
             self.close()
             raise
         self.capacity = len(self._actors)
         self._free = list(self._actors)
 
+    def _room(self, gpus: float) -> int:
+        """Actors that there is room for."""
+        there = self._ray.cluster_resources()
+        return int(min(there.get("CPU", 0), there.get("GPU", 0) / gpus if gpus else math.inf))
+
     def _started(
-        self, setup: Setup, count: int | None, first: Callable[[int, int], None], gpus: float, deadline: float
+        self, setup: Setup, wanted: int, first: Callable[[int, int], None], gpus: float, deadline: float
     ) -> list[Any]:
-        """The actors that there is room for; a cluster may grow to hold more."""
-        ray, there = self._ray, self._ray.cluster_resources()
-        room = int(min(there.get("CPU", 0), there.get("GPU", 0) / gpus if gpus else math.inf))
-        wanted = max(count or room, 1)
-        if not deadline and wanted > room:
-            raise Incomplete(_no_room(wanted, gpus, there))
+        """Those of the actors wanted that came up in time."""
+        ray = self._ray
         actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=TRIES - 1)(_Actor)
         self._shared = ray.put(setup)  # lost when nobody holds it, and actors that restart need it
-        actors = [actor.remote([self._shared], first) for _ in range(wanted)]
-        ready = {made.here.remote(): made for made in actors}
-        until = time.monotonic() + (deadline or _DEADLINE)
-        begun, late = ray.wait(list(ready), num_returns=wanted, timeout=until - time.monotonic())
+        self._actors = [actor.remote([self._shared], first) for _ in range(wanted)]
+        ready = {made.here.remote(): made for made in self._actors}
+        begun, late = ray.wait(list(ready), num_returns=wanted, timeout=deadline)
         if not begun:
-            raise Incomplete(f"{_no_room(wanted, gpus, there)}, for {deadline or _DEADLINE:.0f} seconds")
+            raise Incomplete(f"{self._no_room(wanted, gpus)}, for {deadline:.0f} seconds")
         for ref in late:
             ray.kill(ready[ref])
         try:
@@ -87,6 +91,13 @@ class RayActors:
         except ray.exceptions.RayError as error:
             raise Incomplete(f"ray: a worker could not be started: {one_line(error)}") from error
         return [ready[ref] for ref in begun]
+
+    def _no_room(self, wanted: int, gpus: float) -> str:
+        there = self._ray.cluster_resources()
+        needs, has = f"{wanted} CPUs", f"{there.get('CPU', 0):g}"
+        if gpus:
+            needs, has = f"{needs} and {wanted * gpus:g} GPUs", f"{has} and {there.get('GPU', 0):g}"
+        return f"ray: needs {needs}, the cluster has {has}"
 
     def submit(self, key: int, argument: Any) -> Future[Any]:  # noqa: ARG002  # actors do not tell of tasks
         """Hand a task to an actor that has none."""
@@ -111,7 +122,7 @@ class RayActors:
 
     def close(self) -> None:
         """End the actors, and a Ray that was started here."""
-        for actor in getattr(self, "_actors", ()):
+        for actor in self._actors:
             self._ray.kill(actor)
         if self._owned:
             self._ray.shutdown()
@@ -167,10 +178,3 @@ def _require_reachable(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=_ANSWER).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(f"ray: expected a cluster at {address}: {one_line(error)}") from error
-
-
-def _no_room(wanted: int, gpus: float, there: dict[str, float]) -> str:
-    needs, has = f"{wanted} CPUs", f"{there.get('CPU', 0):g}"
-    if gpus:
-        needs, has = f"{needs} and {wanted * gpus:g} GPUs", f"{has} and {there.get('GPU', 0):g}"
-    return f"ray: needs {needs}, the cluster has {has}"

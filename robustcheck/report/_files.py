@@ -54,7 +54,8 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
     there = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*")]
     # what an audit leaves that was stopped before anything was done
-    begun = ("shards", "plan.json") if _is_report(folder) else ("shards",)
+    ours = _is_report(folder)
+    begun = ("shards", "plan.json") if ours else ("shards",)
     there = [] if all(name in begun or name.startswith(_SCRATCH) for name in there) else there
     foreign = sorted(name for name in there if not (_REPORT.fullmatch(name) or _WORK.fullmatch(name)))
     if foreign:
@@ -62,7 +63,7 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
             f"{out}: expected a folder with nothing but a report, got files that are not a report's: "
             f"{', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}"
         )
-    if there and not _is_report(folder):
+    if there and not ours:
         raise ConfigError(f"{out}: expected a report, got files that are not a report's: {there[0]}")
     _require_asked(out, there, force=force, resume=resume)
     try:

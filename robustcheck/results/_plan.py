@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from robustcheck.config import SearchedNorm
@@ -82,7 +83,7 @@ class PlanDocument:
     command: str | None
     settings: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Digest of all that decides what the shards hold, wherever the files are: each shard names it."""
         decides = [self._told(), plain(self.facts), plain(self.shards)]

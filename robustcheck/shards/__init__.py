@@ -4,6 +4,6 @@
 """
 
 from robustcheck.shards._gather import gather
-from robustcheck.shards._store import PLAN, ShardStore
+from robustcheck.shards._store import KEPT, PLAN, ShardStore
 
-__all__ = ["PLAN", "ShardStore", "gather"]
+__all__ = ["KEPT", "PLAN", "ShardStore", "gather"]

@@ -30,10 +30,11 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool, command: str | No
     for folder in folders:
         if not folder.is_dir():
             raise ReportRefused(f"{folder}: expected the folder of a part, got no folder")
-    plan = replace(read_plan(folders[0]), command=command)
+    plans = [read_plan(folder) for folder in folders]
+    plan = replace(plans[0], command=command)
     files: dict[int, Path] = {}
-    for folder in folders:
-        _require_same(plan, read_plan(folder), folders[0], folder)
+    for folder, other in zip(folders, plans, strict=True):
+        _require_same(plan, other, folders[0], folder)
         for number, file in _shards_of(folder).items():
             if number in files:
                 first = files[number].parent.parent

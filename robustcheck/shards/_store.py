@@ -24,6 +24,8 @@ from robustcheck.stored import open_arrays, read_json
 from robustcheck.text import option
 
 PLAN, SHARDS = "plan.json", "shards"
+# what is said of every audit that ends early in a folder
+KEPT = f"what was done is kept, and {option('resume')} goes on"
 _NAME = re.compile(r"(\d{5,})-([0-9a-f]{32})\.npz", re.ASCII)
 
 
@@ -166,8 +168,7 @@ def write_whole(file: Path, content: bytes) -> None:
     except OSError as error:
         scratch.unlink(missing_ok=True)
         raise Incomplete(
-            f"{file.parent}: expected room for {len(content)} bytes: {one_line(error)}; what was done is "
-            f"kept, and {option('resume')} goes on"
+            f"{file.parent}: expected room for {len(content)} bytes: {one_line(error)}; {KEPT}"
         ) from error
 
 
