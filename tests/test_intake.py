@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import struct
 import zipfile
 from pathlib import Path
@@ -11,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustcheck import assets, intake
+from robustcheck import arrays, assets, intake
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
+from robustcheck.intake import _streams
 from robustcheck.stored import require_archive
 
 X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(6, 2, 2)
@@ -441,6 +444,39 @@ def test_streams_with_a_limit() -> None:
         np.testing.assert_array_equal(np.asarray(found.x).reshape(6, 4, 4), x[found.index], err_msg=name)
 
 
+def test_streams_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes is kept in a file once it is much, and is the same arrays and the same source."""
+    plain = {
+        name: load(given, shapes=((4, 4),), classes=3, y_key="kind")
+        for name, (given, *_) in streams().items()
+    }
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 300)
+    for name, (given, *_) in streams().items():
+        found = load(given, shapes=((4, 4),), classes=3, y_key="kind")
+        parts = list(found.x.values()) if isinstance(found.x, dict) else [found.x]
+        assert all(isinstance(part, np.memmap) for part in parts) == intake.is_stream(given), name
+        np.testing.assert_array_equal(found.x, plain[name].x, err_msg=name)
+        assert found.sha256 == plain[name].sha256, name
+
+
+def test_a_stream_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_streams, "_MOST_UNTOLD", 1000)
+    endless = ((np.zeros((4, 4), np.float32), 0) for _ in itertools.count())
+    with pytest.raises(DataRefused, match=r"does not tell how long it is, got more.*--limit"):
+        load(endless, shapes=((4, 4),), classes=3)
+
+
+def test_no_room_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, *_: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(arrays, "MOST_IN_MEMORY", 300)
+    monkeypatch.setattr(arrays.tempfile, "TemporaryFile", lambda **_: Full())
+    with pytest.raises(DataRefused, match=r"expected room for the samples: .*No space left"):
+        load(streams()["batches"][0], shapes=((4, 4),), classes=3)
+
+
 def test_streams_refused() -> None:
     import tensorflow as tf
 
@@ -462,6 +498,11 @@ def test_streams_refused() -> None:
         (tf.data.Dataset.from_tensors(np.zeros((4, 4))), {}, 'got no labels; labels="model"'),
         (tf.data.Dataset.from_tensors((np.zeros((4, 4)), 1)).repeat(), {}, "set limit= \\(--limit\\)"),
         ([(np.zeros((2, 4, 4)), [0, 1]), (np.zeros((2, 5, 4)), [0, 1])], {}, "of one shape"),
+        (
+            [(np.zeros((2, 4, 4), np.uint8), [0, 1]), (np.zeros((2, 4, 4)), [0, 1])],
+            {},
+            r"of one shape and type: expected uint8 of shape \(4, 4\), got float64",
+        ),
     ]
     for source, settings, text in cases:
         with pytest.raises(DataRefused, match=text):

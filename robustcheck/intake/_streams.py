@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.errors import DataRefused
+from robustcheck.arrays import Growing
+from robustcheck.errors import DataRefused, one_line
 from robustcheck.intake._loaded import Wanted
 from robustcheck.intake._structures import as_inputs, choose_label, each_part, fits, parts_of
 from robustcheck.text import option
 
-# samples that are gathered in memory take no more than this
-_MOST_BYTES = 16 * 2**30
+# bytes of samples that are read of a stream that does not tell how long it is, and may not end
+_MOST_UNTOLD = 16 * 2**30
 _UNKNOWN = -2  # tf.data.UNKNOWN_CARDINALITY
 
 
@@ -58,6 +59,8 @@ def _is_sequence(stream: Any) -> bool:
 def collect(stream: Any, wanted: Wanted) -> Streamed:
     """Read the samples of a stream: all, for a draw among them; the first where it does not say that it ends.
 
+    Many are kept in a file as they come, so that they may be larger than memory.
+
     Raises:
         DataRefused: it does not end, is empty, too large, or its elements are of no kind known.
     """
@@ -68,23 +71,21 @@ def collect(stream: Any, wanted: Wanted) -> Streamed:
         )
     most = None if finite and wanted.sample != "first" else wanted.limit
     elements = _elements(stream)
-    read: list[tuple[Any, Any]] = []
-    count = size = 0
+    read = _Read()
     for x, y in _batches(elements, stream, wanted):
-        read.append((x, y))
-        count += len(parts_of(x)[0])
-        size += sum(part.nbytes for part in parts_of(x))
-        if most is not None and count >= most:
+        read.add(x, y)
+        if most is not None and read.count >= most:
             break
-        if size > _MOST_BYTES:
+        if finite is None and read.size > _MOST_UNTOLD:
             raise DataRefused(
-                f"data: expected at most {_MOST_BYTES >> 30} GiB of samples in memory, got more; set "
+                f"data: expected at most {_MOST_UNTOLD >> 30} GiB of samples from what does not tell how "
+                f"long it is, got more; have a tf.data.Dataset tell it (assert_cardinality), or set "
                 f"{option('limit')} and {option('sample', 'first')}"
             )
-    if not count:
+    if not read.count:
         raise DataRefused("data: expected at least one sample, got none; a generator gives its samples once")
-    whole = (most is None or count <= most) and next(elements, None) is None
-    return Streamed(*_joined(read, most), whole)
+    whole = (most is None or read.count <= most) and next(elements, None) is None
+    return Streamed(*read.first(most), whole)
 
 
 def _is_finite(stream: Any) -> bool | None:
@@ -143,17 +144,40 @@ def _is_batch(x: Any, y: NDArray[Any] | None, stream: Any, wanted: Wanted) -> bo
     return part.ndim > 0 and (y is None or len(y) == len(part))
 
 
-def _joined(read: list[tuple[Any, Any]], most: int | None) -> tuple[Any, NDArray[Any] | None]:
-    xs, ys = [x for x, _ in read], [y for _, y in read]
-    try:
-        whole = xs[0]
-        if isinstance(whole, dict):
-            joined: Any = {name: np.concatenate([x[name] for x in xs]) for name in whole}
-        elif isinstance(whole, list):
-            joined = [np.concatenate(parts) for parts in zip(*xs, strict=True)]
-        else:
-            joined = np.concatenate(xs)
-        label = None if ys[0] is None else np.concatenate(ys)[:most]
-    except (ValueError, TypeError) as error:
-        raise DataRefused(f"data: expected samples and labels of one shape: {error}") from error
-    return each_part(joined, lambda part: part[:most]), label
+class _Read:
+    """What was read so far: labels, and samples, each of their arrays on its own."""
+
+    def __init__(self) -> None:
+        self._x: Any = None
+        self._y: list[NDArray[Any]] = []
+        self.count = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the samples."""
+        return sum(part.size for part in parts_of(self._x))
+
+    def add(self, x: Any, y: NDArray[Any] | None) -> None:
+        """The next batch."""
+        if self._x is None:
+            self._x = each_part(x, lambda _: Growing())
+        x = {name: x[name] for name in self._x} if isinstance(self._x, dict) else x
+        arrays: list[Any] = parts_of(self._x)
+        try:
+            for growing, part in zip(arrays, parts_of(x), strict=True):
+                growing.add(part)
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataRefused(f"data: expected samples of one shape and type: {error}") from error
+        except OSError as error:
+            raise DataRefused(f"data: expected room for the samples: {one_line(error)}") from error
+        self.count += len(parts_of(x)[0])
+        if y is not None:
+            self._y.append(y)
+
+    def first(self, most: int | None) -> tuple[Any, NDArray[Any] | None]:
+        """The first samples and labels, or all."""
+        try:
+            label = np.concatenate(self._y)[:most] if self._y else None
+        except (ValueError, TypeError) as error:
+            raise DataRefused(f"data: expected labels of one shape: {one_line(error)}") from error
+        return each_part(self._x, lambda growing: growing.array()[:most]), label
