@@ -193,6 +193,7 @@ def test_a_shard_that_was_cut_short_or_altered_is_made_again(whole: Path, tmp_pa
     cut.write_bytes(cut.read_bytes()[:-100])
     altered.write_bytes(altered.read_bytes()[:-1] + b"\0")
     (out / "shards" / "00099-0123456789abcdef0123456789abcdef.npz").write_bytes(b"")
+    (out / "shards" / ".DS_Store").write_bytes(b"left by a desktop")
     audit_config(audited(out, resume=True), lambda *_: None)
     assert_same_report(out, whole)
 
@@ -222,7 +223,8 @@ def test_parts_make_the_same_report(
     assert main(["merge", "part-1", "part-2", "part-3", "--out", "judged"]) == 2
     capsys.readouterr()
     for folders, expected in {
-        ("part-1", "part-3"): "expected all 10 shards in the 2 folders, got none of 1, 4, 7",
+        ("part-1", "part-3"): "in the 2 folders, got none of 1, 4, 7: that is part 2/3",
+        ("part-1",): "got none of 1, 2, 4, 5, 7 and more: that is part 2/3, 3/3",
         ("part-1", "part-2", "part-2", "part-3"): "part-2: expected each shard once, got shard 1 in part-2",
         ("part-1", "nowhere"): "nowhere: expected the folder of a part, got no folder",
         ("robustcheck-report",): "robustcheck-report: expected shards of an audit, got the report of a whole",
@@ -240,6 +242,8 @@ def test_parts_make_the_same_report(
 
 
 def test_parts_of_different_audits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"shard=.*an audit in one piece, got part 1/2"):
+        audit_config(audited(tmp_path / "1", shard=(1, 2)), lambda *_: None)
     for part, budget in ((1, 30), (2, 31)):
         config = audited(tmp_path / str(part), shard=(part, 2), options=rc.SearchOptions(budget=budget))
         assert audit_part(config, lambda *_: None).shards == 5

@@ -25,12 +25,13 @@ from robustcheck.config import (
     Target,
     TransferOptions,
 )
-from robustcheck.errors import Incomplete, Interrupted, one_line
+from robustcheck.errors import ConfigError, Incomplete, Interrupted, one_line
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.progress import OnProgress, silent
 from robustcheck.report import prepare_folder, read_evidence, read_report, write_report
 from robustcheck.results import AuditReport, Evidence
 from robustcheck.shards import KEPT, ShardStore
+from robustcheck.text import option
 
 
 def audit(
@@ -172,8 +173,15 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
     """Load what the configuration names, audit it, judge the report and write it where it is wanted.
 
     Raises:
+        ConfigError: a part of an audit is asked for, of which there is no report.
         Interrupted: Ctrl-C after the first samples; with the report of what was done, which is written too.
     """
+    if config.shard is not None:
+        part = "/".join(map(str, config.shard))
+        raise ConfigError(
+            f"{option('shard')}: expected an audit in one piece, got part {part}: audit_part does it, and "
+            "merge makes the report"
+        )
     gate = _Gate.of(config.policy, config.baseline)
     with _kept(config) as (folder, store):
         plan = make_plan(config, on_progress)

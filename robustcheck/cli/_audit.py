@@ -91,6 +91,8 @@ def _run_part(config: AuditConfig, arguments: argparse.Namespace) -> int:
         print_json("part", {"folder": str(config.out), "shards": part.shards, "total": part.total})
     elif not arguments.quiet:
         there = f"{part.shards} of {part.total} shards are in {printable(str(config.out))}"
+        if not part.shards:
+            there += ": there are more parts than shards, and this one has nothing to do"
         ResultConsole().print(
             Text(f"{there}; robustcheck merge makes the report of all parts"), soft_wrap=True
         )

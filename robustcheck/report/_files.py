@@ -39,6 +39,8 @@ _REPORT = re.compile(
 # what else a report folder may hold, of an audit under way; anything else is somebody else's
 _WORK = re.compile(r"plan\.json|shards|(shards/)?\.writing-.*|shards/\d{5,}-[0-9a-f]{32}\.npz", re.ASCII)
 _SCRATCH = ".writing-"
+# files that a desktop leaves wherever somebody looked
+_DROPPINGS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
@@ -52,7 +54,9 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
     folder = out.resolve()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
-    there = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*")]
+    there = [
+        entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.name not in _DROPPINGS
+    ]
     # what an audit leaves that was stopped before anything was done
     ours = _is_report(folder)
     begun = ("shards", "plan.json") if ours else ("shards",)

@@ -43,9 +43,10 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool, command: str | No
     missing = [number for number in range(len(plan.shards)) if number not in files]
     if missing:
         named = ", ".join(map(str, missing[:_NAMED])) + (" and more" if len(missing) > _NAMED else "")
+        why = _parts_of(missing, len(plan.shards), len(folders)) or "is a part missing, or was one stopped?"
         raise ReportRefused(
-            f"expected all {len(plan.shards)} shards in the {len(folders)} folders, got none of {named}: is "
-            "a part missing, or was one stopped?"
+            f"expected all {len(plan.shards)} shards in the {len(folders)} folders, got none of {named}: "
+            f"{why}"
         )
     # parts that were put together before, without coming to a report, are put together again
     folder = prepare_folder(out, force=force, resume=not (out / "report.json").exists())
@@ -54,6 +55,15 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool, command: str | No
     for file in files.values():
         shutil.copyfile(file, folder / SHARDS / file.name)
     return plan
+
+
+def _parts_of(missing: Sequence[int], total: int, given: int) -> str | None:
+    """Which whole parts the missing shards are, if they are, besides those given."""
+    for parts in range(given + 1, total + 1):
+        whole = sorted({number % parts for number in missing})
+        if sum(len(range(first, total, parts)) for first in whole) == len(missing):
+            return f"that is part {', '.join(f'{first + 1}/{parts}' for first in whole)}"
+    return None
 
 
 def _shards_of(folder: Path) -> dict[int, Path]:
