@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import multiprocessing.resource_tracker
+import multiprocessing.spawn
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +117,27 @@ def test_a_loop_that_is_left_kills_what_is_at_work(tmp_path: Path) -> None:
     for process in running:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+def test_a_process_that_is_killed_while_it_starts_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process is started with goes through a pipe that nobody reads yet: it must not fill it."""
+    multiprocessing.resource_tracker.ensure_running()  # not with what is put in place of Python
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode("/bin/false"))
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        workers = Processes(partial(Doubling, tmp_path / ("x" * 10**6)), 1, nothing_first)
+        try:
+            list(work_off(tasks(1), workers, lambda *_: None))
+        except Incomplete as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert "a process ended before it began" in str(*ended)
 
 
 def test_arguments_are_made_when_their_turn_comes(tmp_path: Path) -> None:

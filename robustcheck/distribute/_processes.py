@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 from robustcheck.distribute._tasks import TRIES, Setup, Work
@@ -39,8 +41,11 @@ class Processes:
 
     def __init__(self, setup: Setup, count: int, first: Callable[[int, int], None]) -> None:
         self.capacity = count
-        # unpacked in the worker once `first` has run: its modules may be heavy
-        self._setup, self._first = bytes(ForkingPickler.dumps(setup)), first
+        # in a file of our own, not among what a process is started with: that goes through a pipe before there
+        # is a reader, and the start of a process that is killed then would wait for ever
+        self._scratch = tempfile.TemporaryDirectory(prefix="robustcheck-")
+        self._setup, self._first = Path(self._scratch.name) / "setup", first
+        self._setup.write_bytes(ForkingPickler.dumps(setup))
         self._workers: list[_Worker | None] = [None] * count
         self._busy: dict[int, Future[Any]] = {}
 
@@ -68,6 +73,7 @@ class Processes:
         for worker in self._workers:
             if worker is not None:
                 worker.end()
+        self._scratch.cleanup()
 
 
 @dataclass
@@ -79,7 +85,7 @@ class _Worker:
     process: int | None = None
 
     @staticmethod
-    def start(setup: bytes, first: Callable[[int, int], None], place: tuple[int, int]) -> _Worker:
+    def start(setup: Path, first: Callable[[int, int], None], place: tuple[int, int]) -> _Worker:
         context = multiprocessing.get_context("spawn")
         reader, writer = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
@@ -120,7 +126,7 @@ class _Worker:
 class _Here:
     """In a worker: what it was started for, and what it does once it is set up."""
 
-    setup: bytes
+    setup: Path
     pipe: Connection
     work: Work | None = None
 
@@ -128,7 +134,7 @@ class _Here:
 _here: _Here
 
 
-def _begin(setup: bytes, first: Callable[[int, int], None], place: tuple[int, int], pipe: Connection) -> None:
+def _begin(setup: Path, first: Callable[[int, int], None], place: tuple[int, int], pipe: Connection) -> None:
     """In a worker, first: it goes when its parent goes, and leaves Ctrl-C to it."""
     global _here
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -148,7 +154,8 @@ def _end_with_parent() -> None:
 def _do(key: int, argument: Any) -> Any:
     """In a worker: a task. Set up here and not when it begins, so that what is refused is told as it is."""
     if _here.work is None:
-        setup: Setup = ForkingPickler.loads(_here.setup)
+        # only now, since its modules may be heavy
+        setup: Setup = ForkingPickler.loads(_here.setup.read_bytes())
         _here.work = setup()
     last = 0.0
 
