@@ -140,6 +140,29 @@ def test_a_process_that_is_killed_while_it_starts_is_not_waited_for(
     assert "a process ended before it began" in str(*ended)
 
 
+def test_a_process_that_is_killed_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    """It is no script that has no guard, which ends by itself."""
+    workers = Processes(Doubling(tmp_path), 1, _DiesOnArrival(tmp_path))
+    assert dict(work_off(tasks(1, 2), workers, lambda *_: None)) == {0: 2, 1: 4}
+    assert (tmp_path / "died").exists()
+
+
+@dataclass
+class _DiesOnArrival:
+    """In place of what is called first: it kills the first process before that comes to its work."""
+
+    scratch: Path
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if not (self.scratch / "died").exists():
+            (self.scratch / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def __call__(self, number: int, count: int) -> None:
+        assert 0 <= number < count
+
+
 def test_arguments_are_made_when_their_turn_comes(tmp_path: Path) -> None:
     made: list[int] = []
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -76,22 +77,39 @@ class Processes:
         self._scratch.cleanup()
 
 
+class _Spawning(SpawnContext):
+    """Keeps the process that an executor starts, to know how it ended."""
+
+    started: Any = None
+
+    def Process(self, *arguments: Any, **more: Any) -> Any:  # type: ignore[override]  # noqa: N802  # its name
+        """What the executor calls."""
+        self.started = super().Process(*arguments, **more)
+        return self.started
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was ended by a signal."""
+        return self.started is not None and (self.started.exitcode or 0) < 0
+
+
 @dataclass
 class _Worker:
     """A process, and the pipe that it tells of its work through; the first thing it tells is its number."""
 
     pool: ProcessPoolExecutor
     pipe: Connection
+    context: _Spawning
     process: int | None = None
 
     @staticmethod
     def start(setup: Path, first: Callable[[int, int], None], place: tuple[int, int]) -> _Worker:
-        context = multiprocessing.get_context("spawn")
+        context = _Spawning()
         reader, writer = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_begin, initargs=(setup, first, place, writer)
         )
-        return _Worker(pool, reader)
+        return _Worker(pool, reader, context)
 
     def news(self) -> Iterator[tuple[int, int, int]]:
         with contextlib.suppress(EOFError, OSError):
@@ -103,10 +121,10 @@ class _Worker:
                     yield message
 
     def require_begun(self) -> None:
-        """Of a process that died: refuse one that did not come to its work, as no other will."""
+        """Of a process that died: refuse one that ended by itself before its work, as every other will."""
         for _ in self.news():
             pass
-        if self.process is None:
+        if self.process is None and not self.context.killed:
             raise Incomplete(
                 "a process ended before it began: what a script does must stand under "
                 'if __name__ == "__main__": where it asks for several processes'
