@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from robustcheck.text import cut, printable
+
 __all__ = [
     "ConfigError",
     "DataRefused",
@@ -33,14 +35,27 @@ __all__ = [
     "one_line",
 ]
 
+# characters of a line of a message
+_LONGEST = 2000
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
 
 
 class RobustcheckError(Exception):
-    """Base of every error that robustcheck raises on purpose."""
+    """Base of every error that robustcheck raises on purpose.
+
+    Args:
+        lines: of the message. A line break within one is made visible, since names from files must not begin
+            a line of their own, and what is very long is cut.
+    """
 
     exit_code: ClassVar[int] = 4
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*(cut(printable(line), _LONGEST) for line in lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class ConfigError(RobustcheckError, ValueError):
@@ -93,6 +108,6 @@ def one_line(error: BaseException, text: str | None = None) -> str:
     """Another library's error, or the part of its text that matters, as one line of some 300 characters."""
     if text is None and isinstance(error, OSError) and error.strerror:
         named = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{named}"
+        return printable(f"{error.strerror}{named}")
     line = " ".join((str(error) if text is None else text).split())
     return f"{type(error).__name__}: {line[:300]}{'...' if len(line) > 300 else ''}"

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from robustcheck import intake
-from robustcheck.config import BoxLike, ModelOptions
+from robustcheck.config import BoxLike, FileOptions, ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
 from robustcheck.identity import content_of
 from robustcheck.models import Classifier, wrap
+
+# a file that was looked at and tried before, and has the same digest
+KNOWN = FileOptions(preflight="never")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,6 +29,7 @@ class Recipe:
         imports: modules with the user's own layers.
         name: what reports call it; None = as the model calls itself.
         box, options, freeze, cost: as :func:`robustcheck.wrap` takes them.
+        files: how far a file is believed.
     """
 
     source: Any
@@ -38,6 +42,7 @@ class Recipe:
     options: ModelOptions
     freeze: Any = None
     cost: Any = None
+    files: FileOptions = KNOWN
 
     def content(self) -> str | None:
         """Digest of the model's file, or of a live one; None where that cannot be told."""
@@ -63,7 +68,7 @@ class Recipe:
         Raises:
             ModelRefused: it cannot be loaded, or its file is another one by now.
         """
-        loaded = intake.load_model(self.source, self.name, intake.import_layers(self.imports))
+        loaded = intake.load_model(self.source, self.name, self.imports, self.files)
         if loaded.sha256 != self.sha256:
             raise ModelRefused(f"{self.source}: expected the file that the audit began with, got another")
         if self.weights is not None and _weights_of(loaded.model) != self.weights:
@@ -101,7 +106,7 @@ class Recipe:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of Keras about NumPy
                 self.source.save(file)
-            intake.load_model(str(file), None, intake.import_layers(self.imports))
+            intake.load_model(str(file), None, self.imports, self.files)
         except Exception as error:
             raise ConfigError(
                 f"{self.name}: expected a model file or package.module:factory for work in other processes, "

@@ -31,6 +31,7 @@ class Setting:
         default_text: what help says of the default; None = nothing.
         metavar: what help calls the value, or each of two.
         several: whether one flag takes all values of a list.
+        flag_only: whether no file may set it.
         read: makes the field's value of what is written.
     """
 
@@ -43,6 +44,7 @@ class Setting:
     default_text: str | None
     metavar: str | tuple[str, ...] | None
     several: bool
+    flag_only: bool
     read: Callable[[Any], Any]
 
 
@@ -68,6 +70,7 @@ def table(owner: type) -> Mapping[str, Setting]:
                 default_text=said.get("default", _shown(default)),
                 metavar=said.get("metavar"),
                 several=said.get("several", False),
+                flag_only=said.get("flag_only", False),
                 read=said.get("read", _read),
             )
     return types.MappingProxyType(found)

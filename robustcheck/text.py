@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # control characters, what changes the direction of text or is invisible, and halves of surrogate pairs
 _UNPRINTABLE = re.compile(
@@ -11,6 +12,8 @@ _UNPRINTABLE = re.compile(
 
 # of a value in an error text
 _MOST_ITEMS, _LONGEST = 6, 120
+# faults of a file that are told one by one
+_MOST_FAULTS = 20
 
 
 def percent(value: float | None) -> str:
@@ -30,15 +33,22 @@ def brief(value: object) -> str:
         return f"an array of {value.dtype} of shape {tuple(value.shape)}" if value.shape else repr(value)
     if isinstance(value, dict):
         inside = ", ".join(f"{key!r}: {brief(item)}" for key, item in value.items())
-        return _cut(f"{{{inside}}}")
+        return cut(f"{{{inside}}}")
     if isinstance(value, list | tuple):
         inside = ", ".join(map(brief, value[:_MOST_ITEMS])) + (", ..." if len(value) > _MOST_ITEMS else "")
-        return _cut(f"[{inside}]" if isinstance(value, list) else f"({inside})")
-    return _cut(" ".join(repr(value).split()))
+        return cut(f"[{inside}]" if isinstance(value, list) else f"({inside})")
+    return cut(" ".join(repr(value).split()))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+def cut(text: str, longest: int = _LONGEST) -> str:
+    """Text of at most so many characters, and dots where there was more."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def listed(faults: Sequence[str]) -> list[str]:
+    """The first faults of a file, and how many more there are."""
+    more = len(faults) - _MOST_FAULTS
+    return [*faults[:_MOST_FAULTS], f"and {more} more"] if more > 0 else list(faults)
 
 
 def printable(text: str) -> str:

@@ -33,6 +33,16 @@ def _reports_follow_their_schema() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_preflight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests make their model files themselves; those of what a file may do try it in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("robustcheck.intake._models.needed", lambda *_: False)
+        # of processes that tests start: what was tried is kept here, and not in the user's own place
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def modules_stay(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Pytest runs within a test keep the modules that they import, but for the project's own.

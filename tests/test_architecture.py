@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``measures``  figures from results, without a model, so that a stored report can be measured again
 # ``compare``   and ``policy`` stand below ``measures``, on which both are built, and a rule on a change is a
 #               comparison; neither sees a model
-# ``text``      text from outside made safe to print, which reports and error messages both need
+# ``text``      text from outside made safe to print, which reports and the errors themselves need
 # ``startup``   TensorFlow imported quietly, for the command line and the pytest plugin
 # ``shards``    the work of an audit as files; light, since ``merge`` refuses before TensorFlow is there
 # ``recipe``    how a classifier is made, so that another process can make the same
@@ -35,7 +35,7 @@ LAYERS = {
     "assets": 0,
     "errors": 0,
     "startup": 1,
-    "text": 0,
+    "text": -1,
     "config": 1,
     "settings": 2,
     "stored": 1,

@@ -292,7 +292,9 @@ def test_notes_of_a_gate(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["gate", "good", "--policy", "kept.toml", "--baseline", "good"]) == 0
     assert "the baseline is this very report" in capsys.readouterr().err
     (here / "good" / "samples.npz").unlink()
-    assert main(["gate", "good", "--policy", "kept.toml"]) == 0
+    assert main(["gate", "good", "--policy", "kept.toml"]) == 3
+    assert "samples.npz: expected arrays that robustcheck wrote, got nothing there" in capsys.readouterr().err
+    assert main(["gate", "good/report.json", "--policy", "kept.toml"]) == 0
     assert "samples.npz is not beside report.json" in capsys.readouterr().err
     warning = KEPT + "severity = 'warning'\n"
     (here / "warning.toml").write_text(warning)

@@ -15,8 +15,7 @@ from PIL import Image
 
 from robustcheck import arrays, assets, intake
 from robustcheck.errors import ConfigError, DataRefused, ModelRefused
-from robustcheck.intake import _streams
-from robustcheck.stored import require_archive
+from robustcheck.stored import open_archive
 
 X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(6, 2, 2)
 Y = np.array([0, 1, 0, 1, 0, 1])
@@ -97,7 +96,7 @@ def test_npy_files_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("not an array")
     for source, expected in {
         "x.npy": "expected samples and labels, got no labels",
-        "x.npy,nowhere.npy": "nowhere.npy: expected an .npy with an array of numbers: No such file",
+        "x.npy,nowhere.npy": "nowhere.npy: expected an .npy with an array of numbers, got nothing there",
         "x.npy,one.npy": "expected an array with a row a sample",
         "x.npy,objects.npy": "objects.npy: expected an .npy with an array of numbers",
         "cut.npy": "cut.npy: expected an .npy with an array of numbers",
@@ -140,7 +139,7 @@ def test_npz_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
-    """Whether it does is written in the archive, and read there before anything is unpacked."""
+    """What it claims is read before anything is unpacked."""
     file = saved(tmp_path, x=X, y=Y)
     content = bytearray(file.read_bytes())
     # the directory at the end of an archive says how large its members are
@@ -149,8 +148,11 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     at = content.rindex(struct.pack("<L", size))
     content[at : at + 4] = struct.pack("<L", 0xFFFFFFF0)
     file.write_bytes(content)
-    with pytest.raises(DataRefused, match="at most 1 GiB unpacked, got 4 GiB"):
-        require_archive(file, "an archive", DataRefused, most=2**30)
+    with (
+        pytest.raises(DataRefused, match=r"is stored as it is in .* bytes, and claims 4294967280"),
+        open_archive(file, "an archive", DataRefused, most=2**30),
+    ):
+        pass
 
 
 def image_folder(tmp_path: Path, names: tuple[str, ...] = ("ape", "bee"), count: int = 5) -> Path:
@@ -206,7 +208,9 @@ def test_image_folder_refused(tmp_path: Path) -> None:
     with pytest.raises(DataRefused, match=r"z\.png: expected an image"):
         load(folder)
     Image.new("RGB", (3, 3)).save(folder / "ape" / "z.png")
-    with pytest.raises(DataRefused, match="expected images of one size"):
+    with pytest.raises(
+        DataRefused, match=r"expected an image of 2 x 2, as the model takes, got 3 x 3; none is resized"
+    ):
         load(folder)
 
 
@@ -261,9 +265,9 @@ def test_models_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("missing.keras", "expected a model file, got nothing"),
         ("missing", "got a path that does not exist"),
         ("text.keras", r"expected a \.keras archive, got a file that is not one"),
-        ("other.keras", "Keras could not load the model"),
+        ("other.keras", r"expected config\.json in the archive"),
         ("model.pt", r"expected a file ending in \.keras or \.h5"),
-        ("broken.h5", "Keras could not load the model"),
+        ("broken.h5", "expected weights in HDF5"),
         ("code.keras", "it holds Python code \\(a Lambda layer\\), which is never run from a file"),
         ("project_models:broken", "the factory failed: KeyError"),
         ("project_models:none", "a function that returns a model, got NoneType"),
@@ -300,7 +304,7 @@ def test_archives_that_are_not_what_they_seem(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "raw.npz", "w") as archive:
         archive.writestr("x", b"text")
         archive.writestr("y", b"text")
-    with pytest.raises(DataRefused, match="got another kind of file"):
+    with pytest.raises(DataRefused, match=r"expected an array 'x' or 'x_test', got \[\]"):
         load(tmp_path / "raw.npz")
     np.savez_compressed(
         tmp_path / "broken.npz", x=np.random.default_rng(0).random((50, 2, 2)), y=np.zeros(50)
@@ -459,11 +463,10 @@ def test_streams_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found.sha256 == plain[name].sha256, name
 
 
-def test_a_stream_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_streams, "_MOST_UNTOLD", 1000)
+def test_a_stream_that_does_not_end() -> None:
     endless = ((np.zeros((4, 4), np.float32), 0) for _ in itertools.count())
-    with pytest.raises(DataRefused, match=r"does not tell how long it is, got more.*--limit"):
-        load(endless, shapes=((4, 4),), classes=3)
+    with pytest.raises(DataRefused, match=r"1000 bytes .*does not tell how long it is.*--limit"):
+        load(endless, shapes=((4, 4),), classes=3, max_data_bytes=1000)
 
 
 def test_no_room_for_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,7 +617,7 @@ def test_the_users_own_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     model.save("own.keras")
     with pytest.raises(ModelRefused, match=r"it needs 'Doubling'.*--import package.module.*factory"):
         intake.load_model("own.keras")
-    loaded = intake.load_model("own.keras", custom_objects=own).model
+    loaded = intake.load_model("own.keras", imports=["own_layers"]).model
     np.testing.assert_allclose(loaded(np.ones((2, 4))), model(np.ones((2, 4))), atol=1e-6)
     for name, text in (("no_such", "could not be imported"), ("a/b", "expected package.module")):
         with pytest.raises(ConfigError, match=f"--import: .*{text}"):

@@ -257,7 +257,7 @@ def test_a_fault_does_not_hide_another(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a policy file in TOML, got nothing there"):
+    with pytest.raises(ConfigError, match="expected a policy in TOML, got nothing there"):
         read_policy(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="at least one rule"):
         Policy.of()

@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 import robustcheck as rc
 from robustcheck.cli import build_parser
 from robustcheck.cli._settings import read_harden_settings, read_settings
-from robustcheck.config import AuditConfig, HardenConfig, ModelOptions, PoolOptions, SearchOptions
+from robustcheck.config import (
+    AuditConfig,
+    FileOptions,
+    HardenConfig,
+    ModelOptions,
+    PoolOptions,
+    SearchOptions,
+)
 from robustcheck.errors import ConfigError
 from robustcheck.pytest_plugin._settings import audit_arguments
 from robustcheck.settings import Setting, audit_settings, choices, harden_settings, made
@@ -72,7 +79,8 @@ def as_toml(values: Mapping[str, Any]) -> str:
 
 
 some_audit = st.fixed_dictionaries(
-    {}, optional={name: value_of(setting) for name, setting in audit_settings().items()}
+    {},
+    optional={name: value_of(setting) for name, setting in audit_settings().items() if not setting.flag_only},
 )
 some_harden = st.fixed_dictionaries(
     {}, optional={name: value_of(setting) for name, setting in harden_settings().items()}
@@ -139,10 +147,12 @@ def test_every_field_is_a_setting_or_named_here() -> None:
     """A new field that cannot be set from outside is a decision, not an oversight."""
     fields = {
         name
-        for owner in (AuditConfig, SearchOptions, ModelOptions)
+        for owner in (AuditConfig, FileOptions, SearchOptions, ModelOptions)
         for name in (field.metadata.get("key", field.name) for field in dataclasses.fields(owner))
     }
-    assert fields - set(audit_settings()) == {"options", "model_options", "command", "settings"}
+    assert fields - set(audit_settings()) == {
+        "options", "files", "model_options", "command", "settings",
+    }  # fmt: skip
     fields = {
         field.metadata.get("key", field.name)
         for owner in (HardenConfig, PoolOptions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,29 +9,22 @@ from typing import Any
 import numpy as np
 
 from robustcheck import intake
-from robustcheck.config import AuditConfig, ModelOptions
+from robustcheck.config import AuditConfig, FileOptions, ModelOptions
 from robustcheck.errors import ConfigError
 from robustcheck.models import Classifier, declared_classes, input_names, input_shapes
 from robustcheck.progress import OnProgress
-from robustcheck.recipe import Recipe
+from robustcheck.recipe import KNOWN, Recipe
 from robustcheck.results import Conditions
 from robustcheck.text import option
 
 
 def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.LoadedModel]:
     """The subject, then the references, each with its name if it was given one."""
-    references: list[tuple[Any, str | None]]
-    if isinstance(config.references, Mapping):
-        references = [(given, name) for name, given in config.references.items()]
-    else:
-        specs = [spec for given in config.references for spec in intake.model_specs(given)]
-        references = [_named(spec) for spec in specs]
-    sources = [_named(config.model), *references]
-    own = intake.import_layers(config.imports)
+    sources = intake.model_sources(config.model, config.references, config.files)
     loaded = []
-    for done, (given, name) in enumerate(sources):
+    for done, source in enumerate(sources):
         on_progress("load", done, len(sources))
-        loaded.append(intake.load_model(given, name, own))
+        loaded.append(intake.load_model(source.spec, source.name, config.imports, source.files))
     on_progress("load", len(sources), len(sources))
     return loaded
 
@@ -53,6 +45,9 @@ def _wanted(config: AuditConfig, model: Any) -> intake.Wanted:
         sample=config.sample,
         seed=config.options.seed,
         need_labels=config.labels == "data",
+        max_data_bytes=config.max_data_bytes,
+        skip_bad=config.skip_bad,
+        max_bad=config.max_bad,
     )
 
 
@@ -89,6 +84,7 @@ def subject_recipe(config: AuditConfig, loaded: intake.LoadedModel, data: intake
         box=box,
         options=options,
         freeze=_read_features(config.freeze, "freeze"),
+        files=_as_loaded(loaded),
         cost=_read_features(config.cost, "cost"),
     )
 
@@ -127,7 +123,13 @@ def recipe_like(loaded: intake.LoadedModel, sides: Conditions, options: ModelOpt
         options=options,
         freeze=sides.freeze if sides.freeze.any() else None,
         cost=sides.cost,
+        files=_as_loaded(loaded),
     )
+
+
+def _as_loaded(loaded: intake.LoadedModel) -> FileOptions:
+    """A file that was tried here is loaded elsewhere without another trial."""
+    return replace(KNOWN, trust_model=loaded.trusted)
 
 
 def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
@@ -138,14 +140,6 @@ def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
     tells = shapes is not None and not any(None in shape for shape in shapes)
     shape = None if tells else options.input_shape
     return replace(options, output=output, perturb=perturb, input_shape=shape)
-
-
-def _named(spec: Any) -> tuple[Any, str | None]:
-    """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
-    if not isinstance(spec, str):
-        return spec, None
-    name, equals, path = spec.partition("=")
-    return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
 
 
 def named_apart(classifiers: list[Classifier], *, named: bool) -> list[Classifier]:

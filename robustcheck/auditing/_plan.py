@@ -107,7 +107,8 @@ def _plan(
         intake.require_folders(str(data.path), data.folders, subject.classes)
     label = None if config.labels == "model" else data.y
     samples = as_samples(subject, data.x, label, data_range=config.data_range, index=data.index)
-    for note in data.notes:
+    links = [f"the file of {file.name} is a link to {file.link}" for file in loaded if file.link is not None]
+    for note in (*data.notes, *links):
         samples = samples.noted(note)
     held = _held_by_cost(subject, samples)
     if held:
@@ -120,7 +121,7 @@ def _plan(
         references={classifier.name: classifier for classifier in classifiers[1:]},
         recipes={classifier.name: recipe for classifier, recipe in zip(classifiers, recipes, strict=True)},
         facts={
-            classifier.name: model_facts(classifier, path=file.path, sha256=file.sha256)
+            classifier.name: model_facts(classifier, file)
             for classifier, file in zip(classifiers, loaded, strict=True)
         },
         samples=samples,
@@ -179,12 +180,13 @@ def choose_targets(
     return kept, np.full(len(kept), target, np.int64)
 
 
-def model_facts(classifier: Classifier, *, path: str | None = None, sha256: str | None = None) -> ModelFacts:
+def model_facts(classifier: Classifier, loaded: intake.LoadedModel) -> ModelFacts:
     """What a report says of a model."""
     return ModelFacts(
         name=classifier.name,
-        path=path,
-        sha256=sha256,
+        path=loaded.path,
+        sha256=loaded.sha256,
+        trusted=loaded.trusted,
         parameters=classifier.parameters,
         input_shape=list(classifier.input_shape),
         classes=classifier.classes,
@@ -222,6 +224,7 @@ def _data_facts(
         class_names=None if data.class_names is None else list(data.class_names),
         notes=list(samples.notes),
         sample=data.sample,
+        left_out=data.left_out,
         cost=[float(subject.cost.min()), float(subject.cost.max())] if subject.priced else None,
     )
 

@@ -75,8 +75,7 @@ def replay(
         ModelRefused: the model is not there, is another one, or cannot be told without ``model``.
         ReportRefused: the report's settings make no sense.
     """
-    own = intake.import_layers(imports)
-    loaded = intake.load_model(model if model is not None else _own_file(report), custom_objects=own)
+    loaded = intake.load_model(model if model is not None else _own_file(report), None, imports)
     same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
     classifier = classifier_like(report, loaded.model)
     stored = report.in_norm(norm)

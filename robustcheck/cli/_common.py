@@ -7,13 +7,15 @@ import contextlib
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from robustcheck import intake
 from robustcheck.cli._progress import ProgressDisplay
 from robustcheck.config import AuditConfig
 from robustcheck.errors import EXIT_INTERRUPTED, EXIT_OK, Incomplete, Interrupted, RobustcheckWarning
@@ -66,11 +68,36 @@ def working(log: Console) -> Iterator[ProgressDisplay]:
             yield display
 
 
+def look_before(sources: Sequence[intake.ModelSource], policy: Path | None) -> None:
+    """Refuse what can be refused before TensorFlow starts: model files, and the policy."""
+    for source in sources:
+        intake.look_at_model(source)
+    if policy is not None:
+        from robustcheck.policy import read_policy
+
+        read_policy(policy)
+
+
+@contextlib.contextmanager
+def _tried(sources: Sequence[intake.ModelSource], imports: Sequence[str]) -> Iterator[Future[None]]:
+    """Model files loaded in processes of their own, while TensorFlow starts in this one."""
+
+    def work() -> None:
+        for source in sources:
+            intake.try_model(source, imports)
+
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(work)
+
+
 def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
     """Audit with a progress display, and print the result; stdout is the result, stderr all else."""
     log = log_console(quiet=arguments.quiet)
+    sources = intake.model_sources(config.model, config.references, config.files)
+    look_before(sources, config.policy)
     try:
-        with working(log) as display:
+        with _tried(sources, config.imports) as tried, working(log) as display:
+            tried.result()
             from robustcheck.auditing import audit_config
 
             report = audit_config(config, display)

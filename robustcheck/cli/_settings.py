@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,6 +24,7 @@ from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.results import PlanDocument
 from robustcheck.settings import Setting, audit_settings, harden_settings, is_union, made
 from robustcheck.stored import read_toml
+from robustcheck.text import brief, listed
 
 _FILE, _PYPROJECT = Path("robustcheck.toml"), Path("pyproject.toml")
 _HARDEN = "harden"
@@ -65,6 +67,8 @@ class Sourced:
         """As a ``robustcheck.toml`` that would give the same, with where each value is from."""
         lines = []
         for name, setting in self.table.items():
+            if setting.flag_only:
+                continue
             value = self.values.get(name, self.defaults.get(name, setting.default))
             if value is None or value == ():
                 lines.append(f"# {name} is not set")
@@ -105,7 +109,7 @@ def planned_audit(plan: PlanDocument, here: Sourced, out: Path) -> AuditConfig |
         )
     faults = _faults(str(out / "plan.json"), "", planned)
     if faults or not _of_figures(planned) == planned:
-        raise ReportRefused("\n".join(faults) or f"{out}: plan.json: expected settings of figures alone")
+        raise ReportRefused(*listed(faults or [f"{out}: plan.json: expected settings of figures alone"]))
     sources = [planned.get("model"), planned.get("data"), *planned.get("reference", ())]
     if planned.get("imports") or any(_runs_code(str(source)) for source in sources):
         return None
@@ -167,20 +171,20 @@ def _files() -> list[tuple[str, dict[str, dict[str, Any]]]]:
         ConfigError: every fault with its place.
     """
     found: list[tuple[str, Any]] = []
-    if _PYPROJECT.is_file():
+    if os.path.lexists(_PYPROJECT):
         tool = read_toml(_PYPROJECT, "settings")[0].get("tool", {})
         section = tool.get("robustcheck", {}) if isinstance(tool, dict) else tool
         found.append((f"{_PYPROJECT} [tool.robustcheck]", section))
-    if _FILE.is_file():
+    if os.path.lexists(_FILE):
         found.append((str(_FILE), read_toml(_FILE, "settings")[0]))
     apart = []
     for origin, given in found:
         if not isinstance(given, dict):
-            raise ConfigError(f"{origin}: expected a table, got {given!r}")
+            raise ConfigError(f"{origin}: expected a table, got {brief(given)}")
         of_audit = {name: value for name, value in given.items() if name != _HARDEN}
         of_harden = given.get(_HARDEN, {})
         if not isinstance(of_harden, dict):
-            raise ConfigError(f"{origin}: {_HARDEN}: expected a table, got {of_harden!r}")
+            raise ConfigError(f"{origin}: {_HARDEN}: expected a table, got {brief(of_harden)}")
         apart.append((origin, {"": of_audit, _HARDEN: of_harden}))
     faults = [
         fault
@@ -189,7 +193,7 @@ def _files() -> list[tuple[str, dict[str, dict[str, Any]]]]:
         for fault in _faults(f"{origin} [{name}]" if name else origin, name, settings)
     ]
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(*listed(faults))
     return apart
 
 
@@ -198,7 +202,9 @@ def _adapter(name: str) -> Any:
     """Strict validation of a table: exactly its keys, each of its type."""
     from pydantic import ConfigDict, create_model
 
-    fields: dict[str, Any] = {key: (setting.written, None) for key, setting in _known(name).items()}
+    fields: dict[str, Any] = {
+        key: (setting.written, None) for key, setting in _known(name).items() if not setting.flag_only
+    }
     return create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
 
@@ -222,6 +228,9 @@ def _faults(origin: str, table: str, given: dict[str, Any]) -> list[str]:
             if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
                 near = difflib.get_close_matches(name, _known(table), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
+                if name in _known(table):
+                    faults[name] = "expected as a flag alone: what is trusted, no file decides"
+                    continue
                 if table and name in audit_settings():
                     hint = "; it is a setting of audits, which stand before the tables"
                 faults[name] = f"unknown key{hint}"
@@ -230,6 +239,6 @@ def _faults(origin: str, table: str, given: dict[str, Any]) -> list[str]:
                 written, metavar = _known(table)[name].written, _known(table)[name].metavar
                 if is_union(written) and metavar is not None:
                     message = f"expected {metavar}"  # not what the last of the types would have been
-                faults.setdefault(name, f"{message}, got {given[name]!r}")
+                faults.setdefault(name, f"{message}, got {brief(given[name])}")
         return [f"{origin}: {name}: {message}" for name, message in faults.items()]
     return []

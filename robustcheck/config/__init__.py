@@ -6,7 +6,13 @@ The metadata of a field says how it is set from a flag or a file.
 from robustcheck.config._audit import AuditConfig
 from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._harden import HardenConfig, PoolOptions
-from robustcheck.config._options import DEFAULT_BUDGET, ModelOptions, SearchOptions, TransferOptions
+from robustcheck.config._options import (
+    DEFAULT_BUDGET,
+    FileOptions,
+    ModelOptions,
+    SearchOptions,
+    TransferOptions,
+)
 from robustcheck.config._values import (
     AFTERWARDS,
     NO_FIGURES,
@@ -27,6 +33,7 @@ __all__ = [
     "BoxLike",
     "DataRange",
     "Draw",
+    "FileOptions",
     "HardenConfig",
     "HeadKind",
     "Method",

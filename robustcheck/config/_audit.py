@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from robustcheck.config._box import Box, BoxLike
-from robustcheck.config._options import ModelOptions, SearchOptions, TransferOptions
+from robustcheck.config._options import FileOptions, ModelOptions, SearchOptions, TransferOptions
 from robustcheck.config._values import (
     DataRange,
     Draw,
@@ -68,6 +68,9 @@ class AuditConfig:
         limit: samples at most.
         sample: how these are drawn of the source: ``"first"`` rows, ``"random"``, or ``"stratified"``, at
             random with the classes in proportion.
+        max_data_bytes: that data may unpack to, or that are read of what does not tell its length.
+        skip_bad: leave images out that cannot be read, as long as they are no more than a share ``max_bad``.
+        files: how far model files are believed before they are loaded.
         model_options: how the models are to be read, where they do not tell. References with one input or
             output need no word on which.
         imports: modules with the user's own layers, for model files that are saved with them.
@@ -194,7 +197,23 @@ class AuditConfig:
             "data",
         ),
     )
+    max_data_bytes: int = field(
+        default=32 * 2**30,
+        metadata=said(
+            "bytes that data may unpack to, or that are read of a source that does not tell its length",
+            "trust",
+            default="32 GiB",
+        ),
+    )
+    skip_bad: bool = field(
+        default=False, metadata=said("leave images out that cannot be read, and count them", "data")
+    )
+    max_bad: float = field(
+        default=0.01,
+        metadata=said("share of images that may be left out; beyond it nothing is audited", "data"),
+    )
     model_options: ModelOptions = field(default_factory=ModelOptions, metadata=nested(ModelOptions))
+    files: FileOptions = field(default_factory=FileOptions, metadata=nested(FileOptions))
     imports: tuple[str, ...] = field(
         default=(),
         metadata=said(
@@ -297,6 +316,9 @@ class AuditConfig:
 
     def __post_init__(self) -> None:
         self._require_work()
+        fits = whole(self.max_data_bytes, 1)
+        require(fits, option("max_data_bytes"), "a whole number of at least 1", self.max_data_bytes)
+        require(0 <= self.max_bad < 1, option("max_bad"), "a share from 0 to less than 1", self.max_bad)
         for name in ("limit", "batch_size"):
             value = getattr(self, name)
             fits = value is None or whole(value, 1)

@@ -131,6 +131,54 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """How far a model file is believed before it is loaded.
+
+    Attributes:
+        trust_model: run the code that a file brings: Lambda layers, SavedModel folders.
+        expect_sha256: digest that the subject's file must have, 64 hexadecimal digits.
+        max_params: parameters that a file may declare.
+        preflight: whether a file is first loaded in a process of its own, with limits: ``"auto"`` does it for
+            files that were not seen before.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    trust_model: bool = field(
+        default=False,
+        metadata=said(
+            "run the code that a model file brings (Lambda layers, SavedModel folders); the report says so",
+            "trust",
+            flag_only=True,
+        ),
+    )
+    expect_sha256: str | None = field(
+        default=None, metadata=said("digest that the model's file must have", "trust", metavar="HEX")
+    )
+    max_params: int = field(
+        default=10**9, metadata=said("parameters that a model file may declare", "trust", default="1e9")
+    )
+    preflight: Literal["auto", "always", "never"] = field(
+        default="auto",
+        metadata=said(
+            "load model files first in a process of its own, with limits; auto: those not seen before",
+            "trust",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        digest = self.expect_sha256
+        hexadecimal = digest is None or (len(digest) == 64 and set(digest.lower()) <= set("0123456789abcdef"))
+        require(hexadecimal, option("expect_sha256"), "64 hexadecimal digits", digest)
+        require(
+            whole(self.max_params, 1), option("max_params"), "a whole number of at least 1", self.max_params
+        )
+        words = ("auto", "always", "never")
+        require(self.preflight in words, option("preflight"), f"one of {list(words)}", self.preflight)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferOptions:
     """How examples are tried on other models.
 

@@ -18,7 +18,7 @@ HeadKind: TypeAlias = Literal["logits", "softmax", "sigmoid", "tanh", "binary_lo
 Draw: TypeAlias = Literal["first", "random", "stratified"]
 # groups of settings that decide what becomes of a report, and those that decide no figure
 AFTERWARDS = ("gate", "output")
-NO_FIGURES = (*AFTERWARDS, "work")
+NO_FIGURES = (*AFTERWARDS, "work", "trust")
 # one for all inputs, or one for each by name
 DataRange: TypeAlias = tuple[float, float] | Mapping[str, tuple[float, float]] | None
 Target: TypeAlias = int | Literal["random", "least-likely"] | None
@@ -50,7 +50,8 @@ def said(help: str, group: str, **more: Any) -> dict[str, Any]:  # noqa: A002  #
         more: ``key``, its name outside, where that is not the field's; ``flag``, where that is not the key's;
             ``metavar``; ``written``, the type that it is written as, where that is not the field's; ``read``,
             which makes the field's value of what is written; ``several``, for a flag that takes all its
-            values at once; ``default``, told where the default of the field does not tell it.
+            values at once; ``default``, told where the default of the field does not tell it; ``flag_only``,
+            for what no file may set.
     """
     return {"help": help, "group": group, **more}
 

@@ -42,8 +42,8 @@ class Processes:
 
     def __init__(self, setup: Setup, count: int, first: Callable[[int, int], None]) -> None:
         self.capacity = count
-        # in a file of our own, not among what a process is started with: that goes through a pipe before there
-        # is a reader, and the start of a process that is killed then would wait for ever
+        # in a file of our own, not among what a process is started with: that goes through a pipe that has no
+        # reader yet, and whoever starts a process that is killed then would wait for ever
         self._scratch = tempfile.TemporaryDirectory(prefix="robustcheck-")
         self._setup, self._first = Path(self._scratch.name) / "setup", first
         self._setup.write_bytes(ForkingPickler.dumps(setup))

@@ -14,7 +14,16 @@ from robustcheck.intake._arrays import load_given
 from robustcheck.intake._files import import_function, is_function, sha256
 from robustcheck.intake._images import load_image_folder, require_folders
 from robustcheck.intake._loaded import LoadedData, Wanted
-from robustcheck.intake._models import MODEL_SUFFIXES, LoadedModel, import_layers, load_model, model_specs
+from robustcheck.intake._models import (
+    MODEL_SUFFIXES,
+    LoadedModel,
+    ModelSource,
+    import_layers,
+    load_model,
+    look_at_model,
+    model_sources,
+    try_model,
+)
 from robustcheck.intake._npz import (
     is_pair,
     load_npz,
@@ -30,6 +39,7 @@ __all__ = [
     "MODEL_SUFFIXES",
     "LoadedData",
     "LoadedModel",
+    "ModelSource",
     "Wanted",
     "import_layers",
     "is_function",
@@ -37,13 +47,15 @@ __all__ = [
     "is_stream",
     "load_data",
     "load_model",
-    "model_specs",
+    "look_at_model",
+    "model_sources",
     "read_arrays",
     "read_box",
     "read_by_input",
     "read_class_names",
     "require_folders",
     "sha256",
+    "try_model",
 ]
 
 

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustcheck.arrays import room
-from robustcheck.errors import DataRefused, InputRefused, one_line
+from robustcheck.errors import DataRefused, Incomplete
 from robustcheck.intake._files import sha256
-from robustcheck.intake._loaded import LoadedData, Shape, Wanted
+from robustcheck.intake._image_file import FORMATS, read_image
+from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._sampling import choose_rows
 from robustcheck.text import option
-
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
-_MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "HSV")
-_MOST_PIXELS = 64_000_000
 
 
 def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
@@ -28,43 +25,85 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
         (path, order[name])
         for name in names
         for path in sorted((folder / name).iterdir())
-        if path.is_file() and path.suffix.lower() in _FORMATS
+        if path.suffix.lower() in FORMATS
     ]
     if not files:
-        raise DataRefused(f"{folder}: expected images ({', '.join(_FORMATS)}), got none")
+        raise DataRefused(f"{folder}: expected images ({', '.join(FORMATS)}), got none")
     if wanted.class_names is None:
         require_folders(str(folder), len(names), wanted.classes)
     label = np.array([number for _, number in files], np.int64)
     chosen, how = choose_rows(label, len(files), wanted.limit, wanted.sample, wanted.seed)
-    digest = hashlib.sha256()
-    for path, _ in files:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
+    images, bad = _read_all(folder, [files[i][0] for i in chosen], wanted)
+    read = np.delete(chosen, list(bad))
     return LoadedData(
-        x=_read_all(folder, [files[i][0] for i in chosen], wanted.shape),
-        y=label[chosen],
-        index=chosen,
+        x=images,
+        y=label[read],
+        index=read,
         path=str(folder),
-        sha256=digest.hexdigest(),
+        sha256=_digest(folder, [path for path, _ in files]),
         class_names=wanted.class_names or tuple(names),
         sample=how,
         strata=label,
         folders=None if wanted.class_names is not None else len(names),
+        notes=_notes(bad, folder),
+        left_out=len(bad),
     )
 
 
-def _read_all(folder: Path, files: list[Path], shape: Shape | None) -> NDArray[np.uint8]:
-    """All images as one array, which may be larger than memory."""
+def _digest(folder: Path, files: list[Path]) -> str:
+    """Of the names and contents of all files; one that cannot be read has none."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = sha256(path) if path.is_file() else "none"
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _notes(bad: dict[int, Path], folder: Path) -> tuple[str, ...]:
+    if not bad:
+        return ()
+    first = next(iter(bad.values())).relative_to(folder).as_posix()
+    return (f"{len(bad)} images could not be read and are left out, the first {first}",)
+
+
+def _read_all(folder: Path, files: list[Path], wanted: Wanted) -> tuple[NDArray[np.uint8], dict[int, Path]]:
+    """All images as one array, which may be larger than memory; and by their row those left out.
+
+    Raises:
+        DataRefused: an image that cannot be read, or more of them than fit.
+        Incomplete: too many are left out.
+    """
     sizes: set[tuple[int, ...]] = set()
+    bad: dict[int, Path] = {}
     for row, file in enumerate(files):
-        image = _image(file, shape)
+        try:
+            image = read_image(file, wanted.shape)
+        except DataRefused as error:
+            if not wanted.skip_bad:
+                raise
+            bad[row] = file
+            if len(bad) > wanted.max_bad * len(files):
+                raise Incomplete(
+                    f"{folder}: {len(bad)} of {len(files)} images could not be read, which is more than "
+                    f"{option('max_bad')} allows, {wanted.max_bad:g}; the last: {error}"
+                ) from error
+            continue
         if not sizes:
+            size = len(files) * image.nbytes
+            if size > wanted.max_data_bytes:
+                raise DataRefused(
+                    f"{folder}: expected images of at most {wanted.max_data_bytes} bytes in all "
+                    f"({option('max_data_bytes')}), got {len(files)} of {image.shape}"
+                )
             images = room((len(files), *image.shape), np.uint8)
         sizes.add(image.shape)
         if len(sizes) == 1:
-            images[row] = image
+            images[row - len(bad)] = image
     if len(sizes) > 1:
         raise DataRefused(f"{folder}: expected images of one size, got {sorted(sizes)[:4]}; none is resized")
-    return images
+    if not sizes:
+        raise DataRefused(f"{folder}: expected images, got none that can be read")
+    return images[: len(files) - len(bad)], bad
 
 
 def require_folders(folder: str, folders: int, classes: int | None) -> None:
@@ -83,35 +122,3 @@ def _class_order(folder: Path, names: list[str], class_names: tuple[str, ...] | 
     if unknown:
         raise DataRefused(f"{folder}: expected folders named after the classes, got {unknown[:5]}")
     return {name: class_names.index(name) for name in names}
-
-
-def _image(path: Path, shape: Shape | None) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
-
-    if shape is None or len(shape) not in (2, 3):
-        raise DataRefused(
-            f"{path}: expected a model that takes images, got one that takes "
-            f"{'what it does not tell' if shape is None else shape}; {option('input_shape')} says it"
-        )
-    first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
-    channels = 1 if len(shape) == 2 else shape[0] if first else shape[-1]
-    if channels not in (1, 3):
-        raise DataRefused(
-            f"{path}: expected a model that takes 1 or 3 channels, got {shape}; "
-            f"{option('input_shape')} says it"
-        )
-    try:
-        with Image.open(path, formats=sorted(set(_FORMATS.values()))) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise DataRefused(f"{path}: expected at most {_MOST_PIXELS} pixels, got {image.size}")
-            if image.mode not in _MODES or "transparency" in image.info:
-                raise DataRefused(
-                    f"{path}: expected 8 bits a channel without transparency, got mode {image.mode}; convert "
-                    "the images, since a choice made here would change what is measured"
-                )
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputRefused):
-            raise
-        raise DataRefused(f"{path}: expected an image, could not be read: {one_line(error)}") from error
-    return np.moveaxis(pixels, -1, 0) if first and pixels.ndim == 3 else pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from robustcheck.errors import ModelRefused, one_line
+from robustcheck.intake._copy import ModelFile
+from robustcheck.intake._files import sha256
 from robustcheck.intake._keras2 import is_keras2, write_cleaned
-from robustcheck.stored import require_archive
 
 # classes that Keras 2 had and Keras 3 has no more, or under another name
 _OF_KERAS2 = ("Functional", "TFOpLambda", "SlicingOpLambda", "ThresholdedReLU")
@@ -24,39 +26,57 @@ def is_saved_model(folder: Path) -> bool:
 def refuse_saved_model(path: Path) -> NoReturn:
     """A SavedModel holds code, which only its owner can decide to run."""
     layer = f'keras.layers.TFSMLayer({json.dumps(str(path))}, call_endpoint="serving_default")'
-    raise ModelRefused(_way(f"{path}: a SavedModel folder, which holds code", "keras", layer))
+    raise ModelRefused(*_way(f"{path}: a SavedModel folder, which holds code", "keras", layer))
 
 
-def load_archive(path: Path, custom_objects: dict[str, Any]) -> Any:
-    """A ``.keras`` file; its archive is measured before it is unpacked."""
-    require_archive(path, "a .keras archive", ModelRefused)
-    return load_hdf5(path, custom_objects)
+def load_saved_model(folder: Path) -> tuple[Any, str]:
+    """A SavedModel folder that is trusted as a layer, and the digest of its files."""
+    import keras
+
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{sha256(file)}\n".encode())
+    faults = []
+    for endpoint in ("serve", "serving_default"):
+        try:
+            return keras.layers.TFSMLayer(str(folder), call_endpoint=endpoint), digest.hexdigest()
+        except Exception as error:
+            faults.append(one_line(error))
+    raise ModelRefused(f"{folder}: expected a SavedModel with an endpoint to serve: {faults[-1]}")
 
 
-def load_hdf5(path: Path, custom_objects: dict[str, Any]) -> Any:
+def load_file(file: ModelFile, custom_objects: dict[str, Any], *, trusted: bool = False) -> Any:
     """A file that Keras loads, in its safe mode; one of Keras 2 without what means nothing any more.
+
+    Args:
+        file: which was looked at.
+        custom_objects: the user's own classes and functions by name.
+        trusted: whether the code that it brings is run.
 
     Raises:
         ModelRefused: with the reason in a line, and what to do.
     """
     import keras
 
-    def load(file: Path) -> Any:
-        return keras.saving.load_model(file, custom_objects=custom_objects, compile=False, safe_mode=True)
+    def load(path: Path) -> Any:
+        return keras.saving.load_model(
+            path, custom_objects=custom_objects, compile=False, safe_mode=not trusted
+        )
 
     try:
-        return load(path)
+        return load(file.path)
     except Exception as error:
-        if not is_keras2(path):
-            raise ModelRefused(f"{path}: {_reason(error)}") from error
-        return _from_keras2(path, load, error)
+        if not is_keras2(file.path):
+            raise ModelRefused(f"{file.source}: {_reason(error)}") from error
+        return _from_keras2(file, load, error)
 
 
-def _from_keras2(path: Path, load: Any, error: Exception) -> Any:
+def _from_keras2(file: ModelFile, load: Any, error: Exception) -> Any:
     """The file without arguments that mean nothing any more; else the refusal that says how it can be had."""
+    path = file.source
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            cleaned = write_cleaned(path, Path(scratch))
+            cleaned = write_cleaned(file.path, Path(scratch))
             if cleaned is not None:
                 return load(cleaned)
         except Exception as second:
@@ -67,18 +87,18 @@ def _from_keras2(path: Path, load: Any, error: Exception) -> Any:
         raise ModelRefused(f"{path}: {_reason(error)}") from error
     call = f"tf_keras.models.load_model({json.dumps(str(path))}, compile=False)"
     raise ModelRefused(
-        _way(f"{path}: written by Keras 2, and Keras 3 cannot load it ({_essence(error)})", "tf_keras", call)
+        *_way(f"{path}: written by Keras 2, and Keras 3 cannot load it ({_essence(error)})", "tf_keras", call)
     ) from error
 
 
-def _way(problem: str, module: str, expression: str) -> str:
+def _way(problem: str, module: str, expression: str) -> tuple[str, ...]:
     """A refusal with three lines that load the model."""
     return (
         f"{problem}; {module}, which comes with robustcheck, can load it if you trust it: put these lines "
-        "into a file loader.py here, and give loader:build_model instead of the path\n"
-        f"    import {module}\n"
-        "    def build_model():\n"
-        f"        return {expression}"
+        "into a file loader.py here, and give loader:build_model instead of the path",
+        f"    import {module}",
+        "    def build_model():",
+        f"        return {expression}",
     )
 
 

@@ -27,6 +27,8 @@ class Wanted:
         sample: how these are drawn: the first rows, at random, or at random with the classes in proportion.
         seed: of the draw.
         need_labels: whether a source without labels is refused.
+        max_data_bytes: what is unpacked may take, or is read of a source that does not tell its length.
+        skip_bad: leave images out that cannot be read, up to a share ``max_bad``.
     """
 
     shapes: tuple[Shape, ...] | None = None
@@ -39,6 +41,9 @@ class Wanted:
     sample: Draw = "stratified"
     seed: int = 0
     need_labels: bool = True
+    max_data_bytes: int = 32 * 2**30
+    skip_bad: bool = False
+    max_bad: float = 0.01
 
     @property
     def shape(self) -> Shape | None:
@@ -66,6 +71,7 @@ class LoadedData:
         strata: class of every row of the source, ``[rows]``; None without labels, or where not all were read.
         folders: sub-folders that a folder of images has.
         notes: what was done to the data, one sentence each.
+        left_out: samples that could not be read.
     """
 
     x: Any
@@ -78,3 +84,4 @@ class LoadedData:
     strata: NDArray[Any] | None = None
     folders: int | None = None
     notes: tuple[str, ...] = ()
+    left_out: int = 0

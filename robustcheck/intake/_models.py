@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robustcheck.config import FileOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
-from robustcheck.intake._files import (
-    current_folder_importable,
-    import_function,
-    is_function,
-    sha256,
-)
-from robustcheck.intake._keras_files import is_saved_model, load_archive, load_hdf5, refuse_saved_model
+from robustcheck.intake._copy import ModelFile, private_copy
+from robustcheck.intake._files import current_folder_importable, import_function, is_function
+from robustcheck.intake._keras_files import is_saved_model, load_file, load_saved_model, refuse_saved_model
+from robustcheck.intake._look import look
+from robustcheck.intake._preflight import needed, preflight, remember
 
-# what loads a model file, by its suffix: path and the user's own classes to a model
-_LOADERS: Mapping[str, Callable[[Path, dict[str, Any]], Any]] = {
-    ".keras": load_archive,
-    ".h5": load_hdf5,
-    ".hdf5": load_hdf5,
-}
-MODEL_SUFFIXES = tuple(_LOADERS)
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,16 +25,56 @@ class LoadedModel:
     """A model with where it came from.
 
     ``sha256`` is None for one that is not from a file, ``path`` for one that was given live, ``name`` for
-    one of these that was not named.
+    one of these that was not named. ``trusted``: whether code of the file could run; ``link``: the name of
+    the file that a link led to.
     """
 
     model: Any
     name: str | None
     path: str | None
     sha256: str | None
+    trusted: bool = False
+    link: str | None = None
 
 
-def model_specs(spec: Any) -> list[Any]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelSource:
+    """A model as it is asked for: what it is, its name if it was given one, and how far it is believed."""
+
+    spec: Any
+    name: str | None
+    files: FileOptions
+
+
+def model_sources(
+    model: Any, references: Mapping[str, Any] | Sequence[Any], files: FileOptions
+) -> list[ModelSource]:
+    """The subject, then the references; the digest that is expected is that of the subject.
+
+    Raises:
+        ModelRefused: a folder of references without model files.
+    """
+    if isinstance(references, Mapping):
+        others: list[tuple[Any, str | None]] = [(given, name) for name, given in references.items()]
+    else:
+        others = [_named(spec) for given in references for spec in _model_specs(given)]
+    others_believed = replace(files, expect_sha256=None)
+    subject, name = _named(model)
+    return [
+        ModelSource(spec=subject, name=name, files=files),
+        *(ModelSource(spec=spec, name=named, files=others_believed) for spec, named in others),
+    ]
+
+
+def _named(spec: Any) -> tuple[Any, str | None]:
+    """``name=MODEL`` as (MODEL, name); a path may hold an equals sign itself."""
+    if not isinstance(spec, str):
+        return spec, None
+    name, equals, path = spec.partition("=")
+    return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
+
+
+def _model_specs(spec: Any) -> list[Any]:
     """The model files of a folder in the order of their names; anything else is one model.
 
     Raises:
@@ -82,7 +116,7 @@ def import_layers(modules: Sequence[str]) -> dict[str, Any]:
 
 
 def load_model(
-    spec: Any, name: str | None = None, custom_objects: Mapping[str, Any] | None = None
+    spec: Any, name: str | None = None, imports: Sequence[str] = (), files: FileOptions | None = None
 ) -> LoadedModel:
     """Load a ``.keras`` or ``.h5`` file, or call ``package.module:factory``; a live model is taken as it is.
 
@@ -91,21 +125,19 @@ def load_model(
     Args:
         spec: file, factory or model.
         name: what reports call it.
-        custom_objects: the user's own classes and functions by name.
+        imports: modules with the user's own classes and functions.
+        files: how far a file is believed.
 
     Raises:
         ModelRefused: the file or function is missing or does not give a model.
     """
     if not isinstance(spec, str | Path):
         return LoadedModel(model=spec, name=name, path=None, sha256=None)
-    spec, path = str(spec), Path(spec)
-    if path.suffix.lower() in MODEL_SUFFIXES or path.exists():
-        model = _model_file(path, dict(custom_objects or {}))
-        return LoadedModel(model=model, name=name or path.stem, path=spec, sha256=sha256(path))
-    if not is_function(spec):
-        raise ModelRefused(
-            f"{spec}: expected a .keras or .h5 file or package.module:factory, got a path that does not exist"
-        )
+    spec, path, files = str(spec), Path(spec), files or FileOptions()
+    if _is_file(path):
+        loaded = _load_file(path, imports, files)
+        return replace(loaded, name=name or path.stem, path=spec)
+    _require_function(spec)
     factory = import_function(spec, ModelRefused)
     try:
         model = factory()
@@ -117,13 +149,86 @@ def load_model(
     return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
 
 
-def _model_file(path: Path, custom_objects: dict[str, Any]) -> Any:
-    """A model by the loader of its suffix."""
-    if path.is_dir() and is_saved_model(path):
+def look_at_model(source: ModelSource) -> None:
+    """Look at what a model is asked for by, without TensorFlow, and load nothing.
+
+    Raises:
+        ModelRefused: a file that will not be loaded, or what names neither a file nor a function.
+    """
+    spec, files = source.spec, source.files
+    if not isinstance(spec, str | Path):
+        return
+    path = Path(spec)
+    if not _is_file(path):
+        _require_function(str(spec))
+    elif path.is_dir() and is_saved_model(path):
+        _require_trust(path, files)
+    else:
+        with _opened(path, files) as file:
+            look(file, most_parameters=files.max_params, trusted=files.trust_model)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is meant, which may not be there."""
+    return path.suffix.lower() in MODEL_SUFFIXES or path.exists()
+
+
+def _require_function(spec: str) -> None:
+    if not is_function(spec):
+        raise ModelRefused(
+            f"{spec}: expected a .keras or .h5 file or package.module:factory, got a path that does not exist"
+        )
+
+
+def _require_trust(path: Path, files: FileOptions) -> None:
+    if not files.trust_model:
         refuse_saved_model(path)
-    if not path.is_file():
-        raise ModelRefused(f"{path}: expected a model file, got {'a folder' if path.is_dir() else 'nothing'}")
-    load = _LOADERS.get(path.suffix.lower())
-    if load is None:
-        raise ModelRefused(f"{path}: expected a file ending in {' or '.join(_LOADERS)}")
-    return load(path, custom_objects)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
+    """A model file by its suffix, opened once, if it is the one that is expected."""
+    if path.exists() and path.suffix.lower() not in MODEL_SUFFIXES:
+        raise ModelRefused(f"{path}: expected a file ending in {' or '.join(MODEL_SUFFIXES)}")
+    with private_copy(path) as file:
+        expected = files.expect_sha256
+        if expected is not None and file.sha256 != expected.lower():
+            raise ModelRefused(
+                f"{path}: expected a file with the SHA-256 {expected.lower()[:12]}..., got "
+                f"{file.sha256[:12]}..."
+            )
+        yield file
+
+
+def _try(file: ModelFile, imports: Sequence[str], files: FileOptions) -> None:
+    """Look at a file, and load it in a process of its own where that is asked for."""
+    seen = look(file, most_parameters=files.max_params, trusted=files.trust_model)
+    if needed(file, files.preflight):
+        preflight(file, seen, imports=imports, trusted=files.trust_model)
+        remember(file)
+
+
+def try_model(source: ModelSource, imports: Sequence[str]) -> None:
+    """Load a model file in a process of its own, where that is asked for, and not in this one.
+
+    Raises:
+        ModelRefused: it ran out of memory or time there, or crashed.
+    """
+    path = Path(source.spec) if isinstance(source.spec, str | Path) else None
+    if path is not None and path.suffix.lower() in MODEL_SUFFIXES:
+        with _opened(path, source.files) as file:
+            _try(file, imports, source.files)
+
+
+def _load_file(path: Path, imports: Sequence[str], files: FileOptions) -> LoadedModel:
+    """A model file, looked at, tried and loaded."""
+    link = path.resolve().name if path.is_symlink() else None
+    if path.is_dir() and is_saved_model(path):
+        _require_trust(path, files)
+        model, digest = load_saved_model(path)
+        return LoadedModel(model=model, name=None, path=None, sha256=digest, trusted=True, link=link)
+    with _opened(path, files) as file:
+        _try(file, imports, files)
+        model = load_file(file, import_layers(imports), trusted=files.trust_model)
+        trusted = files.trust_model
+        return LoadedModel(model=model, name=None, path=None, sha256=file.sha256, trusted=trusted, link=link)

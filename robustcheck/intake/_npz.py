@@ -15,23 +15,27 @@ from robustcheck.errors import ConfigError, DataRefused, one_line
 from robustcheck.intake._arrays import pick
 from robustcheck.intake._files import sha256
 from robustcheck.intake._loaded import LoadedData, Wanted
-from robustcheck.stored import map_array_file, mapped_array, open_arrays, read_array
+from robustcheck.stored import map_array_file, open_arrays, read_array, read_limited
 from robustcheck.text import option
+
+# a name for each of a million classes; what is said of features, some bytes for each of a hundred million
+_MOST_NAMES, _MOST_FEATURES = 2**24, 2**31
 
 
 def load_npz(path: Path, wanted: Wanted) -> LoadedData:
     """The samples and labels of an archive."""
-    if not path.is_file():
+    if not path.exists():
         raise DataRefused(
             f"{path}: expected an .npz file, x.npy,y.npy, a folder of images or package.module:function, got "
             "nothing there"
         )
-    with open_arrays(path, "an .npz with arrays of numbers", DataRefused) as stored:
+    most = wanted.max_data_bytes
+    with open_arrays(path, "an .npz with arrays of numbers", DataRefused, most=most) as stored:
         names = list(stored)
         inputs = _inputs(path, names, wanted)
         y_name = _key(path, names, wanted.y_key, ("y", "y_test"), optional=not wanted.need_labels)
         # what is stored as it is may be larger than memory: its rows are read when they are needed
-        parts = {name: _array(path, name, _mapped_or_read(path, name, stored)) for name in inputs}
+        parts = {name: _array(path, name, stored.mapped(name)) for name in inputs}
         x = parts if wanted.several else parts[inputs[0]]
         y = _array(path, y_name, stored[y_name]) if y_name is not None else None
     return pick(x, y, wanted, path=str(path), sha256=sha256(path))
@@ -59,17 +63,11 @@ def _names(pair: str) -> list[str]:
     return pair.split(",") if not Path(pair).is_file() else [pair]
 
 
-def _mapped_or_read(path: Path, name: str, stored: Any) -> Any:
-    mapped = mapped_array(path, name)
-    return stored[name] if mapped is None else mapped
-
-
-def _array(path: Path, name: str | None, member: Any) -> NDArray[Any]:
-    """A member of an archive, which may be any file, as an array of rows."""
-    if not isinstance(member, np.ndarray) or member.ndim == 0:
-        got = "a single value" if isinstance(member, np.ndarray) else "another kind of file"
-        raise DataRefused(f"{path}: expected an array with a row a sample under {name!r}, got {got}")
-    return member
+def _array(path: Path, name: str | None, array: NDArray[Any]) -> NDArray[Any]:
+    """An array of rows, which may not be a single value."""
+    if array.ndim == 0:
+        raise DataRefused(f"{path}: expected an array with a row a sample under {name!r}, got a single value")
+    return array
 
 
 def _inputs(path: Path, stored: list[str], wanted: Wanted) -> list[str]:
@@ -100,9 +98,10 @@ def _key(
 
 def read_class_names(path: Path) -> tuple[str, ...]:
     """Names of the classes, one a line, in the order of the model's outputs."""
+    content = read_limited(path, "a text file of class names", DataRefused, most=_MOST_NAMES)
     try:
-        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
+        names = tuple(line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip())
+    except UnicodeDecodeError as error:
         raise DataRefused(f"{path}: expected a text file of class names: {one_line(error)}") from error
     if not names or len(set(names)) != len(names):
         raise DataRefused(
@@ -165,10 +164,8 @@ def read_box(path: Path) -> BoxLike:
 
 def _read_all(path: Path, names: list[str]) -> Any:
     """An array, or all arrays of an archive by name."""
-    if not path.is_file():
-        raise ConfigError(f"{path}: expected an .npz with {names}, got nothing there")
-    array = read_array(path, f"arrays {names}", ConfigError)
+    array = read_array(path, f"an .npz with {names}", ConfigError)
     if array is not None:
         return array
-    with open_arrays(path, f"arrays {names}", ConfigError) as stored:
+    with open_arrays(path, f"an .npz with {names}", ConfigError, most=_MOST_FEATURES) as stored:
         return {name: stored[name] for name in stored}

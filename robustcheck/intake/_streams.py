@@ -16,8 +16,6 @@ from robustcheck.intake._loaded import Wanted
 from robustcheck.intake._structures import as_inputs, choose_label, each_part, fits, parts_of
 from robustcheck.text import option
 
-# bytes of samples that are read of a stream that does not tell how long it is, and may not end
-_MOST_UNTOLD = 16 * 2**30
 _UNKNOWN = -2  # tf.data.UNKNOWN_CARDINALITY
 
 
@@ -76,10 +74,11 @@ def collect(stream: Any, wanted: Wanted) -> Streamed:
         read.add(x, y)
         if most is not None and read.count >= most:
             break
-        if finite is None and read.size > _MOST_UNTOLD:
+        if finite is None and read.size > wanted.max_data_bytes:
+            bound = f"{wanted.max_data_bytes} bytes ({option('max_data_bytes')})"
             raise DataRefused(
-                f"data: expected at most {_MOST_UNTOLD >> 30} GiB of samples from what does not tell how "
-                f"long it is, got more; have a tf.data.Dataset tell it (assert_cardinality), or set "
+                f"data: expected at most {bound} from what does not tell how long it is and may not end, got "
+                "more; have a tf.data.Dataset tell it (assert_cardinality), or set "
                 f"{option('limit')} and {option('sample', 'first')}"
             )
     if not read.count:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robustcheck.errors import DataRefused
+from robustcheck.errors import DataRefused, ModelRefused
 
 Kind = Literal["single", "list", "dict"]
 
@@ -30,6 +30,12 @@ class InputLayout:
     dtypes: tuple[str, ...]
     perturbed: tuple[bool, ...]
     batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if any(size < 1 for shape in self.shapes for size in shape):
+            raise ModelRefused(
+                f"expected inputs with sizes of 1 or more, got a model that takes {self.shapes}"
+            )
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from robustcheck.errors import ConfigError
 from robustcheck.policy._rules import NO_BOUND, Limit, Policy, Rule
 from robustcheck.results import PolicyFacts
 from robustcheck.stored import read_toml
+from robustcheck.text import brief, listed
 
 TEMPLATE = """\
 # What a model must show before it ships: robustcheck gate REPORT --policy THIS_FILE
@@ -63,9 +64,6 @@ def read_policy(path: Path) -> Policy:
     Raises:
         ConfigError: the file cannot be read, or holds what a policy may not; every fault with its place.
     """
-    if not path.is_file():
-        got = "a folder" if path.is_dir() else "nothing there"
-        raise ConfigError(f"{path}: expected a policy file in TOML, got {got}")
     tables, content = read_toml(path, "a policy")
     # as JSON, since in strict mode objects become dataclasses only from there
     stored = json.loads(json.dumps(tables, default=str))
@@ -73,7 +71,7 @@ def read_policy(path: Path) -> Policy:
     if file is not None and not file.rule:
         faults = ["expected at least one [[rule]], got none"]
     if file is None or faults:
-        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
+        raise ConfigError(*listed([f"{path}: {fault}" for fault in faults]))
     facts = PolicyFacts(path=str(path), sha256=hashlib.sha256(content).hexdigest(), rules=len(file.rule))
     return Policy(rules=tuple(file.rule), facts=facts)
 
@@ -103,8 +101,8 @@ def _checked(stored: Any) -> tuple[_File | None, list[str]]:
                     ]
                 _drop(stored, place, dropped)
         else:
-            return (None if faults else file), sorted(set(faults), key=faults.index)
-    return None, sorted(set(faults), key=faults.index)
+            return (None if faults else file), list(dict.fromkeys(faults))
+    return None, list(dict.fromkeys(faults))
 
 
 def _drop(stored: Any, place: tuple[Any, ...], dropped: set[tuple[Any, ...]]) -> None:
@@ -130,5 +128,5 @@ def _fault(error: Any) -> list[str]:
     elif "error" in error.get("ctx", {}):
         return [": ".join([*place, line]) for line in str(error["ctx"]["error"]).splitlines()]
     else:
-        message = f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {error['input']!r}"
+        message = f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {brief(error['input'])}"
     return [": ".join([*place, message])]

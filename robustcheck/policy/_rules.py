@@ -73,7 +73,7 @@ class Rule:
     def __post_init__(self) -> None:
         faults = list(_faults_of(self))
         if faults:
-            raise ConfigError("\n".join(faults))
+            raise ConfigError(*faults)
 
     @property
     def bounds(self) -> list[str]:

@@ -46,6 +46,8 @@ _DROPPINGS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
     """Check, before any work, that the report can be written to ``out``; the folder with links resolved.
 
+    A link in the folder is refused: nothing is written through one.
+
     ``resume``: go on with what an audit left there that was stopped.
 
     Raises:
@@ -54,6 +56,11 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
     folder = out.resolve()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{out}: expected a folder for the report, got a file")
+    linked = [entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_symlink()]
+    if linked:
+        raise ConfigError(
+            f"{out}: expected a report, got a link in it, {linked[0]}: nothing is written through"
+        )
     there = [
         entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.name not in _DROPPINGS
     ]
@@ -128,10 +135,25 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
             (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_bytes(content)
         _save_arrays(report, made)
-        for old in [entry for entry in folder.iterdir() if _REPORT.fullmatch(entry.name)]:
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for new in list(made.iterdir()):
-            new.rename(folder / new.name)
+        _swap(folder, made)
+
+
+def _swap(folder: Path, made: Path) -> None:
+    """Put new files in place of the old; nothing of the old is gone before all of the new is there."""
+    old = [entry for entry in folder.iterdir() if _REPORT.fullmatch(entry.name)]
+    new = list(made.iterdir())
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as aside:
+        moved: list[tuple[Path, Path]] = []
+        try:
+            for source, target in [(entry, Path(aside) / entry.name) for entry in old] + [
+                (entry, folder / entry.name) for entry in new
+            ]:
+                source.rename(target)
+                moved.append((source, target))
+        except OSError:
+            for source, target in reversed(moved):
+                target.rename(source)
+            raise
 
 
 def store_report(report: AuditReport, folder: Path) -> None:

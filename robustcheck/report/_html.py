@@ -37,6 +37,7 @@ from robustcheck.report._wording import (
     rules_by_outcome,
     scope,
     transfer_tables,
+    trusted,
     unit,
 )
 from robustcheck.results import AuditReport, NormFacts, SearchResult
@@ -106,6 +107,7 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             style=None if assets else Markup(style),
             policy=Markup(content_policy(None if assets else style)),
             headline=headline(report),
+            trusted=trusted(report),
             scope=scope(report),
             searches=searches,
             lengths=length_tables(report),

@@ -16,6 +16,7 @@ from robustcheck.report._wording import (
     rule_value,
     rules_by_outcome,
     transfer_tables,
+    trusted,
 )
 from robustcheck.results import ReportDocument
 from robustcheck.text import percent, printable
@@ -28,6 +29,7 @@ def markdown_summary(document: ReportDocument) -> str:
         f"## Robustness of {_escape(document.model.name)}",
         "",
         *_verdict(document),
+        *([f"**{_escape(warning)}.**", ""] if (warning := trusted(document)) is not None else []),
         f"{counts.total} samples: {counts.correct} classified right, {counts.already_wrong} wrong already, "
         f"{counts.non_finite} not finite. Clean accuracy "
         f"{interval(document.measures['accuracy.clean'], as_percent=True)}. A misclassified input was found "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import replace
 from functools import cache
@@ -61,7 +62,7 @@ def read_document(path: Path) -> ReportDocument:
         ReportRefused: the file is missing, not JSON, not of this schema, or contradicts itself.
     """
     file = path / "report.json" if path.is_dir() else path
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise ReportRefused(f"{path}: expected a report folder or its report.json, got nothing there")
     document = read_json(
         file,
@@ -75,26 +76,36 @@ def read_document(path: Path) -> ReportDocument:
 
 
 def read_evidence(path: Path) -> Evidence:
-    """Read what a policy judges: a ``report.json`` or report folder, with ``samples.npz`` if it is there.
+    """Read what a policy judges: a report folder, or a ``report.json`` with the samples that lie beside it.
 
     Raises:
         ReportRefused: a file cannot be read, or the samples are not those of the report.
     """
     document = read_document(path)
     folder = path if path.is_dir() else path.parent
-    found = {
-        norm: SampleOutcomes.load(file)
+    # of a report.json that is named itself the figures are judged as they stand where it lies alone
+    files = {
+        norm: file
         for norm, file in _sample_files(document, folder).items()
-        if file.is_file()
+        if path.is_dir() or os.path.lexists(file)
     }
+    found = {norm: SampleOutcomes.load(file) for norm, file in files.items()}
     require_samples(document, found, folder)
     samples = found.pop(document.norm, None)
     return Evidence(document=document, samples=samples, further=found, path=str(path))
 
 
 def _sample_files(document: ReportDocument, folder: Path) -> dict[SearchedNorm, Path]:
-    """The files with the samples, by the norm that was searched."""
-    return {norm: folder / document.samples_file(norm) for norm in document.searches}
+    """The files with the samples, by the norm that was searched.
+
+    Raises:
+        ReportRefused: one is a link: samples of another report, perhaps.
+    """
+    files = {norm: folder / document.samples_file(norm) for norm in document.searches}
+    for file in files.values():
+        if file.is_symlink():
+            raise ReportRefused(f"{file}: expected the samples of the report, got a link")
+    return files
 
 
 def read_report(path: Path) -> AuditReport:

@@ -20,6 +20,7 @@ from robustcheck.report._wording import (
     number,
     rules_by_outcome,
     transfer_tables,
+    trusted,
 )
 from robustcheck.results import Change, Comparison, Moved, ReportDocument
 from robustcheck.text import percent, printable
@@ -132,6 +133,8 @@ def _facts(document: ReportDocument) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("model", Text(f"{printable(document.model.name)} ({printable(document.model.head)})"))
+    if (warning := trusted(document)) is not None:
+        table.add_row("trusted", Text(printable(warning), "bold red"))
     others = f"{counts.already_wrong} wrong already"
     if counts.non_finite:
         others += f", {counts.non_finite} not finite"

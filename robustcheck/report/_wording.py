@@ -100,6 +100,17 @@ def caveats(document: ReportDocument) -> list[str]:
     return [*sentences, *(f"Note: {printable(note)}." for note in data.notes)]
 
 
+def trusted(document: ReportDocument) -> str | None:
+    """What must be known of models whose files were trusted, if there are some."""
+    names = [model.name for model in (document.model, *document.references) if model.trusted]
+    if not names:
+        return None
+    return (
+        f"Code in the file of {', '.join(names)} was allowed to run in the process that made this report: "
+        "it is to be believed no more than that file"
+    )
+
+
 def number(value: float | None) -> str:
     """Four significant digits; a dash for what was not measured."""
     return "-" if value is None else f"{value:.4g}"

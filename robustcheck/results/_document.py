@@ -27,7 +27,11 @@ CHECKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """Which model was audited; ``options`` says how it was read, where it does not tell by itself."""
+    """Which model was audited.
+
+    ``options`` says how it was read, where it does not tell by itself; ``trusted`` that code of its file
+    could run, as was asked for.
+    """
 
     name: str
     path: str | None
@@ -37,6 +41,7 @@ class ModelFacts:
     classes: int
     head: str
     options: dict[str, str | int | list[str] | list[int]] = field(default_factory=dict)
+    trusted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,7 @@ class DataFacts:
     that examples had to reach, None = any other; ``frozen`` how many features could not change;
     ``box_sha256`` the digest of the box, of the mask of these features and of the costs. ``cost`` are the
     least and the largest cost of a change by 1, None = all are 1. ``sample`` says how the samples were drawn
-    of the source, None = all were taken.
+    of the source, None = all were taken; ``left_out`` how many could not be read.
     """
 
     path: str | None
@@ -64,6 +69,7 @@ class DataFacts:
     notes: list[str] = field(default_factory=list)
     sample: Literal["first", "random", "stratified"] | None = None
     cost: list[float] | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
