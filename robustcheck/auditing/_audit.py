@@ -18,6 +18,7 @@ from robustcheck.config import (
     BoxLike,
     DataRange,
     Draw,
+    FileOptions,
     HeadKind,
     ModelOptions,
     SearchedNorm,
@@ -29,7 +30,7 @@ from robustcheck.errors import ConfigError, Incomplete, Interrupted, one_line
 from robustcheck.policy import Policy, judged, read_policy
 from robustcheck.progress import OnProgress, silent
 from robustcheck.report import prepare_folder, read_evidence, read_report, write_report
-from robustcheck.results import AuditReport, Evidence
+from robustcheck.results import AuditReport, Evidence, plan_without_places, without_places
 from robustcheck.shards import KEPT, ShardStore
 from robustcheck.text import option
 
@@ -66,6 +67,9 @@ def audit(
     force: bool = False,
     report_assets: bool = False,
     no_examples: bool = False,
+    verbose_provenance: bool = False,
+    files: FileOptions | None = None,
+    max_data_bytes: int = AuditConfig.max_data_bytes,
     jobs: int | None = None,
     executor: Any = "local",
     ray_address: str | None = None,
@@ -105,6 +109,9 @@ def audit(
         force: replace a report that is there.
         report_assets: write styles and images as files beside the page.
         no_examples: leave samples and examples out of the report's files: distances alone.
+        verbose_provenance: leave absolute paths in the report, of which it else keeps the last name.
+        files: how far models that are given as files are believed before they are loaded.
+        max_data_bytes: of a source that does not tell its length that are read.
         jobs: processes that search at once, each with its share of the cores; a script that asks for several
             needs ``if __name__ == "__main__":`` around what it does.
         executor: where searches run: ``"local"``, ``"ray"``, or any ``concurrent.futures.Executor``. A live
@@ -153,6 +160,9 @@ def audit(
         baseline=baseline,
         report_assets=report_assets,
         no_examples=no_examples,
+        verbose_provenance=verbose_provenance,
+        files=files or FileOptions(),
+        max_data_bytes=max_data_bytes,
         jobs=jobs,
         executor=executor,
         ray_address=ray_address,
@@ -189,6 +199,7 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
 
         def written(report: AuditReport) -> AuditReport:
             judged = gate.judge(replace(report, examples=not config.no_examples))
+            judged = judged if config.verbose_provenance else without_places(judged)
             if folder is not None:
                 _write(judged, folder, config)
             return judged
@@ -202,7 +213,7 @@ def audit_config(config: AuditConfig, on_progress: OnProgress) -> AuditReport:
         except Interrupted as stop:
             raise Interrupted(written(stop.done)) from stop
         if report.complete:
-            store.clear()
+            store.finish(begun if config.verbose_provenance else plan_without_places(begun))
         return report
 
 

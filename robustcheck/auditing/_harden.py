@@ -61,8 +61,11 @@ def harden_and_audit(config: HardenConfig, on_progress: OnProgress) -> Hardening
 
 
 def _audit(config: HardenConfig, model: Any, name: str, on_progress: OnProgress) -> AuditReport:
-    # what an interrupted run left is its own
-    audit = replace(config.audit, model=model, out=config.out / name, force=True, command=None)
+    # what an interrupted run left is its own, and so is the file that it wrote
+    files = config.audit.files
+    if name == "after":
+        files = replace(files, expect_sha256=None, preflight="never")
+    audit = replace(config.audit, model=model, out=config.out / name, force=True, command=None, files=files)
     return audit_config(audit, on_progress)
 
 

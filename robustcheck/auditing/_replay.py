@@ -10,7 +10,7 @@ import numpy as np
 
 from robustcheck import intake
 from robustcheck.auditing._load import for_reference, recipe_like
-from robustcheck.config import ModelOptions, SearchedNorm, SearchOptions
+from robustcheck.config import FileOptions, ModelOptions, SearchedNorm, SearchOptions
 from robustcheck.distortion import attack, facts_of
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
 from robustcheck.models import Classifier, own_labels
@@ -64,18 +64,19 @@ def replay(
     *,
     norm: SearchedNorm | None = None,
     imports: tuple[str, ...] = (),
+    files: FileOptions | None = None,
 ) -> Replay:
     """Search one sample of a report again, under the same conditions, in its first norm or another.
 
     Without ``model`` the report's own file is loaded, and only if it is a model file whose digest is the
     report's: a report may come from anywhere, and must not say which code to run. ``imports``: modules with
-    the user's own layers.
+    the user's own layers; ``files``: how far the model's file is believed.
 
     Raises:
         ModelRefused: the model is not there, is another one, or cannot be told without ``model``.
         ReportRefused: the report's settings make no sense.
     """
-    loaded = intake.load_model(model if model is not None else _own_file(report), None, imports)
+    loaded = intake.load_model(model if model is not None else _own_file(report), None, imports, files)
     same = None if loaded.sha256 is None else loaded.sha256 == report.model.sha256
     classifier = classifier_like(report, loaded.model)
     stored = report.in_norm(norm)

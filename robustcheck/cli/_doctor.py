@@ -64,7 +64,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to look at")
     add_data_flag(parser)
-    add_flags(parser, groups_of_audit("data", "model"))
+    add_flags(parser, groups_of_audit("data", "model", "trust"))
     add_json_flag(parser)
     parser.set_defaults(run=run, quiet=False)
 

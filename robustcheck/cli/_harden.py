@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from robustcheck.cli._common import ResultConsole, log_console, print_json, working
+from robustcheck import intake
+from robustcheck.cli._common import ResultConsole, log_console, look_before, print_json, working
 from robustcheck.cli._flags import (
     add_flags,
     add_result_flags,
@@ -45,7 +46,10 @@ examples:
   robustcheck harden model.keras --data train.npz --layers input --layers dense_1
 """
 # settings of an audit that have a flag here; the others stand in files
-_OF_AUDIT = ("limit", "data_range", "box", "head", "imports", "norm")
+_OF_AUDIT = (
+    "limit", "data_range", "box", "head", "imports", "norm",
+    "trust_model", "expect_sha256", "max_params", "preflight", "max_data_bytes",
+)  # fmt: skip
 _LIMIT = 200
 
 
@@ -75,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit, train, audit, compare."""
     config = _config(arguments)
     config.require_free()
+    look_before(intake.model_sources(config.audit.model, (), config.audit.files), None)
     try:
         with working(log_console(quiet=arguments.quiet)) as display:
             from robustcheck.auditing import harden_and_audit

@@ -28,6 +28,7 @@ _ORDER = (
     "hardening",
     "search",
     "scale",
+    "trust",
     "refusals",
     "extending",
 )

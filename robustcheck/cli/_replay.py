@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from robustcheck.cli._common import EXIT_FAIL, ResultConsole, log_console, print_json, working
-from robustcheck.cli._flags import add_import_flag, add_json_flag, add_quiet_flag
+from robustcheck.cli._flags import add_flags, add_import_flag, add_json_flag, add_quiet_flag
+from robustcheck.config import FileOptions
 from robustcheck.errors import EXIT_OK, ConfigError
+from robustcheck.settings import made, table
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -38,6 +40,12 @@ exit codes: 0 it reproduces, 1 it does not
 """
 
 
+def file_options(arguments: argparse.Namespace) -> FileOptions:
+    """How far the model's file is believed."""
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    return made(FileOptions, given)
+
+
 def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
@@ -52,6 +60,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--norm", metavar="NORM", help="of several that were searched; default: the first")
     add_import_flag(parser)
+    add_flags(parser, table(FileOptions).values())
     parser.add_argument("--png", type=Path, metavar="FILE", help="write original, perturbation and example")
     add_json_flag(parser)
     add_quiet_flag(parser, "no progress")
@@ -69,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     with working(log_console(quiet=arguments.quiet)) as display:
         from robustcheck.auditing import replay
 
-        imports = tuple(arguments.imports or ())
-        found = replay(report, row, arguments.model, display, norm=stored.norm, imports=imports)
+        imports, files = tuple(arguments.imports or ()), file_options(arguments)
+        found = replay(report, row, arguments.model, display, norm=stored.norm, imports=imports, files=files)
     if arguments.json:
         print_json("replay", found.to_dict())
     else:

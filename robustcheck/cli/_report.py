@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         read_report,
         write_report,
     )
+    from robustcheck.results import without_places
 
     if arguments.schema:
         sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.policy is not None:
         baseline = read_evidence(arguments.baseline) if arguments.baseline else None
         report = judged(report, read_policy(arguments.policy), report.evidence, baseline)
+    report = without_places(report)
     folder = arguments.report if arguments.report.is_dir() else arguments.report.parent
     write_report(report, prepare_folder(folder, force=True), assets=arguments.report_assets)
     print_report(report, folder, as_json=arguments.json)

@@ -278,6 +278,10 @@ class AuditConfig:
         default=False,
         metadata=said("leave samples and examples out of the report's files: distances alone", "output"),
     )
+    verbose_provenance: bool = field(
+        default=False,
+        metadata=said("leave absolute paths in the report, which tell of users and machines", "output"),
+    )
     jobs: int | None = field(
         default=None,
         metadata=said(

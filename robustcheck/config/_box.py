@@ -33,9 +33,11 @@ class Box:
             return box
         try:
             low, high = box
-            lower, upper = np.asarray(low, np.float32), np.asarray(high, np.float32)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is no bound
+                lower, upper = np.asarray(low, np.float32), np.asarray(high, np.float32)
             # a feature whose sides are equal cannot change, as a constant column of a table cannot
             ordered = bool(np.all(lower <= upper) and np.any(lower < upper))
+            ordered = ordered and bool(np.all(lower < np.inf) and np.all(upper > -np.inf))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{option('box')}: expected a pair (lower, upper), got {brief(box)}") from error
         if not ordered:

@@ -6,6 +6,7 @@ loading come back as a refusal that names the file.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,11 @@ def load_data(source: Any, wanted: Wanted) -> LoadedData:
     if not isinstance(source, str | Path):
         return load_given(source, None, wanted)
     source, path = str(source), Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         return load_image_folder(path, wanted)
     if is_pair(source):
         return load_pair(source, wanted)
-    if path.is_file() or not is_function(source):
+    if os.path.isfile(path) or not is_function(source):
         return load_npz(path, wanted)
     function = import_function(source, DataRefused)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ def read_image(path: Path, shape: Shape | None) -> NDArray[np.uint8]:
     channels, first = _channels(path, shape)
     try:
         with (
+            # the limit of pixels is here another than Pillow's
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
             open_regular(path, "an image", DataRefused) as stream,
             Image.open(stream, formats=sorted(set(FORMATS.values()))) as image,
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def _named(spec: Any) -> tuple[Any, str | None]:
     if not isinstance(spec, str):
         return spec, None
     name, equals, path = spec.partition("=")
-    return (path, name) if equals and not Path(spec).exists() and "/" not in name else (spec, None)
+    return (path, name) if equals and not os.path.exists(spec) and "/" not in name else (spec, None)
 
 
 def _model_specs(spec: Any) -> list[Any]:
@@ -81,7 +82,7 @@ def _model_specs(spec: Any) -> list[Any]:
         ModelRefused: a folder without model files.
     """
     folder = Path(spec) if isinstance(spec, str | Path) else None
-    if folder is None or not folder.is_dir() or is_saved_model(folder):
+    if folder is None or not os.path.isdir(folder) or is_saved_model(folder):
         return [spec]
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MODEL_SUFFIXES)
     if not files:
@@ -161,7 +162,7 @@ def look_at_model(source: ModelSource) -> None:
     path = Path(spec)
     if not _is_file(path):
         _require_function(str(spec))
-    elif path.is_dir() and is_saved_model(path):
+    elif os.path.isdir(path) and is_saved_model(path):
         _require_trust(path, files)
     else:
         with _opened(path, files) as file:
@@ -170,7 +171,8 @@ def look_at_model(source: ModelSource) -> None:
 
 def _is_file(path: Path) -> bool:
     """Whether a file is meant, which may not be there."""
-    return path.suffix.lower() in MODEL_SUFFIXES or path.exists()
+    # os.path says no, where Path raises, of what no file can be called
+    return path.suffix.lower() in MODEL_SUFFIXES or os.path.exists(path)
 
 
 def _require_function(spec: str) -> None:
@@ -188,7 +190,7 @@ def _require_trust(path: Path, files: FileOptions) -> None:
 @contextlib.contextmanager
 def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
     """A model file by its suffix, opened once, if it is the one that is expected."""
-    if path.exists() and path.suffix.lower() not in MODEL_SUFFIXES:
+    if os.path.exists(path) and path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelRefused(f"{path}: expected a file ending in {' or '.join(MODEL_SUFFIXES)}")
     with private_copy(path) as file:
         expected = files.expect_sha256
@@ -223,7 +225,7 @@ def try_model(source: ModelSource, imports: Sequence[str]) -> None:
 def _load_file(path: Path, imports: Sequence[str], files: FileOptions) -> LoadedModel:
     """A model file, looked at, tried and loaded."""
     link = path.resolve().name if path.is_symlink() else None
-    if path.is_dir() and is_saved_model(path):
+    if os.path.isdir(path) and is_saved_model(path):
         _require_trust(path, files)
         model, digest = load_saved_model(path)
         return LoadedModel(model=model, name=None, path=None, sha256=digest, trusted=True, link=link)

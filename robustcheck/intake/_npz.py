@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _MOST_NAMES, _MOST_FEATURES = 2**24, 2**31
 
 def load_npz(path: Path, wanted: Wanted) -> LoadedData:
     """The samples and labels of an archive."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataRefused(
             f"{path}: expected an .npz file, x.npy,y.npy, a folder of images or package.module:function, got "
             "nothing there"
@@ -60,7 +61,7 @@ def is_pair(source: str) -> bool:
 
 
 def _names(pair: str) -> list[str]:
-    return pair.split(",") if not Path(pair).is_file() else [pair]
+    return pair.split(",") if not os.path.isfile(pair) else [pair]
 
 
 def _array(path: Path, name: str | None, array: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 
 ``_outcomes`` has a row a sample, ``_searches`` what a search came to over all of them, ``_measure`` a figure,
 ``_conditions`` where a search may go, ``_transfer`` the models against each other, ``_document`` what
-``report.json`` holds, ``_baseline`` what a test keeps of it, ``_comparison`` two reports side by side.
+``report.json`` holds, ``_places`` what it keeps of paths, ``_baseline`` what a test keeps of it,
+``_comparison`` two reports side by side.
 """
 
 from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
@@ -38,6 +39,7 @@ from robustcheck.results._outcomes import (
     join,
     sample_ids,
 )
+from robustcheck.results._places import plan_without_places, without_places
 from robustcheck.results._plan import PLAN_SCHEMA, PlanDocument, ShardDone, ShardFacts, StartFacts
 from robustcheck.results._searches import (
     POINTS,
@@ -101,6 +103,8 @@ __all__ = [
     "is_wanted",
     "join",
     "plain",
+    "plan_without_places",
     "sample_ids",
     "verdict_of",
+    "without_places",
 ]

@@ -25,6 +25,8 @@ WHOLE: dict[str, Any] = {"kind": "i"}
 REAL: dict[str, Any] = {"kind": "f"}
 TEXT: dict[str, Any] = {"kind": "U"}
 Rows = TypeVar("Rows", bound="SampleEndings")
+# columns that are lengths, or infinite; of float32 inputs none is longer
+_LENGTHS, _LONGEST = {"distance", "l2", "rms", "linf", "l1", "l0"}, 1e60
 # beside the columns of a file
 _NORM = "norm"
 
@@ -179,6 +181,9 @@ class SampleOutcomes(SampleEndings):
             raise ReportRefused(f"{path}: expected a status of {known}, got {strange}")
         if not all(re.fullmatch("[0-9a-f]{16}", digest) for digest in stored["sample_id"].tolist()):
             raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
+        for name in _LENGTHS & stored.keys():
+            if not ((stored[name] >= 0) & ((stored[name] < _LONGEST) | np.isinf(stored[name]))).all():
+                raise ReportRefused(f"{path}: expected lengths of 0 or more as {name}, got others")
         return cls(**stored, norm=norm)
 
 

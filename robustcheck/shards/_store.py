@@ -38,10 +38,9 @@ class ShardStore:
 
     def begin(self, plan: PlanDocument) -> None:
         """Forget what was there, and keep the plan."""
-        self.clear()
+        self._clear()
         (self.folder / SHARDS).mkdir(parents=True)
-        text = json.dumps(plain(plan), indent=2, allow_nan=False) + "\n"
-        write_whole(self.folder / PLAN, text.encode("ascii"))
+        self._keep(plan)
 
     def resume(self, plan: PlanDocument) -> PlanDocument:
         """Go on with what is there, if it is the work of the same plan; what is not whole is removed.
@@ -113,8 +112,16 @@ class ShardStore:
             raise ReportRefused(f"{file}: expected a shard of {self.folder / PLAN}, got one of another plan")
         return ShardDone(examples=examples, seconds=float(seconds), batch_size=int(batch_size))
 
-    def clear(self) -> None:
-        """Remove the shards, which are in the report by now."""
+    def finish(self, plan: PlanDocument) -> None:
+        """Keep the plan as it is to be told, and remove the shards, which are in the report by now."""
+        self._keep(plan)
+        self._clear()
+
+    def _keep(self, plan: PlanDocument) -> None:
+        text = json.dumps(plain(plan), indent=2, allow_nan=False) + "\n"
+        write_whole(self.folder / PLAN, text.encode("ascii"))
+
+    def _clear(self) -> None:
         shutil.rmtree(self.folder / SHARDS, ignore_errors=True)
         self._files = {}
 

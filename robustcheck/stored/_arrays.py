@@ -26,7 +26,7 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _PIECE = 2**20
 # numbers, truth values, text; no objects, no records
 _KINDS = "biufcUS"
-_BROKEN = (*UNREADABLE, SyntaxError, RecursionError, MemoryError, TypeError)
+_BROKEN = (*UNREADABLE, struct.error, RecursionError, MemoryError, TypeError)
 
 
 class Arrays(Mapping[str, NDArray[Any]]):
@@ -121,7 +121,10 @@ def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dty
     if length > _LONGEST or sum(map(text.count, (b"(", b"[", b"{"))) > _BRACKETS:
         raise ValueError(f"expected an array, got a header of {length} bytes")
     stream.seek(begun + 6 + 2)
-    shape, fortran, kind = _HEADERS[version](stream)
+    try:
+        shape, fortran, kind = _HEADERS[version](stream)
+    except Exception as error:  # NumPy lets errors of the tokenizer through
+        raise ValueError(f"expected an array, got a header that says nothing: {one_line(error)}") from error
     if kind.hasobject or kind.kind not in _KINDS:
         raise ValueError(f"expected an array of numbers, got {kind} (nothing is unpickled)")
     if any(side < 0 for side in shape) or math.prod(shape) * kind.itemsize != size - (stream.tell() - begun):
