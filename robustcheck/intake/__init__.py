@@ -12,7 +12,7 @@ from typing import Any
 
 from robustcheck.errors import DataRefused, InputRefused, one_line
 from robustcheck.intake._arrays import load_given
-from robustcheck.intake._files import import_function, is_function, sha256
+from robustcheck.intake._files import import_function, is_address, is_function, sha256
 from robustcheck.intake._images import load_image_folder, require_folders
 from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._models import (
@@ -75,6 +75,8 @@ def load_data(source: Any, wanted: Wanted) -> LoadedData:
     if not isinstance(source, str | Path):
         return load_given(source, None, wanted)
     source, path = str(source), Path(source)
+    if is_address(source) and not os.path.exists(path):
+        raise DataRefused(f"{source}: expected a file, got an address: nothing is fetched, download it first")
     if os.path.isdir(path):
         return load_image_folder(path, wanted)
     if is_pair(source):

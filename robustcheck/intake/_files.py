@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,11 @@ def is_function(spec: str) -> bool:
     # one letter is a drive, and a file's name ends in .py
     looks = len(module) > 1 and not module.endswith(".py")
     return bool(colon) and looks and all(word.isidentifier() for word in words)
+
+
+def is_address(spec: str) -> bool:
+    """Whether a text is an address, such as ``https://...``, ``hf://...`` or ``s3:/...``."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", spec) is not None
 
 
 def current_folder_importable() -> None:

@@ -115,6 +115,8 @@ def _of_hdf5(file: ModelFile) -> tuple[Any, StoredWeights]:
 
 
 def _parsed(file: ModelFile, text: bytes) -> Any:
+    if len(text) > _MOST_CONFIG:
+        raise ModelRefused(f"{file.source}: expected a configuration of at most {_MOST_CONFIG >> 20} MiB")
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -177,8 +179,8 @@ def _require_harmless(file: ModelFile, at: Mapping[str, Any]) -> None:
 
 def _require_stored(file: ModelFile, at: Mapping[str, Any], weights: StoredWeights) -> None:
     """Refuse a layer whose weights cannot be those that are stored: it would be made before that is seen."""
-    config = at.get("config")
-    if not isinstance(config, dict):
+    config, module = at.get("config"), str(at.get("module") or "keras")
+    if not isinstance(config, dict) or module.partition(".")[0] != "keras":
         return
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if isinstance(shape, list) and any(isinstance(size, int) and size < 1 for size in shape):

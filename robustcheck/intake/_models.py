@@ -13,7 +13,12 @@ from typing import Any
 from robustcheck.config import FileOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
 from robustcheck.intake._copy import ModelFile, private_copy
-from robustcheck.intake._files import current_folder_importable, import_function, is_function
+from robustcheck.intake._files import (
+    current_folder_importable,
+    import_function,
+    is_address,
+    is_function,
+)
 from robustcheck.intake._keras_files import is_saved_model, load_file, load_saved_model, refuse_saved_model
 from robustcheck.intake._look import look
 from robustcheck.intake._preflight import needed, preflight, remember
@@ -176,6 +181,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _require_function(spec: str) -> None:
+    if is_address(spec):
+        raise ModelRefused(f"{spec}: expected a file, got an address: nothing is fetched, download it first")
     if not is_function(spec):
         raise ModelRefused(
             f"{spec}: expected a .keras or .h5 file or package.module:factory, got a path that does not exist"

@@ -264,7 +264,10 @@ def models() -> Iterator[Case]:
         "hf://user/model": "hf", "https://host/model.keras:f": "https", "C:model": "C", "./evil:f": "evil",
         "folder/evil:f": "evil", ".evil:f": "evil", "evil.py:f": "evil", "s3:bucket/model": "s3",
     }.items():  # fmt: skip
-        yield on_model(f"named {spec}", with_module(module), model=spec)
+        says = (
+            "got an address" if "://" in spec else "expected a .keras or .h5 file or package.module:factory"
+        )
+        yield on_model(f"named {spec}", with_module(module), says, model=spec)
     yield on_model("a pipe", lambda folder: os.mkfifo(folder / "model.keras"), "a pipe")
     yield on_model(
         "a link to a device", lambda folder: (folder / "model.keras").symlink_to("/dev/zero"), "a device"
