@@ -298,7 +298,7 @@ def test_notes_of_a_gate(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "samples.npz is not beside report.json" in capsys.readouterr().err
     warning = KEPT + "severity = 'warning'\n"
     (here / "warning.toml").write_text(warning)
-    assert main(["gate", "good", "--policy", "warning.toml"]) == 0
+    assert main(["gate", "good/report.json", "--policy", "warning.toml"]) == 0
     assert "this policy passes everything" in capsys.readouterr().out
 
 

@@ -308,7 +308,9 @@ def test_samples_of_another_report_are_refused(report: rc.AuditReport, tmp_path:
     with pytest.raises(ReportRefused, match="expected the samples of"):
         reports.read_evidence(tmp_path / "out")
     (tmp_path / "out" / "samples.npz").unlink()
-    assert reports.read_evidence(tmp_path / "out").samples is None
+    with pytest.raises(ReportRefused, match="got nothing there"):
+        reports.read_evidence(tmp_path / "out")
+    assert reports.read_evidence(tmp_path / "out" / "report.json").samples is None
 
 
 @pytest.mark.parametrize(
