@@ -187,7 +187,7 @@ def test_what_is_written_makes_the_dataclass() -> None:
 def test_python_and_tests_take_the_same() -> None:
     """``rc.audit`` and ``robustness.audit`` know no setting by another name or with another default."""
     known = audit_settings()
-    owners = (AuditConfig, SearchOptions, ModelOptions)
+    owners = (AuditConfig, FileOptions, SearchOptions, ModelOptions)
     defaults = {field.name: field.default for owner in owners for field in dataclasses.fields(owner)}
     # what has no default in the dataclass, or another meaning where data are live
     apart = {"model", "x", "y", "references", "options", "norms", "labels", "on_progress"}

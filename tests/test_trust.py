@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import robustcheck as rc
 from robustcheck import assets, intake
 from robustcheck.cli import main
+from robustcheck.config import FileOptions
 from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused
 from robustcheck.intake import _models, _preflight
 from robustcheck.report import _files, read_report, write_report
@@ -69,11 +69,11 @@ def test_a_file_is_tried_once(tried: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(_preflight, "_tried_here", set())
     intake.load_model(str(path))
     intake.load_model(str(MODEL))  # comes with the package
-    intake.load_model(str(path), files=rc.FileOptions(preflight="never"))
+    intake.load_model(str(path), files=FileOptions(preflight="never"))
     assert len(runs) == 1
     monkeypatch.setattr(_preflight, "_run", lambda *given: runs.append(given) or ({}, 0))
     for _ in range(2):
-        intake.load_model(str(path), files=rc.FileOptions(preflight="always"))
+        intake.load_model(str(path), files=FileOptions(preflight="always"))
     assert len(runs) == 2
 
 
@@ -159,7 +159,7 @@ def test_a_folder_that_is_trusted(tmp_path: Path) -> None:
     model.export(tmp_path / "served", verbose=False)
     with pytest.raises(ModelRefused, match="a SavedModel folder, which holds code"):
         intake.load_model(str(tmp_path / "served"))
-    loaded = intake.load_model(str(tmp_path / "served"), files=rc.FileOptions(trust_model=True))
+    loaded = intake.load_model(str(tmp_path / "served"), files=FileOptions(trust_model=True))
     x = np.random.default_rng(0).random((2, 8, 8), np.float32)
     np.testing.assert_allclose(loaded.model(x), model(x), atol=1e-6)
     assert loaded.trusted
@@ -168,18 +168,18 @@ def test_a_folder_that_is_trusted(tmp_path: Path) -> None:
 
 def test_the_file_that_is_expected() -> None:
     digest = intake.sha256(MODEL)
-    intake.load_model(str(MODEL), files=rc.FileOptions(expect_sha256=digest.upper()))
+    intake.load_model(str(MODEL), files=FileOptions(expect_sha256=digest.upper()))
     with pytest.raises(ModelRefused, match=r"expected a file with the SHA-256 0000.*got"):
-        intake.load_model(str(MODEL), files=rc.FileOptions(expect_sha256="0" * 64))
+        intake.load_model(str(MODEL), files=FileOptions(expect_sha256="0" * 64))
     for wrong in ("0" * 63, "g" * 64):
         with pytest.raises(ConfigError, match="64 hexadecimal digits"):
-            rc.FileOptions(expect_sha256=wrong)
+            FileOptions(expect_sha256=wrong)
     # of references no digest is expected
-    subject, reference = intake.model_sources(str(MODEL), [str(MODEL)], rc.FileOptions(expect_sha256=digest))
+    subject, reference = intake.model_sources(str(MODEL), [str(MODEL)], FileOptions(expect_sha256=digest))
     assert subject.files.expect_sha256 == digest
     assert reference.files.expect_sha256 is None
     with pytest.raises(ModelRefused, match="expected at most 100 parameters"):
-        intake.load_model(str(MODEL), files=rc.FileOptions(max_params=100))
+        intake.load_model(str(MODEL), files=FileOptions(max_params=100))
 
 
 def test_a_report_is_there_until_the_new_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

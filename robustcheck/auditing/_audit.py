@@ -68,7 +68,10 @@ def audit(
     report_assets: bool = False,
     no_examples: bool = False,
     verbose_provenance: bool = False,
-    files: FileOptions | None = None,
+    trust_model: bool = False,
+    expect_sha256: str | None = None,
+    max_params: int = FileOptions.max_params,
+    preflight: Literal["auto", "always", "never"] = "auto",
     max_data_bytes: int = AuditConfig.max_data_bytes,
     jobs: int | None = None,
     executor: Any = "local",
@@ -110,7 +113,9 @@ def audit(
         report_assets: write styles and images as files beside the page.
         no_examples: leave samples and examples out of the report's files: distances alone.
         verbose_provenance: leave absolute paths in the report, of which it else keeps the last name.
-        files: how far models that are given as files are believed before they are loaded.
+        trust_model, expect_sha256, max_params, preflight: how far models given as files are believed before
+            they are loaded: whether their code is run; digest of the subject's; parameters that they may
+            declare; whether they are first loaded in a process of its own.
         max_data_bytes: of a source that does not tell its length that are read.
         jobs: processes that search at once, each with its share of the cores; a script that asks for several
             needs ``if __name__ == "__main__":`` around what it does.
@@ -161,7 +166,12 @@ def audit(
         report_assets=report_assets,
         no_examples=no_examples,
         verbose_provenance=verbose_provenance,
-        files=files or FileOptions(),
+        files=FileOptions(
+            trust_model=trust_model,
+            expect_sha256=expect_sha256,
+            max_params=max_params,
+            preflight=preflight,
+        ),
         max_data_bytes=max_data_bytes,
         jobs=jobs,
         executor=executor,
