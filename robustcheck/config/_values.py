@@ -16,9 +16,10 @@ SearchedNorm: TypeAlias = Literal["l2", "linf", "l1"]
 Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
 HeadKind: TypeAlias = Literal["logits", "softmax", "sigmoid", "tanh", "binary_logit"]
 Draw: TypeAlias = Literal["first", "random", "stratified"]
-# groups of settings that decide what becomes of a report, and those that decide no figure
-AFTERWARDS = ("gate", "output")
-NO_FIGURES = (*AFTERWARDS, "work", "trust")
+# groups of settings that decide what becomes of a report, and what is believed for it, which no plan of an
+# audit may say; and all groups that decide no figure
+AFTERWARDS = ("gate", "output", "trust")
+NO_FIGURES = (*AFTERWARDS, "work")
 # one for all inputs, or one for each by name
 DataRange: TypeAlias = tuple[float, float] | Mapping[str, tuple[float, float]] | None
 Target: TypeAlias = int | Literal["random", "least-likely"] | None
