@@ -16,7 +16,7 @@ from PIL import Image
 from robustcheck import assets, intake
 from robustcheck.cli import main
 from robustcheck.config import FileOptions
-from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused
+from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused, RobustcheckWarning
 from robustcheck.intake import _models, _preflight
 from robustcheck.report import _files, read_report, write_report
 from robustcheck.results import without_places
@@ -71,7 +71,7 @@ def test_a_file_is_tried_once(tried: Path, tmp_path: Path, monkeypatch: pytest.M
     intake.load_model(str(MODEL))  # comes with the package
     intake.load_model(str(path), files=FileOptions(preflight="never"))
     assert len(runs) == 1
-    monkeypatch.setattr(_preflight, "_run", lambda *given: runs.append(given) or ({}, 0))
+    monkeypatch.setattr(_preflight, "_run", lambda *given: runs.append(given) or ({"memory": False}, 0))
     for _ in range(2):
         intake.load_model(str(path), files=FileOptions(preflight="always"))
     assert len(runs) == 2
@@ -117,6 +117,18 @@ def test_what_a_file_may_not_do_in_a_process_of_its_own(
     seen = (tmp_path / "seen").read_text().split()
     assert "A_SECRET" not in seen
     assert "HOME" in seen
+    assert not tried.exists()
+
+
+def test_a_process_that_does_not_come_to_the_file_says_nothing_of_it(
+    tried: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_preflight.sys, "executable", "/bin/false")
+    path = saved(tmp_path / "model.keras", keras.layers.Dense(3))
+    with pytest.warns(
+        RobustcheckWarning, match=r"could not be tried in a process of its own.*\(exit code 1\)"
+    ):
+        intake.load_model(str(path))
     assert not tried.exists()
 
 

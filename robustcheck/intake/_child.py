@@ -27,6 +27,7 @@ def main() -> None:
     import keras
 
     # only now: TensorFlow's own start is none of the file's
+    say(doing="ready")
     _limit(task)
     _limit_memory(task["memory"])
     try:

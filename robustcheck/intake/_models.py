@@ -212,8 +212,7 @@ def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
 def _try(file: ModelFile, imports: Sequence[str], files: FileOptions) -> None:
     """Look at a file, and load it in a process of its own where that is asked for."""
     seen = look(file, most_parameters=files.max_params, trusted=files.trust_model)
-    if needed(file, files.preflight):
-        preflight(file, seen, imports=imports, trusted=files.trust_model)
+    if needed(file, files.preflight) and preflight(file, seen, imports=imports, trusted=files.trust_model):
         remember(file)
 
 

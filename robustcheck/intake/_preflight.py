@@ -12,13 +12,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import robustcheck
 from robustcheck import assets
-from robustcheck.errors import ModelRefused
+from robustcheck.errors import ModelRefused, RobustcheckWarning
 from robustcheck.intake._copy import ModelFile
 from robustcheck.intake._look import Look
 from robustcheck.text import option
@@ -34,10 +36,13 @@ _MOST_SEEN = 10_000
 _tried_here: set[str] = set()
 
 
-def preflight(file: ModelFile, look: Look, *, imports: Sequence[str] = (), trusted: bool = False) -> None:
+def preflight(file: ModelFile, look: Look, *, imports: Sequence[str] = (), trusted: bool = False) -> bool:
     """Load a model file in a child process and call it on one sample.
 
     An exception of Keras' is no reason to refuse it here: loading it gives the same, in its words.
+
+    Returns:
+        Whether the child came to the file; a warning says where it did not.
 
     Raises:
         ModelRefused: the child ran out of memory or time, or crashed.
@@ -50,12 +55,21 @@ def preflight(file: ModelFile, look: Look, *, imports: Sequence[str] = (), trust
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="robustcheck-") as home:
         said, code = _run(task, home, _START + _PATIENCE * seconds)
+    if not said:  # nothing of the file was read yet
+        warnings.warn(
+            f"{file.source}: could not be tried in a process of its own, where TensorFlow did not start (exit "
+            f"code {code}); it is loaded all the same",
+            RobustcheckWarning,
+            stacklevel=2,
+        )
+        return False
     reason = _reason(said, code, seconds, memory)
     if reason is not None:
         raise ModelRefused(
             f"{file.source}: tried in a process of its own, it {reason}; "
             f"{option('preflight', 'never')} loads it all the same"
         )
+    return True
 
 
 def _run(task: dict[str, Any], home: str, seconds: float) -> tuple[dict[str, Any], int | None]:
@@ -75,7 +89,8 @@ def _run(task: dict[str, Any], home: str, seconds: float) -> tuple[dict[str, Any
             out, _ = child.communicate(json.dumps(task).encode(), timeout=seconds)
             code: int | None = child.returncode
         except subprocess.TimeoutExpired:
-            out, code = b"", None
+            child.kill()
+            out, code = child.communicate()[0], None
         finally:
             child.kill()
     lines = out[-(2**16) :].decode("utf-8", "replace").splitlines()
@@ -137,4 +152,4 @@ def _place() -> Path:
 
 def _key(file: ModelFile) -> str:
     """A file as these versions would load it."""
-    return f"{file.sha256}-{version('keras')}-{version('tensorflow')}-{version('robustcheck-keras')}"
+    return f"{file.sha256}-{version('keras')}-{version('tensorflow')}-{robustcheck.__version__}"
