@@ -6,14 +6,17 @@ can do what its user can.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +32,7 @@ from robustcheck.text import option
 # for every file, and more for what it has
 _MEMORY, _TIMES_WEIGHTS = 2**30, 4
 _SECONDS, _A_LAYER, _A_GIB = 10.0, 0.05, 30.0
-# seconds by the clock for each of the processor, on a machine that is busy, and to start
+# seconds by the clock for each of the processor, on a machine that is busy, and for TensorFlow to start
 _PATIENCE, _START = 6.0, 120.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _MOST_SEEN = 10_000
@@ -54,11 +57,11 @@ def preflight(file: ModelFile, look: Look, *, imports: Sequence[str] = (), trust
         "seconds": seconds, "memory": memory, "file_size": 2 * file.size + 2**26,
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="robustcheck-") as home:
-        said, code = _run(task, home, _START + _PATIENCE * seconds)
+        said, code = _run(task, home, _PATIENCE * seconds)
     if not said:  # nothing of the file was read yet
         warnings.warn(
-            f"{file.source}: could not be tried in a process of its own, where TensorFlow did not start (exit "
-            f"code {code}); it is loaded all the same",
+            f"{file.source}: could not be tried in a process of its own, where TensorFlow did not start "
+            f"(exit code {code}); it is loaded all the same",
             RobustcheckWarning,
             stacklevel=2,
         )
@@ -73,7 +76,10 @@ def preflight(file: ModelFile, look: Look, *, imports: Sequence[str] = (), trust
 
 
 def _run(task: dict[str, Any], home: str, seconds: float) -> tuple[dict[str, Any], int | None]:
-    """What the child said last, and its exit code; None where it had to be killed."""
+    """What the child said last, and its exit code; None where it had to be killed.
+
+    ``seconds``: by the clock, once TensorFlow has started in it.
+    """
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
         "HOME": home, "KERAS_HOME": home, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3", "MALLOC_ARENA_MAX": "2", "PYTHONDONTWRITEBYTECODE": "1",
@@ -81,24 +87,42 @@ def _run(task: dict[str, Any], home: str, seconds: float) -> tuple[dict[str, Any
     # the same packages, from the same places; nothing of the environment says where
     begin = f"import sys; sys.path[:] = {[path for path in sys.path if path]!r}"
     command = [sys.executable, "-I", "-c", f"{begin}; from robustcheck.intake._child import main; main()"]
+    last: dict[str, Any] = {}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
         cwd=home, start_new_session=True,
     ) as child:  # fmt: skip
-        try:
-            out, _ = child.communicate(json.dumps(task).encode(), timeout=seconds)
-            code: int | None = child.returncode
-        except subprocess.TimeoutExpired:
-            child.kill()
-            out, code = child.communicate()[0], None
-        finally:
-            child.kill()
-    lines = out[-(2**16) :].decode("utf-8", "replace").splitlines()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with contextlib.suppress(BrokenPipeError), child.stdin as given:
+            given.write(json.dumps(task).encode())
+        late = False
+        # a line when TensorFlow has started, and then all that comes
+        for limit, lines in ((_START, itertools.islice(child.stdout, 1)), (seconds, child.stdout)):
+            with _killed_after(child, limit) as killed:
+                for line in lines:
+                    with contextlib.suppress(ValueError):
+                        last = json.loads(line)
+            late = late or killed.is_set()
+        code = child.wait()
+    return last, None if late else code
+
+
+@contextlib.contextmanager
+def _killed_after(child: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Kill a process that is still there after so many seconds, and tell."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        child.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
     try:
-        last = json.loads(lines[-1])
-    except (ValueError, IndexError):
-        last = {}
-    return (last if isinstance(last, dict) else {}), code
+        yield killed
+    finally:
+        timer.cancel()
 
 
 def _reason(said: dict[str, Any], code: int | None, seconds: float, memory: int) -> str | None:
