@@ -368,7 +368,8 @@ def test_the_command_takes_several(
     document = json.loads(capsys.readouterr().out)
     assert (document["norm"], list(document["further"])) == ("linf", ["l1"])
     index = str(np.load("robustcheck-report/samples.npz")["index"][0])
-    assert main(["replay", "robustcheck-report", "--index", index, "--norm", "l1", "--quiet"]) == 0
+    again = ["replay", "robustcheck-report", "--index", index, "--norm", "l1", "--quiet"]
+    assert main([*again, "--model", str(model)]) == 0
     shown = capsys.readouterr().out
     assert "L1" in shown
     assert "reproduces" in shown

@@ -39,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray, digits:
     folder = tmp_path_factory.mktemp("reports")
     np.savez(folder / "digits.npz", x=pixels[:40], y=digits[1][:40])
     _weaken(folder / "weak.keras")
-    audit = ["--data", str(folder / "digits.npz"), "--quiet", "--budget", "60"]
+    # replay finds the model by the path in the report
+    audit = ["--data", str(folder / "digits.npz"), "--quiet", "--budget", "60", "--verbose-provenance"]
     assert main(["audit", MODEL, *audit, "--out", str(folder / "good")]) == 0
     assert main(["audit", str(folder / "weak.keras"), *audit, "--out", str(folder / "weak")]) == 0
     for name, text in (("kept", KEPT), ("broken", BROKEN), ("unknown", UNKNOWN)):

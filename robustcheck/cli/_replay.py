@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from robustcheck.cli._common import EXIT_FAIL, ResultConsole, log_console, print_json, working
+from robustcheck import intake
+from robustcheck.cli._common import (
+    EXIT_FAIL,
+    ResultConsole,
+    log_console,
+    look_before,
+    print_json,
+    working,
+)
 from robustcheck.cli._flags import add_flags, add_import_flag, add_json_flag, add_quiet_flag
 from robustcheck.config import FileOptions
 from robustcheck.errors import EXIT_OK, ConfigError
@@ -75,10 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     row, stored = report.row_of(arguments.index), report.in_norm(arguments.norm)
     if arguments.png is not None:
         _write_png(report, stored, row, arguments.png)
+    imports, files = tuple(arguments.imports or ()), file_options(arguments)
+    if arguments.model is not None:
+        look_before(intake.model_sources(arguments.model, (), files), None)
     with working(log_console(quiet=arguments.quiet)) as display:
         from robustcheck.auditing import replay
 
-        imports, files = tuple(arguments.imports or ()), file_options(arguments)
         found = replay(report, row, arguments.model, display, norm=stored.norm, imports=imports, files=files)
     if arguments.json:
         print_json("replay", found.to_dict())

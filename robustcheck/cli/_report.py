@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.policy is not None:
         baseline = read_evidence(arguments.baseline) if arguments.baseline else None
         report = judged(report, read_policy(arguments.policy), report.evidence, baseline)
-    report = without_places(report)
+    # what the audit left whole stays so; where the rules were read is this command's
+    bare = without_places(report)
+    report = replace(report, policy=bare.policy, baseline=bare.baseline)
     folder = arguments.report if arguments.report.is_dir() else arguments.report.parent
     write_report(report, prepare_folder(folder, force=True), assets=arguments.report_assets)
     print_report(report, folder, as_json=arguments.json)
