@@ -2,11 +2,15 @@
 
 ``python tests/fuzz.py FOLDER COUNT [SEED]`` runs so many cases in all; ``test_fuzz.py`` runs some. What is
 damaged is the bytes of a file or, of an archive, those of a member, so that its sums still fit.
+
+``python tests/fuzz.py FOLDER COUNT --guided NUMBER`` has atheris, where it is installed, choose what is
+damaged in the file of one reader, by the lines of robustcheck that are reached.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import shutil
@@ -37,6 +41,9 @@ from robustcheck.shards._store import read_plan
 
 STORED = Path(__file__).parent / "stored_report" / "report"
 _WANTED = intake.Wanted(shapes=((8, 8),), classes=10, need_labels=False)
+_READING = tuple(
+    f"robustcheck.{name}" for name in ("stored", "intake", "report", "results", "policy", "shards")
+)
 # what a mutation puts in: ends of ranges, marks of formats
 _WORDS = [
     b"", b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b"'", b'"',
@@ -184,10 +191,36 @@ def run(target: Target, folder: Path, draw: np.random.Generator, count: int) -> 
     return came
 
 
+def guided(target: Target, folder: Path, count: int) -> None:
+    """Files that reach new lines, changed further; does not return. A find is told and its file kept."""
+    import atheris
+
+    known, corpus = folder / target.name, folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    (corpus / "whole").write_bytes(target.content)
+
+    def one(content: bytes) -> None:
+        known.write_bytes(content)
+        with contextlib.suppress(RobustcheckError):
+            target.read(known)
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith(
+            ("robustcheck.stored", "robustcheck.intake", "robustcheck.report", "robustcheck.results")
+        ):
+            for function in vars(module).values():
+                if inspect.isfunction(function) and function.__module__ == name:
+                    atheris.instrument_func(function)
+    atheris.Setup([sys.argv[0], f"-runs={count}", "-max_len=100000", str(corpus)], one)
+    atheris.Fuzz()
+
+
 def main() -> int:
     """Cases in all readers, one after the other; a find is told, its file kept, and the next reader begun."""
     warnings.simplefilter("error")
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    if "--guided" in sys.argv:
+        guided(list(targets())[int(sys.argv[-1])], folder, count)
     draw = np.random.default_rng(int(sys.argv[3]) if len(sys.argv) > 3 else None)
     chosen, finds = list(targets()), 0
     for number, target in enumerate(chosen):
