@@ -32,6 +32,7 @@ __all__ = [
     "ReportRefused",
     "RobustcheckError",
     "RobustcheckWarning",
+    "is_of_memory",
     "one_line",
 ]
 
@@ -102,6 +103,13 @@ class SearchInterrupted(Interrupted):
 
 class RobustcheckWarning(UserWarning):
     """Something was adapted or may be less exact than the user expects."""
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether an error, perhaps another library's, says that there was no memory."""
+    text = f"{type(error).__name__}: {error}"
+    words = ("MemoryError", "ResourceExhausted", "OOM when", "bad_alloc", "allocate memory")
+    return any(word in text for word in words)
 
 
 def one_line(error: BaseException, text: str | None = None) -> str:

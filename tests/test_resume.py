@@ -117,8 +117,8 @@ def test_what_was_killed_goes_on_to_the_same_report(at: int, whole: Path, tmp_pa
     assert not (out / "report.json").exists()
     kept = len(list((out / "shards").iterdir()))
     assert kept == at
-    (out / "shards" / ".writing-00012-cut-short.npz").write_bytes(b"half")
-    (out / ".writing-abc").mkdir()
+    (out / "shards" / ".writing-00012-0123456789abcdef0123456789abcdef.npz").write_bytes(b"half")
+    (out / ".writing-abcd1234").mkdir()
     with pytest.raises(ConfigError, match=r"was stopped; resume= \(--resume\) goes on"):
         audit_config(audited(out), lambda *_: None)
     told: list[tuple[str, int, int]] = []

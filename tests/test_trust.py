@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustcheck import assets, intake
+from robustcheck import assets, intake, measures
 from robustcheck.cli import main
 from robustcheck.config import FileOptions
-from robustcheck.errors import ConfigError, DataRefused, Incomplete, ModelRefused, RobustcheckWarning
+from robustcheck.errors import (
+    ConfigError,
+    DataRefused,
+    Incomplete,
+    ModelRefused,
+    ReportRefused,
+    RobustcheckWarning,
+)
 from robustcheck.intake import _models, _preflight
-from robustcheck.report import _files, read_report, write_report
-from robustcheck.results import without_places
+from robustcheck.report import _files, read_evidence, read_report, write_report
+from robustcheck.results import plain, without_places
+from robustcheck.testing import write_baseline
 
 MODEL = assets.path(assets.MODELS[0])
 STORED = Path(__file__).parent / "stored_report" / "report"
@@ -229,8 +239,6 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_report_keeps_no_places(tmp_path: Path) -> None:
     report = read_report(STORED)
-    from dataclasses import replace
-
     full = replace(
         report,
         model=replace(report.model, path="/home/me/models/model.keras"),
@@ -322,3 +330,153 @@ def test_images_left_out_are_counted_in_the_report(tmp_path: Path, monkeypatch: 
     assert main([*words, "--max-bad", "0.1", "--force"]) == 0
     notes = read_report(Path("robustcheck-report")).data.notes
     assert f"the file of link is a link to {MODEL.name}" in notes
+
+
+def test_a_hardened_model_takes_the_place_of_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with np.load(assets.path(assets.DIGITS)) as stored:
+        np.savez("train.npz", x=(stored["x_train"][:40] / 16).astype(np.float32), y=stored["y_train"][:40])
+    words = [
+        "harden",
+        str(MODEL),
+        "--data",
+        "train.npz",
+        "--epochs",
+        "1",
+        "--limit",
+        "8",
+        "--quiet",
+        "--out",
+        "out",
+    ]
+    for name, make in {
+        "run/exp1": lambda path: path.mkdir(parents=True),
+        "run/notes.txt": lambda path: (path.parent.mkdir(), path.write_text("precious")),
+        "compare.html": lambda path: path.symlink_to("../victim"),
+        "hardened.keras": lambda path: path.symlink_to("../victim"),
+        "run/hardening.new.npz": lambda path: (path.parent.mkdir(), path.symlink_to("../../victim")),
+        "run": lambda path: path.symlink_to("../elsewhere"),
+    }.items():
+        shutil.rmtree("out", ignore_errors=True)
+        Path("out").mkdir()
+        make(Path("out", name))
+        assert main(words) == 2, name
+        assert f"out/{name.partition('/')[0]}" in capsys.readouterr().err
+        assert os.path.lexists(Path("out", name))
+        assert not Path("victim").exists()
+    shutil.rmtree("out")
+    Path("out/run").mkdir(parents=True)
+    np.savez("out/run/hardening.npz", meta=np.array("[1]"))
+    assert main(words) == 2
+    assert "expected a checkpoint of a run" in capsys.readouterr().err
+
+
+def test_folders_that_only_look_like_a_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["audit", str(MODEL), "--data", "nowhere.npz", "--out"]
+    for name, make in {
+        ".writing-notes/book.txt": lambda path: path.write_text("precious"),
+        ".writing-abcd1234/book.txt": lambda path: path.write_text("precious"),
+        "shards/00009-00000000000000000000000000000000.npz/x": lambda path: path.write_text("precious"),
+        "report.json/x": lambda path: path.write_text("precious"),
+    }.items():
+        out = tmp_path / name.partition("/")[0].strip(".")
+        path = out / name
+        path.parent.mkdir(parents=True)
+        make(path)
+        assert main([*words, str(out), "--resume"]) == 2
+        assert "got files that are not a report's" in capsys.readouterr().err
+        assert path.read_text() == "precious"
+    for name, make in {
+        "pipe": os.mkfifo,
+        "deep": lambda path: path.write_text("[" * 200_000),
+    }.items():
+        (tmp_path / name).mkdir()
+        make(tmp_path / name / "report.json")
+        assert main([*words, str(tmp_path / name)]) == 2
+        assert "got files that are not a report's" in capsys.readouterr().err
+
+
+def test_a_report_of_many_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(STORED, tmp_path / "report")
+    file = tmp_path / "report" / "report.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"rules": [0] * 1_100_000}))
+    (tmp_path / "policy.toml").write_text('schema = 1\n[[rule]]\nmetric = "attack.found"\nmin = 0.1\n')
+    assert main(["gate", str(tmp_path / "report"), "--policy", str(tmp_path / "policy.toml")]) == 3
+    assert "of at most 1000000 values" in capsys.readouterr().err
+
+
+def test_samples_that_draw_another_curve(tmp_path: Path) -> None:
+    """Lengths that were made longer beside measures that were made to fit."""
+    shutil.copytree(STORED, tmp_path / "report")
+    report = read_report(STORED)
+    longer = {name: 50.0 * getattr(report.samples, name) for name in ("l2", "rms", "linf", "l1", "halfway")}
+    samples = replace(report.samples, **longer)
+    samples.save(tmp_path / "report" / "samples.npz")
+    file = tmp_path / "report" / "report.json"
+    figures = measures.audit_measures({"l2": samples}, report.transfer)
+    document = json.loads(report.to_json()) | {"measures": {n: plain(m) for n, m in figures.items()}}
+    file.write_text(json.dumps(document))
+    with pytest.raises(ReportRefused, match="gives another curve than"):
+        read_evidence(tmp_path / "report")
+
+
+def test_a_baseline_is_written_through_no_link(tmp_path: Path) -> None:
+    report = read_report(STORED)
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / ".b.json.new").symlink_to("victim")
+    write_baseline(report, tmp_path / "b.json")
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "b.json").is_symlink()
+
+
+def test_places_with_commas_and_equals_signs() -> None:
+    report = read_report(STORED)
+    full = replace(
+        report,
+        model=replace(report.model, path="/home/alice,secret/m.keras"),
+        data=replace(report.data, path="/home/bob=secret/x.npy,/home/bob=secret/y.npy"),
+        provenance=replace(
+            report.provenance,
+            command="robustcheck audit n=/a,b/m.keras --data /bob=secret/d.npz --out=/o=p/r",
+        ),
+    )
+    kept = without_places(full)
+    assert kept.model.path == "m.keras"
+    assert kept.data.path == "x.npy,y.npy"
+    assert kept.provenance.command == "robustcheck audit n=m.keras --data d.npz --out=r"
+
+
+def test_what_a_model_was_compiled_with_is_not_made(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.layers.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.compile("adam", loss=lambda y, p: keras.ops.mean(p - y))
+    with warnings.catch_warnings(action="ignore"):
+        model.save(tmp_path / "model.keras")
+    assert intake.load_model(str(tmp_path / "model.keras")).model.count_params() == model.count_params()
+
+
+def test_files_that_are_passed_over_are_noted(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", 0)
+    Image.new("L", (8, 8)).save(folder / "3" / "moving.gif")
+    (folder / "3" / "Thumbs.db").write_bytes(b"")
+    data = intake.load_data(folder, intake.Wanted(shapes=((8, 8),), classes=10))
+    assert data.notes == (
+        "1 files are none of BMP, JPEG, PNG, WEBP and are passed over, the first 3/moving.gif",
+    )
+
+
+def test_memory_that_lacks_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(*_: Any) -> int:
+        raise MemoryError("no room for 6 GB")
+
+    monkeypatch.setattr("robustcheck.cli._doctor.run", lacks)
+    assert main(["doctor"]) == 4
+    said = capsys.readouterr().err
+    assert (
+        "expected memory for the work: MemoryError: no room for 6 GB; --batch-size takes less at once" in said
+    )
+    assert "Traceback" not in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import keras
 from robustcheck.auditing._audit import audit_config
 from robustcheck.auditing._load import load_data, load_models, wrap_subject
 from robustcheck.compare import compare
-from robustcheck.config import HardenConfig
+from robustcheck.config import RUN_FILES, HardenConfig
 from robustcheck.hardening import Hardened, compile_for, find_cuts, harden
 from robustcheck.progress import OnProgress
 from robustcheck.report import comparison_page
@@ -100,13 +99,15 @@ def _prepare(config: HardenConfig, on_progress: OnProgress) -> Callable[[], Hard
             head=source.model_options.head,
             epochs=config.epochs,
             batch_size=config.batch_size,
-            checkpoint=config.out / "run",
+            checkpoint=config.run,
             callbacks=[progress],
         )
         # without the optimiser's state
         plain = keras.Model(loaded.model.inputs, loaded.model.outputs, name=loaded.model.name)
         plain.save(config.model)
-        shutil.rmtree(config.out / "run")  # the run is over
+        for name in RUN_FILES:  # the run is over
+            (config.run / name).unlink(missing_ok=True)
+        config.run.rmdir()
         return done
 
     return train

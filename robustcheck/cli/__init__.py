@@ -31,7 +31,7 @@ from robustcheck.cli import (
 )
 from robustcheck.cli._common import log_console
 from robustcheck.cli._parser import Parser
-from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, one_line
+from robustcheck.errors import EXIT_INTERRUPTED, Incomplete, RobustcheckError, is_of_memory, one_line
 from robustcheck.text import printable
 
 _COMMANDS = (
@@ -111,7 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _tell(errors, one_line(error))
         return Incomplete.exit_code
-    except Exception:
+    except Exception as error:
+        if is_of_memory(error):
+            _tell(errors, f"expected memory for the work: {one_line(error)}; --batch-size takes less at once")
+            return Incomplete.exit_code
         errors.print(Text("\n".join(map(printable, traceback.format_exc().splitlines()))), soft_wrap=True)
         _tell(errors, "this is a fault of robustcheck: please report it with the lines above")
         return Incomplete.exit_code

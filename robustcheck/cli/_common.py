@@ -68,10 +68,12 @@ def working(log: Console) -> Iterator[ProgressDisplay]:
             yield display
 
 
-def look_before(sources: Sequence[intake.ModelSource], policy: Path | None) -> None:
+def look_before(
+    sources: Sequence[intake.ModelSource], imports: Sequence[str], policy: Path | None = None
+) -> None:
     """Refuse what can be refused before TensorFlow starts: model files, and the policy."""
     for source in sources:
-        intake.look_at_model(source)
+        intake.look_at_model(source, imports)
     if policy is not None:
         from robustcheck.policy import read_policy
 
@@ -94,7 +96,7 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
     """Audit with a progress display, and print the result; stdout is the result, stderr all else."""
     log = log_console(quiet=arguments.quiet)
     sources = intake.model_sources(config.model, config.references, config.files)
-    look_before(sources, config.policy)
+    look_before(sources, config.imports, config.policy)
     try:
         with _tried(sources, config.imports) as tried, working(log) as display:
             tried.result()

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit, train, audit, compare."""
     config = _config(arguments)
     config.require_free()
-    look_before(intake.model_sources(config.audit.model, (), config.audit.files), None)
+    look_before(intake.model_sources(config.audit.model, (), config.audit.files), config.audit.imports)
     try:
         with working(log_console(quiet=arguments.quiet)) as display:
             from robustcheck.auditing import harden_and_audit

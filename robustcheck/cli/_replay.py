@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write_png(report, stored, row, arguments.png)
     imports, files = tuple(arguments.imports or ()), file_options(arguments)
     if arguments.model is not None:
-        look_before(intake.model_sources(arguments.model, (), files), None)
+        look_before(intake.model_sources(arguments.model, (), files), imports)
     with working(log_console(quiet=arguments.quiet)) as display:
         from robustcheck.auditing import replay
 

@@ -5,7 +5,7 @@ The metadata of a field says how it is set from a flag or a file.
 
 from robustcheck.config._audit import AuditConfig
 from robustcheck.config._box import Box, BoxLike
-from robustcheck.config._harden import HardenConfig, PoolOptions
+from robustcheck.config._harden import RUN_FILES, HardenConfig, PoolOptions
 from robustcheck.config._options import (
     DEFAULT_BUDGET,
     FileOptions,
@@ -28,6 +28,7 @@ __all__ = [
     "AFTERWARDS",
     "DEFAULT_BUDGET",
     "NO_FIGURES",
+    "RUN_FILES",
     "AuditConfig",
     "Box",
     "BoxLike",

@@ -12,6 +12,9 @@ from robustcheck.config._values import nested, require, said, whole
 from robustcheck.errors import ConfigError
 from robustcheck.text import option
 
+# what a run keeps in a folder of its own
+RUN_FILES = ("hardening.npz", "hardening.new.npz")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions:
@@ -129,12 +132,30 @@ class HardenConfig:
         """The file that the hardened model is written to."""
         return self.out / "hardened.keras"
 
+    @property
+    def run(self) -> Path:
+        """The folder that a run is kept in until it is over."""
+        return self.out / "run"
+
     def require_free(self) -> None:
-        """Refuse, before any work, to write over what an earlier run left.
+        """Refuse, before any work, to write over what an earlier run left, or over what is somebody's own.
 
         Raises:
-            ConfigError: there is a hardened model, and ``force`` was not asked for.
+            ConfigError: there is a hardened model, and ``force`` was not asked for; a link, or other files
+                where a run is kept.
         """
+        linked = [
+            path for path in (self.out, self.model, self.out / "compare.html", self.run) if path.is_symlink()
+        ]
+        kept = sorted(self.run.iterdir()) if self.run.is_dir() else [self.run] if self.run.exists() else []
+        foreign = linked + [
+            path for path in kept if path.name not in RUN_FILES or not path.is_file() or path.is_symlink()
+        ]
+        if foreign:
+            raise ConfigError(
+                f"{self.out}: expected a folder of a hardened model, got {foreign[0]}, which is not its own: "
+                f"{option('out')} writes elsewhere"
+            )
         if self.model.exists() and not self.force:
             raise ConfigError(
                 f"{self.out}: holds a hardened model already; {option('force')} replaces it, {option('out')} "

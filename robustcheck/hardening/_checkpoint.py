@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from robustcheck.config import RUN_FILES
 from robustcheck.errors import ConfigError, one_line
 from robustcheck.hardening._callback import PoolTraining
+from robustcheck.stored import open_arrays
 
-_FILE = "hardening.npz"
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_FILE, _NEW = RUN_FILES
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -50,14 +49,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         """
         if not self.file.is_file():
             return 0
-        try:
-            with self.file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored}
-            meta = json.loads(str(arrays.pop("meta")))
-            same = meta["settings"] == self._settings
-        except _UNREADABLE as error:
-            raise ConfigError(f"{self.file}: expected a checkpoint of a run: {one_line(error)}") from error
-        if not same:
+        arrays, meta = self._read()
+        if meta["settings"] != self._settings:
             raise ConfigError(
                 f"{self.file}: expected a checkpoint of the same run, got one of other settings, model or "
                 "data; name another folder or remove it"
@@ -65,12 +58,29 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         variables = _variables(model)
         if len(variables) != sum(name.startswith("variable/") for name in arrays):
             raise ConfigError(f"{self.file}: expected a checkpoint of this model, got other variables")
-        for i, variable in enumerate(variables):
-            variable.assign(arrays[f"variable/{i}"])
-        self._pools.restore(arrays)
-        self.history, self.seconds = meta["history"], float(meta["seconds"])
+        try:
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"variable/{i}"])
+            self._pools.restore(arrays)
+            self.history, self.seconds = list(meta["history"]), float(meta["seconds"])
+            epoch = int(meta["epoch"])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise ConfigError(f"{self.file}: expected a checkpoint of this run: {one_line(error)}") from error
         self._begun = time.perf_counter()
-        return int(meta["epoch"])
+        return epoch
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arrays of the file, and what it says of itself."""
+        with open_arrays(self.file, "a checkpoint of a run", ConfigError) as stored:
+            arrays: dict[str, Any] = {name: stored[name] for name in stored}
+        try:
+            meta = json.loads(str(arrays.pop("meta")))
+            if not isinstance(meta, dict):
+                raise TypeError(f"got {type(meta).__name__}")
+            _ = meta["settings"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ConfigError(f"{self.file}: expected a checkpoint of a run: {one_line(error)}") from error
+        return arrays, meta
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write."""
@@ -86,7 +96,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has n
         }
         arrays |= self._pools.arrays() | {"meta": np.array(json.dumps(meta))}
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.file.with_suffix(".new.npz")
+        scratch = self.file.with_name(_NEW)
         with scratch.open("wb") as stream:
             np.savez(stream, **arrays)
         scratch.replace(self.file)

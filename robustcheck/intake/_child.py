@@ -8,6 +8,11 @@ import os
 import sys
 from typing import Any
 
+from robustcheck.errors import is_of_memory
+
+# in place of a size that a model leaves open
+_OPEN = 64
+
 
 def main() -> None:
     """Read the task, and say on the last line what was being done, and whether memory ran out."""
@@ -37,7 +42,7 @@ def main() -> None:
         _call(tf, model)
     except Exception as error:
         # anything else is told by the one who loads it next
-        say(memory=_is_of_memory(error))
+        say(memory=is_of_memory(error))
     else:
         say(memory=False)
     os._exit(0)  # what it does when it ends is not wanted
@@ -78,19 +83,9 @@ def _loaded(keras: Any, task: dict[str, Any]) -> Any:
 
 
 def _call(tf: Any, model: Any) -> None:
-    """Call a model on one sample of zeros, where its inputs tell their shape."""
+    """Call a model on one sample of zeros; what it says of a size that it leaves open is no matter."""
     given = []
     for tensor in model.inputs:
-        shape = [1, *tuple(tensor.shape)[1:]]
-        if None in shape:
-            return
+        shape = [1, *(_OPEN if size is None else size for size in tuple(tensor.shape)[1:])]
         given.append(tf.zeros(shape, tensor.dtype))
     model(given[0] if len(given) == 1 else given, training=False)
-
-
-def _is_of_memory(error: Exception) -> bool:
-    text = f"{type(error).__name__}: {error}"
-    return any(
-        word in text
-        for word in ("MemoryError", "ResourceExhausted", "OOM when", "bad_alloc", "allocate memory")
-    )

@@ -14,6 +14,7 @@ from robustcheck.intake._files import sha256
 from robustcheck.intake._image_file import FORMATS, read_image
 from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._sampling import choose_rows
+from robustcheck.stored import DROPPINGS
 from robustcheck.text import option
 
 
@@ -45,7 +46,7 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
         sample=how,
         strata=label,
         folders=None if wanted.class_names is not None else len(names),
-        notes=_notes(bad, folder),
+        notes=_notes(bad, folder) + _passed_over(folder, names),
         left_out=len(bad),
     )
 
@@ -64,6 +65,21 @@ def _notes(bad: dict[int, Path], folder: Path) -> tuple[str, ...]:
         return ()
     first = next(iter(bad.values())).relative_to(folder).as_posix()
     return (f"{len(bad)} images could not be read and are left out, the first {first}",)
+
+
+def _passed_over(folder: Path, names: list[str]) -> tuple[str, ...]:
+    """A note on files that are no images by their names."""
+    others = [
+        path
+        for name in names
+        for path in sorted((folder / name).iterdir())
+        if path.suffix.lower() not in FORMATS and path.name[0] != "." and path.name not in DROPPINGS
+    ]
+    if not others:
+        return ()
+    first = others[0].relative_to(folder).as_posix()
+    known = ", ".join(sorted(set(FORMATS.values())))
+    return (f"{len(others)} files are none of {known} and are passed over, the first {first}",)
 
 
 def _read_all(folder: Path, files: list[Path], wanted: Wanted) -> tuple[NDArray[np.uint8], dict[int, Path]]:

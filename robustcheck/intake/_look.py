@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ _NOT_OBJECTS = (
     "keras.callbacks",
     "keras.distribution",
 )
-# layers that may read a file that they name (CVE-2025-12058)
-_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization", "Hashing")
+# packages besides its own that Keras imports because a file names them
+_IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")
 # settings that are the size of a side of some array of weights
 _SIDES = ("units", "filters", "output_dim", "input_dim")
 
@@ -52,12 +52,15 @@ class Look:
     weights: StoredWeights
 
 
-def look(file: ModelFile, *, most_parameters: int, trusted: bool = False) -> Look:
+def look(
+    file: ModelFile, *, most_parameters: int, imports: Sequence[str] = (), trusted: bool = False
+) -> Look:
     """Look at a model file without making anything of it.
 
     Args:
         file: the copy that will be loaded.
         most_parameters: that it may have.
+        imports: modules with the user's own classes.
         trusted: whether code in it may be run.
 
     Raises:
@@ -69,7 +72,7 @@ def look(file: ModelFile, *, most_parameters: int, trusted: bool = False) -> Loo
         # initializers and the like have no name
         layers += isinstance(at.get("config"), dict) and "name" in at["config"]
         if not trusted:
-            _require_harmless(file, at)
+            _require_harmless(file, at, imports)
         _require_stored(file, at, weights)
     if layers > _MOST_LAYERS:
         raise ModelRefused(f"{file.source}: expected at most {_MOST_LAYERS} layers, got {layers}")
@@ -128,7 +131,8 @@ def _parsed(file: ModelFile, text: bytes) -> Any:
 
 def _objects(config: Any, file: ModelFile) -> Iterator[Mapping[str, Any]]:
     """All objects that Keras would make, the outer ones first."""
-    level = [config]
+    # what it was compiled with is not made
+    level = [{name: value for name, value in config.items() if name != "compile_config"}]
     for _ in range(_DEEPEST):
         for value in level:
             if isinstance(value, dict) and "class_name" in value:
@@ -152,7 +156,7 @@ def _named(at: Mapping[str, Any]) -> str:
     return kind if name is None else f"layer {str(name)[:100]!r} ({kind})"
 
 
-def _require_harmless(file: ModelFile, at: Mapping[str, Any]) -> None:
+def _require_harmless(file: ModelFile, at: Mapping[str, Any], imports: Sequence[str]) -> None:
     """Refuse an object that brings code, calls what is no layer, or reads another file."""
     kind, module = str(at.get("class_name")), str(at.get("module") or "")
     if kind in _CODE:
@@ -161,6 +165,13 @@ def _require_harmless(file: ModelFile, at: Mapping[str, Any]) -> None:
             "package.module:factory, a function that returns the model, or trust the file (--trust-model)"
         )
     top = module.partition(".")[0]
+    if top in _IMPORTED and top not in {name.partition(".")[0] for name in imports}:
+        raise ModelRefused(
+            f"{file.source}: {_named(at)}: it is of {module}, which Keras would import from wherever it "
+            f"lies: name it with --import {top}, or give package.module:factory"
+        )
+    if "." in kind and top in ("keras", ""):
+        raise ModelRefused(f"{file.source}: expected the name of a class, got {kind[:100]!r}")
     called = module.replace("keras.src", "keras").startswith(_NOT_OBJECTS)
     if called or (
         top in sys.stdlib_module_names
@@ -170,7 +181,8 @@ def _require_harmless(file: ModelFile, at: Mapping[str, Any]) -> None:
             f"{file.source}: it names {module}.{kind}, which is no part of a model: it would be called"
         )
     config = at.get("config")
-    if kind in _LOOKUPS and isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+        # CVE-2025-12058
         raise ModelRefused(
             f"{file.source}: {_named(at)}: its vocabulary is another file, {config['vocabulary'][:100]!r}, "
             "which a model may not read"

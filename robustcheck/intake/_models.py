@@ -155,7 +155,7 @@ def load_model(
     return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
 
 
-def look_at_model(source: ModelSource) -> None:
+def look_at_model(source: ModelSource, imports: Sequence[str] = ()) -> None:
     """Look at what a model is asked for by, without TensorFlow, and load nothing.
 
     Raises:
@@ -171,7 +171,7 @@ def look_at_model(source: ModelSource) -> None:
         _require_trust(path, files)
     else:
         with _opened(path, files) as file:
-            look(file, most_parameters=files.max_params, trusted=files.trust_model)
+            look(file, most_parameters=files.max_params, imports=imports, trusted=files.trust_model)
 
 
 def _is_file(path: Path) -> bool:
@@ -211,7 +211,7 @@ def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
 
 def _try(file: ModelFile, imports: Sequence[str], files: FileOptions) -> None:
     """Look at a file, and load it in a process of its own where that is asked for."""
-    seen = look(file, most_parameters=files.max_params, trusted=files.trust_model)
+    seen = look(file, most_parameters=files.max_params, imports=imports, trusted=files.trust_model)
     if needed(file, files.preflight) and preflight(file, seen, imports=imports, trusted=files.trust_model):
         remember(file)
 

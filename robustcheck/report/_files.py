@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from robustcheck.errors import ConfigError, one_line
+from robustcheck.errors import ConfigError, ReportRefused, one_line
 from robustcheck.report._attestation import attestation
 from robustcheck.report._csv import rows_csv, samples_csv
 from robustcheck.report._html import html_page
 from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport, SampleOutcomes, SearchResult
+from robustcheck.stored import DROPPINGS, read_limited
 from robustcheck.text import option
 
 # what is made of a report as a text, by file; None = there is nothing to say. The page is made beside these,
@@ -37,10 +38,13 @@ _REPORT = re.compile(
     re.ASCII,
 )
 # what else a report folder may hold, of an audit under way; anything else is somebody else's
-_WORK = re.compile(r"plan\.json|shards|(shards/)?\.writing-.*|shards/\d{5,}-[0-9a-f]{32}\.npz", re.ASCII)
+_WORK = re.compile(
+    r"plan\.json|shards|\.writing-plan\.json|shards/(\.writing-)?\d{5,}-[0-9a-f]{32}\.npz", re.ASCII
+)
 _SCRATCH = ".writing-"
-# files that a desktop leaves wherever somebody looked
-_DROPPINGS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+# a folder that was being written when its process was killed; what is in it are files of a report
+_LEFT = re.compile(r"\.writing-[a-z0-9_]{8}", re.ASCII)
+_MOST_JSON = 32 * 2**20
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
@@ -62,13 +66,14 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
             f"{out}: expected a report, got a link in it, {linked[0]}: nothing is written through"
         )
     there = [
-        entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.name not in _DROPPINGS
+        entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.name not in DROPPINGS
     ]
     # what an audit leaves that was stopped before anything was done
     ours = _is_report(folder)
     begun = ("shards", "plan.json") if ours else ("shards",)
-    there = [] if all(name in begun or name.startswith(_SCRATCH) for name in there) else there
-    foreign = sorted(name for name in there if not (_REPORT.fullmatch(name) or _WORK.fullmatch(name)))
+    there = [name for name in there if not _is_left(name)]
+    foreign = sorted(name for name in there if not _is_own(folder, name))
+    there = [] if all(name in begun for name in there) else there
     if foreign:
         raise ConfigError(
             f"{out}: expected a folder with nothing but a report, got files that are not a report's: "
@@ -88,6 +93,19 @@ def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
             with contextlib.suppress(OSError):
                 folder.rmdir()
     return folder
+
+
+def _is_left(name: str) -> bool:
+    """Whether a path in a folder is what a process left that was killed while it wrote a report."""
+    first, _, rest = name.partition("/")
+    return _LEFT.fullmatch(first) is not None and (not rest or _REPORT.fullmatch(rest) is not None)
+
+
+def _is_own(folder: Path, name: str) -> bool:
+    """Whether a path is what a report or the work of an audit is called, and is of that kind."""
+    if _REPORT.fullmatch(name) or _WORK.fullmatch(name):
+        return (folder / name).is_dir() == (name in ("shards", "transfer", "assets"))
+    return False
 
 
 def _require_asked(out: Path, there: list[str], *, force: bool, resume: bool) -> None:
@@ -113,8 +131,9 @@ def _require_asked(out: Path, there: list[str], *, force: bool, resume: bool) ->
 def _is_report(folder: Path) -> bool:
     """Whether a folder holds a report or the plan of one."""
     for name in ("report.json", "plan.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            schema = json.loads((folder / name).read_text("utf-8"))["schema"]
+        with contextlib.suppress(ReportRefused, ValueError, KeyError, TypeError, RecursionError):
+            content = read_limited(folder / name, "a report", ReportRefused, most=_MOST_JSON)
+            schema = json.loads(content)["schema"]
             if str(schema).startswith("robustcheck."):
                 return True
     return False
@@ -127,8 +146,8 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
     files of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{_SCRATCH}*"):  # of a process that was killed
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    for left in [entry for entry in folder.iterdir() if _LEFT.fullmatch(entry.name)]:
+        shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
         made = Path(scratch)
         for name, content in _documents(report, assets=assets).items():

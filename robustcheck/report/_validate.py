@@ -17,6 +17,7 @@ from robustcheck.results import (
     POINTS,
     Measure,
     NormFacts,
+    Point,
     ReportDocument,
     SampleOutcomes,
     TransferMatrix,
@@ -153,6 +154,15 @@ def _require_rows(document: ReportDocument, samples: SampleOutcomes, file: Path,
         if stored is None or not same(stored, figure):
             got = None if stored is None else stored.value
             raise ReportRefused(f"{file}: gives {name} = {figure.value}, report.json says {got}")
+    drawn = measures.robust_accuracy_curve(samples)
+    stored_curve = document.searches[samples.norm].curve
+    if len(drawn) != len(stored_curve) or not all(map(_same_point, stored_curve, drawn)):
+        raise ReportRefused(f"{file}: gives another curve than report.json says")
+
+
+def _same_point(stored: Point, now: Point) -> bool:
+    pairs = ((stored.radius, now.radius), (stored.accuracy, now.accuracy))
+    return all(math.isclose(then, today, rel_tol=1e-9, abs_tol=1e-12) for then, today in pairs)
 
 
 def same(stored: Measure, now: Measure) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
@@ -43,12 +44,14 @@ def _model(facts: ModelFacts) -> ModelFacts:
 
 
 def _source(text: str | None) -> str | None:
-    """A path, or several with commas between."""
-    return None if text is None else ",".join(map(_last, text.split(",")))
+    """A path, or two with a comma between."""
+    return None if text is None else _last(text)
 
 
 def _last(path: str) -> str:
-    """The last name of an absolute path; a relative one as it is."""
+    """The last name of an absolute path, or of each of two; a relative one as it is."""
+    if ",/" in path:
+        return ",".join(map(_last, re.split(",(?=/)", path)))
     windows = PureWindowsPath(path)
     if PurePosixPath(path).is_absolute():
         return PurePosixPath(path).name
@@ -63,6 +66,11 @@ def _command(command: str | None) -> str | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    return shlex.join(
-        "=".join(",".join(map(_last, part.split(","))) for part in word.split("=")) for word in words
-    )
+    return shlex.join(map(_word, words))
+
+
+def _word(word: str) -> str:
+    head, equals, path = word.partition("=")
+    if not equals or PurePosixPath(word).is_absolute():
+        return _last(word)
+    return f"{head}={_last(path)}"

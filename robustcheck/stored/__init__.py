@@ -5,10 +5,11 @@ Only regular files are opened. What a file claims of its size is checked before 
 
 from robustcheck.stored._archive import open_archive
 from robustcheck.stored._arrays import Arrays, map_array_file, open_arrays, read_array
-from robustcheck.stored._files import open_regular, read_limited
+from robustcheck.stored._files import DROPPINGS, open_regular, read_limited
 from robustcheck.stored._text import read_json, read_toml
 
 __all__ = [
+    "DROPPINGS",
     "Arrays",
     "map_array_file",
     "open_archive",

@@ -89,7 +89,10 @@ def _fault(members: list[zipfile.ZipInfo], most: int) -> str | None:
     if unpacked > most:
         return f"expected at most {most / gib:.3g} GiB unpacked, got {unpacked / gib:.3g} GiB"
     if unpacked > max(_MUCH, MOST_RATIO * packed):
-        return f"{packed} bytes unpack to {unpacked / gib:.3g} GiB, more than {MOST_RATIO} times as much"
+        return (
+            f"{packed} bytes unpack to {unpacked / gib:.3g} GiB, more than {MOST_RATIO} times as much; what "
+            "is stored as it is, as by numpy.savez, is taken"
+        )
     return None
 
 

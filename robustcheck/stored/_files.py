@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from robustcheck.errors import RobustcheckError, one_line
 
+# files that a desktop leaves wherever somebody looked
+DROPPINGS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # what is no regular file: reading it may wait for ever, never end, or do something
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -148,9 +149,11 @@ def write_baseline(
     audits = ",\n".join(f"{json.dumps(key)}: {audit.to_json()}" for key, audit in sorted(kept.items()))
     file.parent.mkdir(parents=True, exist_ok=True)
     content = f'{{\n"schema": {json.dumps(BASELINE_SCHEMA)},\n"audits": {{\n{audits}\n}}\n}}\n'
-    scratch = file.with_name(f".{file.name}.new")
-    scratch.write_text(content, "utf-8")
-    scratch.replace(file)
+    # under a name that nobody can know, and so put a link there
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as scratch:
+        scratch.write(content)
+    Path(scratch.name).chmod(0o644)
+    Path(scratch.name).replace(file)
     return True
 
 

@@ -110,6 +110,16 @@ def with_module(name: str, make: Callable[[Path], Any] = lambda _: None) -> Call
     return both
 
 
+def _with_package(name: str, make: Callable[[Path], Any]) -> Callable[[Path], None]:
+    def both(folder: Path) -> None:
+        (folder / name).mkdir()
+        for module in ("__init__", "evil"):
+            (folder / name / f"{module}.py").write_text(f"open({CANARY!r}, 'w').close()\n")
+        make(folder)
+
+    return both
+
+
 def _lambda() -> dict[str, Any]:
     code = "4wEAAAAAAAAAAAAAAAEAAAADAAAA8wYAAACXAHwAUwCpAU6pAKkB2gF4cwEAAAAgeg=="
     function = {"class_name": "__lambda__", "config": {"code": code, "defaults": None, "closure": None}}
@@ -352,6 +362,19 @@ def models() -> Iterator[Case]:
         with_module("mine", replaced(_flat(), _layer("evil", {}, module="mine"))),
         "evil",
         by_keras=True,
+    )
+    for package in ("keras_hub", "keras_cv"):
+        yield on_model(
+            f"a class of {package}, which lies beside it",
+            _with_package(
+                package, replaced(_flat(), _layer("Evil", {"name": "e"}, module=f"{package}.evil"))
+            ),
+            f"--import {package}",
+        )
+    yield on_model(
+        "a class by way of a module",
+        replaced(_flat(), _layer("utils.get_file", {"name": "e"}, module="keras")),
+        "expected the name of a class",
     )
     # CVE-2025-8747: functions of Keras that load or write
     yield on_model(
