@@ -92,7 +92,7 @@ def test_what_a_file_may_not_do_in_a_process_of_its_own(
 ) -> None:
     """A layer of the user's own that crashes, or waits; it sees nothing of the environment."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_layers.py").write_text(
+    (tmp_path / "layers_that_crash.py").write_text(
         "import os, time, keras\n"
         f"seen = {str(tmp_path / 'seen')!r}\n"
         "class Does(keras.layers.Layer):\n"
@@ -113,7 +113,7 @@ def test_what_a_file_may_not_do_in_a_process_of_its_own(
         "        return x\n"
     )
     monkeypatch.setenv("A_SECRET", "1")
-    does = intake.import_layers(["own_layers"])["Does"]
+    does = intake.import_layers(["layers_that_crash"])["Does"]
     for what, said in (
         ("crash", r"crashed the interpreter while it was \w+ \(signal 6"),
         ("wait", "gave no answer"),
@@ -122,7 +122,7 @@ def test_what_a_file_may_not_do_in_a_process_of_its_own(
         if what == "wait":
             monkeypatch.setattr(_preflight, "_PATIENCE", 0.2)
         with pytest.raises(ModelRefused, match=said):
-            intake.load_model(str(path), imports=["own_layers"])
+            intake.load_model(str(path), imports=["layers_that_crash"])
     seen = (tmp_path / "seen").read_text().split()
     assert "A_SECRET" not in seen
     assert "HOME" in seen

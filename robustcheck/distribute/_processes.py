@@ -25,6 +25,8 @@ from robustcheck.errors import Incomplete
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # a task tells of itself no more often, in seconds
 _TELLING = 0.2
+# seconds that the end of a process is waited for
+_ENDING = 10.0
 
 
 class Processes:
@@ -89,8 +91,11 @@ class _Spawning(SpawnContext):
 
     @property
     def killed(self) -> bool:
-        """Whether it was ended by a signal."""
-        return self.started is not None and (self.started.exitcode or 0) < 0
+        """Whether it was ended by a signal; it is over, but that may not have been seen yet."""
+        if self.started is None:
+            return False
+        self.started.join(_ENDING)
+        return (self.started.exitcode or 0) < 0
 
 
 @dataclass
