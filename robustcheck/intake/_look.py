@@ -165,7 +165,8 @@ def _require_harmless(file: ModelFile, at: Mapping[str, Any], imports: Sequence[
             "package.module:factory, a function that returns the model, or trust the file (--trust-model)"
         )
     top = module.partition(".")[0]
-    if top in _IMPORTED and top not in {name.partition(".")[0] for name in imports}:
+    own = top in {name.partition(".")[0] for name in imports}
+    if top in _IMPORTED and not own:
         raise ModelRefused(
             f"{file.source}: {_named(at)}: it is of {module}, which Keras would import from wherever it "
             f"lies: name it with --import {top}, or give package.module:factory"
@@ -175,6 +176,7 @@ def _require_harmless(file: ModelFile, at: Mapping[str, Any], imports: Sequence[
     called = module.replace("keras.src", "keras").startswith(_NOT_OBJECTS)
     if called or (
         top in sys.stdlib_module_names
+        and not own
         and (top, kind) not in (("builtins", "function"), ("builtins", "slice"))
     ):
         raise ModelRefused(

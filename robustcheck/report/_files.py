@@ -146,7 +146,7 @@ def write_report(report: AuditReport, folder: Path, *, assets: bool = False) -> 
     files of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in [entry for entry in folder.iterdir() if _LEFT.fullmatch(entry.name)]:
+    for left in [entry for entry in folder.iterdir() if _LEFT.fullmatch(entry.name) and entry.is_dir()]:
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
         made = Path(scratch)
