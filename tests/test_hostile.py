@@ -9,7 +9,7 @@ import pytest
 from hostile import CANARY, MOST_LINES, Case, cases, harmless
 
 from robustcheck.cli import _common, main
-from robustcheck.intake import _models, _preflight
+from robustcheck.intake import _preflight
 
 ALL = list(cases())
 LIGHT = [case for case in ALL if not case.heavy]
@@ -55,7 +55,7 @@ def test_refused(
 def test_refused_by_a_process_of_its_own(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(_models, "needed", _preflight.needed)
+    monkeypatch.delenv("ROBUSTCHECK_PREFLIGHT")
     monkeypatch.setattr(_preflight, "_SECONDS", 3.0)
     require_refused(case, tmp_path, monkeypatch, capsys)
 

@@ -38,7 +38,7 @@ STORED = Path(__file__).parent / "stored_report" / "report"
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Model files are tried in a process of their own; here is kept which."""
-    monkeypatch.setattr(_models, "needed", _preflight.needed)
+    monkeypatch.delenv("ROBUSTCHECK_PREFLIGHT")
     monkeypatch.setattr(_preflight, "_tried_here", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "robustcheck" / "models-tried"
