@@ -50,9 +50,6 @@ class Growing:
         self._count = 0
         self.size = 0  # bytes
 
-    def __len__(self) -> int:
-        return self._count
-
     def add(self, rows: NDArray[Any]) -> None:
         """The next rows, ``[B, ...]``.
 

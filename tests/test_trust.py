@@ -237,18 +237,26 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, capsys: pytest.Captur
         _files.prepare_folder(folder, force=True)
 
 
+def told_without_places(*, model: str, data: str, command: str) -> Any:
+    """What a report keeps that was made of these."""
+    report = read_report(STORED)
+    return without_places(
+        replace(
+            report,
+            model=replace(report.model, path=model),
+            data=replace(report.data, path=data),
+            provenance=replace(report.provenance, command=command),
+        )
+    )
+
+
 def test_a_report_keeps_no_places(tmp_path: Path) -> None:
     report = read_report(STORED)
-    full = replace(
-        report,
-        model=replace(report.model, path="/home/me/models/model.keras"),
-        data=replace(report.data, path="/home/me/x.npy,/home/me/y.npy"),
-        provenance=replace(
-            report.provenance,
-            command="robustcheck audit a=/home/me/m.keras --data=/home/me/x.npy,/home/me/y.npy --out ../r",
-        ),
+    kept = told_without_places(
+        model="/home/me/models/model.keras",
+        data="/home/me/x.npy,/home/me/y.npy",
+        command="robustcheck audit a=/home/me/m.keras --data=/home/me/x.npy,/home/me/y.npy --out ../r",
     )
-    kept = without_places(full)
     assert kept.model.path == "model.keras"
     assert kept.data.path == "x.npy,y.npy"
     assert kept.provenance.command == "robustcheck audit a=m.keras --data=x.npy,y.npy --out ../r"
@@ -433,17 +441,11 @@ def test_a_baseline_is_written_through_no_link(tmp_path: Path) -> None:
 
 
 def test_places_with_commas_and_equals_signs() -> None:
-    report = read_report(STORED)
-    full = replace(
-        report,
-        model=replace(report.model, path="/home/alice,secret/m.keras"),
-        data=replace(report.data, path="/home/bob=secret/x.npy,/home/bob=secret/y.npy"),
-        provenance=replace(
-            report.provenance,
-            command="robustcheck audit n=/a,b/m.keras --data /bob=secret/d.npz --out=/o=p/r",
-        ),
+    kept = told_without_places(
+        model="/home/alice,secret/m.keras",
+        data="/home/bob=secret/x.npy,/home/bob=secret/y.npy",
+        command="robustcheck audit n=/a,b/m.keras --data /bob=secret/d.npz --out=/o=p/r",
     )
-    kept = without_places(full)
     assert kept.model.path == "m.keras"
     assert kept.data.path == "x.npy,y.npy"
     assert kept.provenance.command == "robustcheck audit n=m.keras --data d.npz --out=r"

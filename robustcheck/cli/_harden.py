@@ -14,6 +14,7 @@ from robustcheck.cli._flags import (
     add_flags,
     add_result_flags,
     audit_flags,
+    groups_of_audit,
     with_default,
 )
 from robustcheck.cli._settings import read_harden_settings, read_settings
@@ -46,10 +47,8 @@ examples:
   robustcheck harden model.keras --data train.npz --layers input --layers dense_1
 """
 # settings of an audit that have a flag here; the others stand in files
-_OF_AUDIT = (
-    "limit", "data_range", "box", "head", "imports", "norm",
-    "trust_model", "expect_sha256", "max_params", "preflight", "max_data_bytes",
-)  # fmt: skip
+_TRUST = [setting.name for setting in groups_of_audit("trust")]
+_OF_AUDIT = ("limit", "data_range", "box", "head", "imports", "norm", *_TRUST)
 _LIMIT = 200
 
 

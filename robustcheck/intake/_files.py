@@ -7,7 +7,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 of the names and contents of files in a folder; what is no file has no content."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = sha256(path) if path.is_file() else "none"
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
 
 
 def is_function(spec: str) -> bool:

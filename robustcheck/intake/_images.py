@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from robustcheck.arrays import room
 from robustcheck.errors import DataRefused, Incomplete
-from robustcheck.intake._files import sha256
+from robustcheck.intake._files import sha256_of
 from robustcheck.intake._image_file import FORMATS, read_image
 from robustcheck.intake._loaded import LoadedData, Wanted
 from robustcheck.intake._sampling import choose_rows
@@ -41,7 +40,7 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
         y=label[read],
         index=read,
         path=str(folder),
-        sha256=_digest(folder, [path for path, _ in files]),
+        sha256=sha256_of(folder, [path for path, _ in files]),
         class_names=wanted.class_names or tuple(names),
         sample=how,
         strata=label,
@@ -49,15 +48,6 @@ def load_image_folder(folder: Path, wanted: Wanted) -> LoadedData:
         notes=_notes(bad, folder) + _passed_over(folder, names),
         left_out=len(bad),
     )
-
-
-def _digest(folder: Path, files: list[Path]) -> str:
-    """Of the names and contents of all files; one that cannot be read has none."""
-    digest = hashlib.sha256()
-    for path in files:
-        content = sha256(path) if path.is_file() else "none"
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
-    return digest.hexdigest()
 
 
 def _notes(bad: dict[int, Path], folder: Path) -> tuple[str, ...]:

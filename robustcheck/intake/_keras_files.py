@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -11,7 +10,7 @@ from typing import Any, NoReturn
 
 from robustcheck.errors import ModelRefused, one_line
 from robustcheck.intake._copy import ModelFile
-from robustcheck.intake._files import sha256
+from robustcheck.intake._files import sha256_of
 from robustcheck.intake._keras2 import is_keras2, write_cleaned
 
 # classes that Keras 2 had and Keras 3 has no more, or under another name
@@ -33,13 +32,11 @@ def load_saved_model(folder: Path) -> tuple[Any, str]:
     """A SavedModel folder that is trusted as a layer, and the digest of its files."""
     import keras
 
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{sha256(file)}\n".encode())
+    digest = sha256_of(folder, sorted(path for path in folder.rglob("*") if path.is_file()))
     faults = []
     for endpoint in ("serve", "serving_default"):
         try:
-            return keras.layers.TFSMLayer(str(folder), call_endpoint=endpoint), digest.hexdigest()
+            return keras.layers.TFSMLayer(str(folder), call_endpoint=endpoint), digest
         except Exception as error:
             faults.append(one_line(error))
     raise ModelRefused(f"{folder}: expected a SavedModel with an endpoint to serve: {faults[-1]}")

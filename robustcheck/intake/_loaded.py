@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from robustcheck.arrays import I64
-from robustcheck.config import Draw
+from robustcheck.config import AuditConfig, Draw
 
 Shape = tuple[int | None, ...]
 
@@ -41,9 +41,9 @@ class Wanted:
     sample: Draw = "stratified"
     seed: int = 0
     need_labels: bool = True
-    max_data_bytes: int = 32 * 2**30
+    max_data_bytes: int = AuditConfig.max_data_bytes
     skip_bad: bool = False
-    max_bad: float = 0.01
+    max_bad: float = AuditConfig.max_bad
 
     @property
     def shape(self) -> Shape | None:

@@ -137,11 +137,12 @@ def load_model(
     Raises:
         ModelRefused: the file or function is missing or does not give a model.
     """
+    own = import_layers(imports)
     if not isinstance(spec, str | Path):
         return LoadedModel(model=spec, name=name, path=None, sha256=None)
     spec, path, files = str(spec), Path(spec), files or FileOptions()
     if _is_file(path):
-        loaded = _load_file(path, imports, files)
+        loaded = _load_file(path, imports, own, files)
         return replace(loaded, name=name or path.stem, path=spec)
     _require_function(spec)
     factory = import_function(spec, ModelRefused)
@@ -228,7 +229,7 @@ def try_model(source: ModelSource, imports: Sequence[str]) -> None:
             _try(file, imports, source.files)
 
 
-def _load_file(path: Path, imports: Sequence[str], files: FileOptions) -> LoadedModel:
+def _load_file(path: Path, imports: Sequence[str], own: dict[str, Any], files: FileOptions) -> LoadedModel:
     """A model file, looked at, tried and loaded."""
     link = path.resolve().name if path.is_symlink() else None
     if os.path.isdir(path) and is_saved_model(path):
@@ -237,6 +238,6 @@ def _load_file(path: Path, imports: Sequence[str], files: FileOptions) -> Loaded
         return LoadedModel(model=model, name=None, path=None, sha256=digest, trusted=True, link=link)
     with _opened(path, files) as file:
         _try(file, imports, files)
-        model = load_file(file, import_layers(imports), trusted=files.trust_model)
+        model = load_file(file, own, trusted=files.trust_model)
         trusted = files.trust_model
         return LoadedModel(model=model, name=None, path=None, sha256=file.sha256, trusted=trusted, link=link)

@@ -17,7 +17,7 @@ from robustcheck.report._html import html_page
 from robustcheck.report._junit import junit_xml
 from robustcheck.report._markdown import markdown_summary
 from robustcheck.results import AuditReport, SampleOutcomes, SearchResult
-from robustcheck.stored import DROPPINGS, read_limited
+from robustcheck.stored import DROPPINGS, MOST_JSON, read_limited
 from robustcheck.text import option
 
 # what is made of a report as a text, by file; None = there is nothing to say. The page is made beside these,
@@ -44,7 +44,6 @@ _WORK = re.compile(
 _SCRATCH = ".writing-"
 # a folder that was being written when its process was killed; what is in it are files of a report
 _LEFT = re.compile(r"\.writing-[a-z0-9_]{8}", re.ASCII)
-_MOST_JSON = 32 * 2**20
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool = False) -> Path:
@@ -132,7 +131,7 @@ def _is_report(folder: Path) -> bool:
     """Whether a folder holds a report or the plan of one."""
     for name in ("report.json", "plan.json"):
         with contextlib.suppress(ReportRefused, ValueError, KeyError, TypeError, RecursionError):
-            content = read_limited(folder / name, "a report", ReportRefused, most=_MOST_JSON)
+            content = read_limited(folder / name, "a report", ReportRefused, most=MOST_JSON)
             schema = json.loads(content)["schema"]
             if str(schema).startswith("robustcheck."):
                 return True

@@ -60,6 +60,9 @@ def gather(folders: Sequence[Path], out: Path, *, force: bool, command: str | No
 def _parts_of(missing: Sequence[int], total: int, given: int) -> str | None:
     """Which whole parts the missing shards are, if they are, besides those given."""
     for parts in range(given + 1, total + 1):
+        # each part has the same number, one more or less: else the thousands of shards need not be looked at
+        if abs(len(missing) * parts - total * (parts - given)) > given * parts:
+            continue
         whole = sorted({number % parts for number in missing})
         if sum(len(range(first, total, parts)) for first in whole) == len(missing):
             return f"that is part {', '.join(f'{first + 1}/{parts}' for first in whole)}"

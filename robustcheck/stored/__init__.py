@@ -6,10 +6,11 @@ Only regular files are opened. What a file claims of its size is checked before 
 from robustcheck.stored._archive import open_archive
 from robustcheck.stored._arrays import Arrays, map_array_file, open_arrays, read_array
 from robustcheck.stored._files import DROPPINGS, open_regular, read_limited
-from robustcheck.stored._text import read_json, read_toml
+from robustcheck.stored._text import MOST_JSON, read_json, read_toml
 
 __all__ = [
     "DROPPINGS",
+    "MOST_JSON",
     "Arrays",
     "map_array_file",
     "open_archive",

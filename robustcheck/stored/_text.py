@@ -18,7 +18,7 @@ T = TypeVar("T")
 # settings and policies; what is larger or deeper is none. Keys by the line: each costs what all before it do
 _MOST_TOML, _DEEPEST, _MOST_LINES = 2**20, 32, 20_000
 # no report, plan or baseline that robustcheck wrote is larger; with its depth, it bounds what is made of it
-_MOST_JSON, _MOST_VALUES = 32 * 2**20, 10**6
+MOST_JSON, _MOST_VALUES = 32 * 2**20, 10**6
 # a key of more parts than tables may be deep
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DOTTED = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_DEEPEST}}}")
@@ -84,7 +84,7 @@ def read_json(
     from pydantic import ValidationError
 
     try:
-        text = read_limited(path, what, ReportRefused, most=_MOST_JSON).decode("utf-8")
+        text = read_limited(path, what, ReportRefused, most=MOST_JSON).decode("utf-8")
         if text.count(",") > _MOST_VALUES:  # what is wrong with each would be kept
             raise ReportRefused(f"{path}: expected {what} of at most {_MOST_VALUES} values")
         stored = json.loads(text, parse_constant=_not_json, parse_float=_finite)
