@@ -155,7 +155,7 @@ def test_every_graph_is_traced_once(digit_models: list[Any], pixels: np.ndarray,
         )
         # a graph takes every number of rows, so no other was made
         assert not before or classifier.traces == before
-    assert len(classifier.traces) >= 5
+    assert list(classifier.traces) == ["gap"]
 
 
 def test_an_infinite_box_allows_shorter_distortions(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from exact import half_space_distance
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -34,7 +33,7 @@ HALF_SPACES = {
 def test_nearest_in_half_space_is_exact(norm: str, seed: int, width: int) -> None:
     x, normal, gap = problems(seed, 20, width)
     lower, upper = np.zeros_like(x), np.ones_like(x)
-    point, reached = (part.numpy() for part in HALF_SPACES[norm](x, normal, gap, lower, upper))
+    point, reached = HALF_SPACES[norm](x, normal, gap, lower, upper)
     rows = zip(x, normal, gap, lower, upper, strict=True)
     exact = np.array([half_space_distance(*map(np.float64, row), norm) for row in rows])
     # float32 decides for a gap within rounding of the farthest corner either way
@@ -52,8 +51,8 @@ def test_without_a_box_the_distance_is_the_gap_over_the_dual_norm(norm: str, dua
     x, normal, gap = problems(3, 50, 30)
     infinite = np.full_like(x, np.inf)
     point, reached = HALF_SPACES[norm](x, normal, gap, -infinite, infinite)
-    assert reached.numpy().all()
-    distance = NORMS[norm].length(point.numpy().astype(np.float64) - x, 30)
+    assert reached.all()
+    distance = NORMS[norm].length(point.astype(np.float64) - x, 30)
     np.testing.assert_allclose(distance, gap / NORMS[dual].length(normal.astype(np.float64), 30), rtol=1e-4)
 
 
@@ -83,7 +82,7 @@ def test_nearest_in_half_space_without_a_box_is_a_projection() -> None:
     infinite = np.full_like(x, np.inf)
     point, reached = numerics.nearest_in_half_space(x, normal, gap, -infinite, infinite)
     expected = x - (gap / np.sum(normal**2, axis=1))[:, None] * normal
-    assert reached.numpy().all()
+    assert reached.all()
     np.testing.assert_allclose(point, expected, atol=1e-5)
 
 
@@ -92,7 +91,7 @@ def test_rows_on_the_far_side_stay(norm: str) -> None:
     x, normal, gap = problems(1, 10, 5)
     point, reached = HALF_SPACES[norm](x, normal, -gap, np.zeros_like(x), np.ones_like(x))
     np.testing.assert_array_equal(point, x)
-    assert reached.numpy().all()
+    assert reached.all()
 
 
 @pytest.mark.parametrize("norm", HALF_SPACES)
@@ -102,42 +101,70 @@ def test_a_zero_normal_reaches_nothing_and_stays_finite(norm: str) -> None:
         x, np.zeros_like(x), np.ones(2, np.float32), np.zeros_like(x), np.ones_like(x)
     )
     np.testing.assert_array_equal(point, x)
-    assert not reached.numpy().any()
+    assert not reached.any()
 
 
 def test_adversarial_margin_by_hand() -> None:
-    logits = tf.constant([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [1.0, 2.0, 7.0]])
-    label, target = tf.constant([0, 0, 1]), tf.constant([-1, -1, 0])
+    logits = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [1.0, 2.0, 7.0]], np.float32)
+    label, target = np.array([0, 0, 1]), np.array([-1, -1, 0])
     np.testing.assert_allclose(numerics.adversarial_margin(logits, label, target), [-1.0, 5.0, -6.0])
 
 
 @settings(max_examples=25, deadline=None)
-@example(crossing=0.0625, power=1.5, tolerance=1e-4)  # the secants alone came no nearer than 1e-3
+@example(crossing=0.0625, power=1.5, tolerance=1e-4, guess=None)  # the secants alone came no nearer than 1e-3
 @given(
     crossing=st.floats(0.01, 0.99),
     power=st.sampled_from([0.5, 1.0, 1.5, 5.0]),
     tolerance=st.sampled_from([1e-2, 1e-4]),
+    guess=st.sampled_from([None, 0.5, 0.999, 1.0, 1.001, 2.0]),
 )
-def test_boundary_on_segment_finds_the_crossing(crossing: float, power: float, tolerance: float) -> None:
+def test_boundary_on_segment_finds_the_crossing(
+    crossing: float, power: float, tolerance: float, guess: float | None
+) -> None:
     x, z = np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32)
+    asked: list[int] = []
 
-    def beyond(point: tf.Tensor) -> tf.Tensor:
+    def beyond(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        asked.extend(rows)
         distance = point[:, 0] - crossing
-        return tf.sign(distance) * tf.abs(distance) ** power
+        return np.sign(distance) * np.abs(distance) ** power
 
-    point, evaluations = numerics.boundary_on_segment(beyond, x, z, tolerance=tolerance)
-    found = point.numpy()[:, 0]
+    value = np.full(3, (1 - crossing) ** power)
+    near = None if guess is None else np.full(3, guess * crossing, np.float32)
+    point, evaluations = numerics.boundary_on_segment(beyond, x, z, value, tolerance=tolerance, near=near)
+    found = point[:, 0]
     assert (found >= crossing - 1e-6).all()
     # a root of the fifth order is flat over a wide part: there it need only come near
     slack = 2 * tolerance if power < 2 else 0.05
     assert (found <= crossing * (1 + slack) + 1e-6).all()
-    assert int(evaluations) <= 32
+    np.testing.assert_array_equal(evaluations, np.bincount(asked, minlength=3))
+    assert evaluations.max() <= 32
+
+
+def test_a_good_guess_of_the_boundary_takes_few_evaluations() -> None:
+    x, z = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
+    value = np.full(2, 0.4 + 0.05 * np.sin(8.0))
+    for guess, most in ((0.6, 3), (0.61, 7), (None, 9)):
+        near = None if guess is None else np.full(2, guess, np.float32)
+        point, evaluations = numerics.boundary_on_segment(
+            lambda p, _: p[:, 0] - 0.6 + 0.05 * np.sin(20 * (p[:, 0] - 0.6)),
+            x,
+            z,
+            value,
+            tolerance=1e-4,
+            near=near,
+        )
+        np.testing.assert_allclose(point, 0.6, rtol=2e-4)
+        assert evaluations.max() <= most, guess
 
 
 def test_boundary_on_segment_leaves_rows_that_are_not_beyond() -> None:
-    x, z = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32)
-    point, _ = numerics.boundary_on_segment(lambda p: p[:, 0] - tf.constant([0.5, 2.0]), x, z, tolerance=1e-4)
+    x, z, at = np.zeros((2, 1), np.float32), np.ones((2, 1), np.float32), np.array([0.5, 2.0])
+    point, evaluations = numerics.boundary_on_segment(
+        lambda p, rows: p[:, 0] - at[rows], x, z, 1 - at, tolerance=1e-4
+    )
     np.testing.assert_allclose(point, [[0.5], [1.0]], atol=1e-3)
+    assert evaluations[1] == 0
 
 
 def test_nearest_in_polyhedron_against_scipy() -> None:
@@ -160,23 +187,43 @@ def test_nearest_in_polyhedron_against_scipy() -> None:
         )
         if not reference.success:
             continue  # the planes have no point of the box in common
-        tensors = [tf.constant(a[None], tf.float32) for a in (x, normals, offsets, np.zeros(8), np.ones(8))]
-        point = numerics.nearest_in_polyhedron(*tensors, steps=30).numpy()[0]
-        assert (normals @ point - offsets).max() <= 1e-4
-        np.testing.assert_allclose(np.linalg.norm(point - x), np.sqrt(2 * reference.fun), atol=2e-4)
+        arrays = [a[None].astype(np.float32) for a in (x, normals, offsets, np.zeros(8), np.ones(8))]
+        for start in (None, np.full((1, 4), 0.3, np.float32)):
+            point, multipliers = numerics.nearest_in_polyhedron(*arrays, start=start, steps=30)
+            assert (normals @ point[0] - offsets).max() <= 1e-4
+            np.testing.assert_allclose(np.linalg.norm(point[0] - x), np.sqrt(2 * reference.fun), atol=2e-4)
+            assert (multipliers >= 0).all()
 
 
 def test_nearest_in_polyhedron_without_planes_stays() -> None:
-    x = tf.constant([[0.2, 0.9]])
-    point = numerics.nearest_in_polyhedron(x, tf.zeros([1, 3, 2]), tf.zeros([1, 3]), 0 * x, 1 + 0 * x)
+    x = np.array([[0.2, 0.9]], np.float32)
+    none = np.zeros((1, 3, 2), np.float32), np.zeros((1, 3), np.float32)
+    point, _ = numerics.nearest_in_polyhedron(x, *none, 0 * x, 1 + 0 * x)
     np.testing.assert_array_equal(point, x)
 
 
 def test_nearest_in_polyhedron_with_planes_that_are_the_same() -> None:
     """As those of two steps at one point are: the dual has no unique solution."""
-    x, normal = tf.constant([[0.9, 0.8, 0.1]]), np.array([0.6, 0.8, 0.0], np.float32)
-    sides = tf.zeros([1, 3]), tf.ones([1, 3])
-    once = numerics.nearest_in_polyhedron(x, normal[None, None], [[0.5]], *sides)
-    twice = numerics.nearest_in_polyhedron(x, np.tile(normal, (1, 5, 1)), tf.fill([1, 5], 0.5), *sides)
+    x, normal = np.array([[0.9, 0.8, 0.1]], np.float32), np.array([0.6, 0.8, 0.0], np.float32)
+    sides, half = (0 * x, 1 + 0 * x), np.full((1, 5), 0.5, np.float32)
+    once, _ = numerics.nearest_in_polyhedron(x, normal[None, None], half[:, :1], *sides)
+    twice, _ = numerics.nearest_in_polyhedron(x, np.tile(normal, (1, 5, 1)), half, *sides)
     np.testing.assert_allclose(twice, once, atol=1e-5)
     np.testing.assert_allclose(once, x - (np.dot(x[0], normal) - 0.5) * normal, atol=1e-5)
+
+
+def test_rows_of_a_polyhedron_do_not_matter_to_one_another() -> None:
+    """Those that are done are left out of the rest of Newton's method."""
+    draw = np.random.default_rng(3)
+    x = draw.random((9, 12), np.float32)
+    normals = draw.standard_normal((9, 5, 12)).astype(np.float32)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True)
+    offsets = (np.einsum("bmd,bd->bm", normals, x) - draw.random((9, 5)) * 0.2).astype(np.float32)
+    sides = np.zeros_like(x), np.ones_like(x)
+    together, _ = numerics.nearest_in_polyhedron(x, normals, offsets, *sides)
+    for row in range(9):
+        one = slice(row, row + 1)
+        alone, _ = numerics.nearest_in_polyhedron(
+            x[one], normals[one], offsets[one], *(side[one] for side in sides)
+        )
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-5)

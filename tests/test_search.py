@@ -15,8 +15,9 @@ from exact import linear_distance
 import robustcheck as rc
 from robustcheck.config import SearchedNorm
 from robustcheck.search import _lbfgs
-from robustcheck.search._polish import polish_l2
-from robustcheck.search._rows import COUNT, Goal, Rows, graph, points
+from robustcheck.search._polish import polish
+from robustcheck.search._polish_l2 import POLISH_L2
+from robustcheck.search._rows import Goal, Rows
 
 WIDTH = 40
 # the search asks for a quarter more than the lead that a decision needs
@@ -196,10 +197,9 @@ def test_polish_follows_facets(scale: float) -> None:
     classifier = rc.wrap(keras.Sequential([keras.Input((3,)), Facets()]), box=(-5.0, 5.0))
     x, z = np.zeros((1, 3), np.float32), np.array([[2.5, 0.5, 1.0]], np.float32)
     target, label = np.ones(1, np.int32), np.zeros(1, np.int32)
-    goal = Goal(label, target, wanted=-target, relative=np.float32(4e-6), absolute=np.float32(0))
+    goal = Goal(label, target, wanted=-target, relative=4e-6, absolute=0.0)
     rows = Rows(x=x, lower=x - 5, upper=x + 5, goal=goal)
-    body = graph(polish_l2, classifier, Rows.signature(classifier), points(classifier), COUNT)
-    polished = body(rows, z, 12)
+    polished = polish(classifier, POLISH_L2, rows, z, z, 12).point
     # the nearest point of {a_i . z >= 1}: the vertex or edge found by scanning all active sets
     best = min(
         np.linalg.norm(np.linalg.pinv(normals[list(some)]) @ np.ones(len(some)))

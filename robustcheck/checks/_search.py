@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import tensorflow as tf
 
-from robustcheck import numerics
 from robustcheck.arrays import blocks
 from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded, noisy_blocks
@@ -15,6 +11,7 @@ from robustcheck.measures import count, last_doubling
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
+from robustcheck.search import margin_slope
 from robustcheck.text import percent
 
 
@@ -57,28 +54,11 @@ def verified(predictor: Predictor, result: SearchResult) -> Check:
 def gradient(classifier: Classifier, result: SearchResult) -> Check:
     """Gradients of the margin at the samples; where they vanish a search cannot see (masked gradients)."""
     where = np.flatnonzero(result.correct)[: LIMITS.slopes]
-    rows = tf.constant(result.rows[where])
-    label = tf.constant(result.label[where].astype(np.int32))
-    target = tf.constant(result.target[where].astype(np.int32))
-    graph = classifier.traced("margin_slope", lambda: _trace_slope(classifier))
-    slope = graph(rows, label, target).numpy()[:, classifier.free]
+    slope = margin_slope(classifier, result.rows[where], result.label[where], result.target[where])
+    slope = slope[:, classifier.free]
     flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
     detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
     return Check(id="gradient", outcome=graded(flat, LIMITS.flat_warn, LIMITS.flat_fail), detail=detail)
-
-
-def _trace_slope(classifier: Classifier) -> Any:
-    floats, ints = tf.TensorSpec([None, classifier.layout.width]), tf.TensorSpec([None], tf.int32)
-
-    @numerics.traced(floats, ints, ints)
-    def slope(rows: Any, label: Any, wanted: Any) -> Any:
-        def margin(z: Any) -> Any:
-            return numerics.adversarial_margin(classifier.logits(z), label, wanted)
-
-        gradient = numerics.with_gradient(margin, rows)[1]
-        return tf.zeros_like(rows) if gradient is None else gradient
-
-    return slope
 
 
 def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:

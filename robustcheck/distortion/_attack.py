@@ -32,6 +32,8 @@ _SPREAD_SAMPLES, _SPREAD_SAFETY = 32, 4.0
 _COARSE = 1e-3
 # what a batch raises that does not fit into memory
 _NO_ROOM = (tf.errors.ResourceExhaustedError, MemoryError)
+# bytes that a batch may take, and samples of it at most
+_ROOM, _MOST_AT_ONCE = 2**31, 256
 # samples that searches may start from on the misclassified side
 _OTHERS = 256
 
@@ -43,9 +45,14 @@ def require_batch_size(batch_size: int) -> None:
 
 
 def default_batch_size(classifier: Classifier) -> int:
-    """Samples searched at once so that the search's own arrays stay within a few hundred megabytes."""
-    most = 200_000 // classifier.layout.width
-    return int(np.clip(2 ** int(np.log2(max(most, 1))), 1, 256))
+    """Samples searched at once: a power of two so that they take about 2 GiB at most.
+
+    A sample takes its features some 40 times over in the search, and the values that the model's layers give
+    for it, each once more in the gradient.
+    """
+    values = getattr(classifier.logits, "values_a_row", 0)
+    most = _ROOM // (4 * (40 * classifier.layout.width + 2 * values))
+    return int(np.clip(2 ** int(np.log2(max(most, 1))), 1, _MOST_AT_ONCE))
 
 
 def attack(
@@ -269,11 +276,9 @@ def _verify(classifier: Classifier, problem: Problem, points: F32) -> tuple[Mask
     if not held.any():
         return held, now
     there = np.clip(points, problem.lower, problem.upper)[held]
-    logits = tf.constant(logits_of(classifier, there))
-    margin = numerics.adversarial_margin(
-        logits, tf.constant(problem.label[held]), tf.constant(problem.target[held])
-    )
-    leads = (margin >= numerics.needed_margin(logits, problem.relative, problem.absolute)).numpy()
+    logits = logits_of(classifier, there)
+    margin = numerics.adversarial_margin(logits, problem.label[held], problem.target[held])
+    leads = margin >= numerics.needed_margin(logits, problem.relative, problem.absolute)
     batched = own_labels(classifier, there)
     singly = own_labels_singly(classifier, there)
     reached = is_wanted(batched, label=problem.label[held], target=problem.target[held])

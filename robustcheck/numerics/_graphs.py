@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import cached_property, wraps
-from typing import Any, TypeVar, cast
+from functools import cached_property
+from typing import Any
 
 import tensorflow as tf
 
 Tensor = Any  # TensorFlow ships no type information
-Projection = TypeVar("Projection", bound=Callable[..., Any])
 
 
 class Traced:
@@ -38,6 +38,15 @@ class Traced:
         return [(operation.type, operation.name) for operation in self._graph.graph.get_operations()]
 
     @property
+    def values_a_row(self) -> int:
+        """How many values its operations give for a row, without those of functions that it calls."""
+        shapes = (
+            output.shape for operation in self._graph.graph.get_operations() for output in operation.outputs
+        )
+        open_rows = (shape.as_list() for shape in shapes if shape.rank and shape[0] is None)
+        return sum(math.prod(size or 1 for size in shape[1:]) for shape in open_rows)
+
+    @property
     def output(self) -> Tensor:
         """The symbolic output: its type and shape."""
         return self._graph.outputs[0]
@@ -46,22 +55,6 @@ class Traced:
 def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:
     """Decorator: trace a function once, for every number of rows that the signature leaves open."""
     return lambda function: Traced(function, signature)
-
-
-def shared(function: Projection) -> Projection:
-    """Decorator: a projection of rows ``x`` is traced once for all models, not into each model's graphs anew.
-
-    Its first result has the shape of ``x``, which the shared graph leaves open.
-    """
-    graph = tf.function(function, autograph=False, reduce_retracing=True)
-
-    @wraps(function)
-    def call(x: Tensor, *arguments: Any, **settings: Any) -> Any:
-        result = graph(x, *arguments, **settings)
-        (result[0] if isinstance(result, tuple) else result).set_shape(x.shape)
-        return result
-
-    return cast(Projection, call)
 
 
 def with_gradient(function: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
-import tensorflow as tf
-
-Tensor = Any
+from robustcheck.arrays import F32, I32
 
 
-def rowwise_dot(a: Tensor, b: Tensor) -> Tensor:
+def rowwise_dot(a: F32, b: F32) -> F32:
     """Inner product of each pair of rows, ``[B, D], [B, D] -> [B]``."""
-    return tf.reduce_sum(a * b, axis=-1)
+    product: F32 = np.einsum("bd,bd->b", a, b)
+    return product
 
 
-def l2_norm(a: Tensor) -> Tensor:
+def l2_norm(a: F32) -> F32:
     """Euclidean norm of each row, ``[B, D] -> [B]``."""
-    return tf.sqrt(rowwise_dot(a, a))
+    return np.sqrt(rowwise_dot(a, a))
 
 
-def linf_norm(a: Tensor) -> Tensor:
+def linf_norm(a: F32) -> F32:
     """Largest absolute value of each row, ``[B, D] -> [B]``."""
-    return tf.reduce_max(tf.abs(a), axis=-1)
+    largest: F32 = np.maximum(a.max(axis=-1), -a.min(axis=-1))
+    return largest
 
 
-def l1_norm(a: Tensor) -> Tensor:
+def l1_norm(a: F32) -> F32:
     """Sum of the absolute values of each row, ``[B, D] -> [B]``."""
-    return tf.reduce_sum(tf.abs(a), axis=-1)
+    total: F32 = np.abs(a).sum(axis=-1)
+    return total
 
 
-def adversarial_margin(logits: Tensor, label: Tensor, target: Tensor) -> Tensor:
+def divide_no_nan(a: F32, b: F32) -> F32:
+    """``a / b``, 0 where ``b`` is 0."""
+    there = b != 0
+    quotient: F32 = np.where(there, a / np.where(there, b, 1), 0).astype(np.float32)
+    return quotient
+
+
+def into_box(z: F32, lower: F32, upper: F32) -> F32:
+    """``z`` itself, clipped in place: two passes take a quarter of the time of ``np.clip`` with arrays."""
+    np.maximum(z, lower, out=z)
+    return np.minimum(z, upper, out=z)
+
+
+def adversarial_margin(logits: F32, label: I32, target: I32) -> F32:
     """By how much the logits ``[B, K]`` hold the wanted mistake; positive = misclassified.
 
     Untargeted rows (``target`` [B] is -1): the best other class minus the label ``[B]``. Targeted rows: the
     target minus the best other class. In units of the logits, ``[B]``.
     """
-    one_hot = tf.one_hot(tf.where(target < 0, label, target), tf.shape(logits)[-1], dtype=logits.dtype)
-    chosen = tf.reduce_sum(logits * one_hot, axis=-1)
-    others = tf.reduce_max(tf.where(one_hot > 0, logits.dtype.min, logits), axis=-1)
-    return tf.where(target < 0, others - chosen, chosen - others)
+    at = np.arange(len(logits))
+    asked = np.where(target < 0, label, target)
+    chosen, others = logits[at, asked], logits.copy()
+    others[at, asked] = -np.inf
+    best = others.max(axis=1)
+    margin: F32 = np.where(target < 0, best - chosen, chosen - best)
+    return margin
 
 
-def to_unit_slope(normal: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
-    """A constraint ``gap + normal . (z - x)`` scaled so that the largest entry of ``normal`` is 1.
-
-    Only its direction and where it vanishes matter, and the squares of tiny gradients underflow. Zero stays.
-    ``[B, D], [B] -> [B, D], [B]``.
-    """
-    largest = tf.reduce_max(tf.abs(normal), axis=-1)
-    return tf.math.divide_no_nan(normal, largest[:, None]), tf.math.divide_no_nan(gap, largest)
-
-
-def needed_margin(logits: Tensor, relative: Tensor, absolute: Tensor) -> Tensor:
+def needed_margin(logits: F32, relative: float, absolute: float) -> F32:
     """Lead that the winning logit needs before a decision holds in another batch, ``[B, K] -> [B]``.
 
     The sum of float rounding in the logits, ``relative * max |Z|``, and of that in the head's
     probabilities, ``absolute``.
     """
-    return relative * tf.reduce_max(tf.abs(logits), axis=-1) + absolute
+    needed: F32 = (relative * np.abs(logits).max(axis=-1) + absolute).astype(np.float32)
+    return needed
+
+
+def to_unit_slope(normal: F32, gap: F32) -> tuple[F32, F32]:
+    """A constraint ``gap + normal . (z - x)`` scaled so that the largest entry of ``normal`` is 1.
+
+    Only its direction and where it vanishes matter, and the squares of tiny gradients underflow. Zero stays.
+    ``[B, D], [B] -> [B, D], [B]``.
+    """
+    largest = linf_norm(normal)
+    # the inverse of the smallest float32 overflows, a division does not
+    scale = np.where(largest > 0, largest, 1).astype(np.float32)
+    return normal / scale[:, None], np.where(largest > 0, gap / scale, 0).astype(np.float32)

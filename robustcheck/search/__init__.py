@@ -17,10 +17,11 @@ from robustcheck.config import Method, SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._boundary import search_boundary
+from robustcheck.search._constraint import margin_slope
 from robustcheck.search._problem import STAGE, Answer, Others, Problem
 from robustcheck.search._szegedy import search_szegedy
 
-__all__ = ["METHODS", "STAGE", "Answer", "Others", "Problem"]
+__all__ = ["METHODS", "STAGE", "Answer", "Others", "Problem", "margin_slope"]
 
 Search: TypeAlias = Callable[[Classifier, Problem, SearchOptions, OnProgress], Answer]
 

@@ -2,18 +2,20 @@
 
 Every sample goes through one fixed sequence of stages:
 
-1. linearise the model at the sample; the nearest point of each of the nearest linearised boundaries (three of
-   them: ``candidates``) is looked at (forward evaluations only);
-2. walk towards each of these classes (:mod:`robustcheck.search._walk`), and polish the nearest point by
-   cutting planes (:mod:`robustcheck.search._polish`);
-3. start from the misclassified side: come from the nearest known sample of another class back to the
-   boundary, and walk;
-4. refine the nearest point with L-BFGS (:mod:`robustcheck.search._refine`);
-5. where 3 and 4 found something much nearer, so that the short walks of 2 cannot be relied on: go on with
-   them where they ended (other samples do so later);
-6. again and again: hop, that is leave the nearest point by a random step of about its distance and walk
-   towards the class that leads there; start from the misclassified side, from the nearest sample of the next
-   class; walk towards the next class by linearised distance; refine with L-BFGS.
+1. linearise the model at the sample; a look behind each of the nearest linearised boundaries (three of them:
+   ``candidates``; forward evaluations only);
+2. walk towards the nearest class (:mod:`robustcheck.search._walk`); where that comes upon nothing, come from
+   the nearest known sample of another class back to the boundary and walk from there, else go on; walk
+   towards the other classes; and polish the nearest point by cutting planes
+   (:mod:`robustcheck.search._polish`);
+3. hop: leave the nearest point by a random step of about its distance and walk towards the class that leads
+   there;
+4. start from the misclassified side, as above;
+5. refine the nearest point with L-BFGS (:mod:`robustcheck.search._refine`);
+6. where 4 and 5 found something much nearer, so that the short walks cannot be relied on: go on with the
+   walks of 2 where they ended (other samples do so later);
+7. again and again: hop; start from the misclassified side, from the nearest sample of the next class; walk
+   towards the next class by linearised distance; refine with L-BFGS.
 
 In Linf and L1 the stages after 2 are others: polishing does more there, hops and walks take turns from the
 start, and there are no rounds of L-BFGS from the nearest point. In Linf every third hop goes on by L-BFGS
@@ -29,12 +31,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from robustcheck.arrays import F32, F64, I32, I64, Mask
+from robustcheck.arrays import F32, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
@@ -47,6 +49,10 @@ from robustcheck.search._lbfgs import Effort
 from robustcheck.search._problem import STAGE, Answer, Problem
 from robustcheck.search._schedule import Lengths
 from robustcheck.search._starts import other_side
+from robustcheck.search._walk import overshot
+
+# how precisely the boundary is located where a walk is to start from it
+_COARSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,13 @@ class _Schedule:
         self.candidates: Candidates = choose(known.classifier, known.geometry, problem)
         everyone = np.arange(len(problem.rows))
         known.spend(everyone, self.candidates.gradient_evaluations, self.candidates.forward_evaluations)
-        self.paths = [_Path(target, problem.rows.copy()) for target in self.candidates.target.T]
+        # the first step of a walk from the sample is known
+        self.paths = [
+            _Path(target, overshot(problem, start))
+            for target, start in zip(
+                self.candidates.target.T, self.candidates.start.transpose(1, 0, 2), strict=True
+            )
+        ]
 
     def stages(self) -> Iterator[_Stage]:
         """One after the other, without end."""
@@ -112,31 +124,39 @@ class _Schedule:
         first = range(min(known.options.candidates, len(self.paths)))
         for rank in first:
             yield _Stage(0, partial(self._look, rank))
-        for rank in first:
-            steps = lengths.walk if rank else lengths.first_walk
-            yield _Stage(steps, partial(self._walk, rank, steps, 0))
-        walked = known.shortest.copy()
+        yield self._walked(0, lengths.walk)
+        # where the first steps lead nowhere the gradient says little
+        lost = ~np.isfinite(known.shortest)
+        yield self._other_side(0, lengths.walk, polished=0, only=lost)
+        if lengths.again:
+            yield self._walked(0, lengths.again, only=~lost)
+        for rank in first[1:]:
+            yield self._walked(rank, lengths.walk)
         if not lengths.rounds:
             # where the walks found nothing there is nothing to polish: a sample of another class is something
-            yield replace(self._other_side(0, lengths.walk), only=~np.isfinite(known.shortest))
+            yield self._other_side(0, lengths.walk, only=~lost & ~np.isfinite(known.shortest))
         yield _Stage(lengths.polish_nearest, partial(known.polish_nearest, lengths.polish_nearest))
-        yield from self._cycles_l2(first, walked) if lengths.rounds else self._cycles(first)
+        yield from self._cycles_l2(first, lost) if lengths.rounds else self._cycles(first)
 
-    def _cycles_l2(self, first: range, walked: F64) -> Iterator[_Stage]:
+    def _cycles_l2(self, first: range, lost: Mask) -> Iterator[_Stage]:
         known, lengths = self.known, self.lengths
         refined = _Stage(lengths.round_most, partial(known.refine_nearest, lengths.round))
-        yield self._other_side(0, lengths.walk)
+        yield self._hopped(0)
+        walked = known.shortest.copy()
+        yield self._other_side(0, lengths.walk, only=~lost)
         yield refined
         hard = ~(known.shortest > lengths.hard * walked)
         for rank in first:
             yield self._walk_on(rank, hard)
         for cycle in itertools.count():
-            for number in range(_HOPS):
-                yield self._hopped(_HOPS * cycle + number)
+            hops = (self._hopped(1 + _HOPS * cycle + number) for number in range(_HOPS))
+            yield next(hops)
             yield self._other_side(1 + cycle, lengths.other_walk)
+            yield next(hops)
             if cycle == lengths.easy_walk_on:
                 for rank in first:
                     yield self._walk_on(rank, ~hard)
+            yield next(hops)
             if len(first) + cycle < len(self.paths):
                 yield self._walk_on(len(first) + cycle, None)
             yield refined
@@ -166,8 +186,8 @@ class _Schedule:
         return _Stage(most + self.lengths.polish, partial(self._hop, number, descent))
 
     def _look(self, rank: int, at: I64) -> None:
-        rows = self.known.rows(at, self.paths[rank].target[at])
-        self.known.settle(at, rows, self.candidates.start[at, rank])
+        path = self.paths[rank]
+        self.known.look_at(at, self.known.rows(at, path.target[at]), path.at[at])
 
     def _walk(self, rank: int, steps: int, polished: int, at: I64) -> None:
         path = self.paths[rank]
@@ -196,20 +216,26 @@ class _Schedule:
             only,
         )
 
-    def _other_side(self, rank: int, steps: int) -> _Stage:
-        return _Stage(steps + self.lengths.polish, partial(self._from_other_side, rank, steps))
+    def _walked(self, rank: int, steps: int, only: Mask | None = None) -> _Stage:
+        return _Stage(steps, partial(self._walk, rank, steps, 0), only)
 
-    def _from_other_side(self, rank: int, steps: int, at: I64) -> None:
+    def _other_side(
+        self, rank: int, steps: int, *, polished: int | None = None, only: Mask | None = None
+    ) -> _Stage:
+        polished = self.lengths.polish if polished is None else polished
+        return _Stage(steps + polished, partial(self._from_other_side, rank, steps, polished), only)
+
+    def _from_other_side(self, rank: int, steps: int, polished: int, at: I64) -> None:
         known = self.known
         found, other = other_side(known.problem, at, rank)
         at = at[found]
         if not len(at):
             return
         rows = known.rows(at, known.target[at])
-        point, reached = known.boundary(at, rows, other[found])
+        point, reached = known.boundary(at, rows, other[found], _COARSE)
         rows = known.rows(at, known.leading_class(at, point))
         z = np.where(reached[:, None], point, rows.x)
-        known.start(at, rows, z, steps, polished=self.lengths.polish, near=self.lengths.near)
+        known.start(at, rows, z, steps, polished=polished, near=self.lengths.near)
 
     def _hop(self, number: int, descent: Effort | None, at: I64) -> None:
         known, lengths = self.known, self.lengths

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robustcheck import numerics
 from robustcheck.arrays import F32, I64, Mask
 from robustcheck.search._lbfgs import Effort, minimize
 from robustcheck.search._rows import Rows
@@ -51,18 +52,24 @@ def minimize_in_box(
     unit = problem.unit[:, None]
 
     def objective(u: F32, which: I64) -> tuple[F32, F32]:
-        part, scale, weight = rows.take(which), unit[which], problem.weight[which]
-        inside = part.x + scale * u
+        x, lower, upper = (part[which] for part in (rows.x, rows.lower, rows.upper))
+        scale, weight = unit[which], problem.weight[which]
+        inside = scale * u
         # a line search may run off to NaN, which no model should see: a row of it fails by its value alone
-        runs_off = np.isnan(inside).any(axis=1)
-        inside[runs_off] = part.x[runs_off]
-        at = np.clip(inside, part.lower, part.upper)
+        runs_off = np.isnan(numerics.rowwise_dot(inside, inside))
+        inside[runs_off] = 0
+        inside += x
+        at = numerics.into_box(inside.copy(), lower, upper)
         value, gradient = pull(at, which)
-        r = (at - part.x) / scale
-        held = problem.frozen[which] | (inside < part.lower) | (inside > part.upper)
-        value = 0.5 * weight * np.sum(r * r, axis=1) + value
-        gradient = np.where(held, 0.0, weight[:, None] * r + gradient)
-        return np.where(runs_off, np.nan, value).astype(np.float32), gradient.astype(np.float32)
+        # beyond a bound nothing changes
+        free = (~problem.frozen[which] & (at == inside)).astype(np.float32)
+        at -= x
+        at /= scale
+        value = 0.5 * weight * numerics.rowwise_dot(at, at) + value
+        at *= weight[:, None]
+        at += gradient
+        at *= free
+        return np.where(runs_off, np.nan, value).astype(np.float32), at
 
     u, spent = minimize(objective, (z - rows.x) / unit, effort, history=history)
     moved = np.clip(rows.x + unit * u, rows.lower, rows.upper)

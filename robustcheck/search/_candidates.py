@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,12 +10,10 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.arrays import F32, I32
 from robustcheck.models import Classifier
-from robustcheck.search._constraint import constraint
+from robustcheck.search._constraint import look
 from robustcheck.search._geometry import Geometry
 from robustcheck.search._problem import Problem
-from robustcheck.search._rows import Rows, graph
-
-Tensor = Any
+from robustcheck.search._rows import Rows
 
 # with more classes than this only those with the largest logits are linearised
 MOST_LINEARISED = 10
@@ -51,13 +48,15 @@ def choose(classifier: Classifier, geometry: Geometry, problem: Problem) -> Cand
     """
     logits = classifier.logits(tf.constant(problem.rows)).numpy()
     pool = _pool(logits, problem)
-    linearise = graph(_linearise, classifier, Rows.signature(classifier), given=(geometry,))
     everyone = np.arange(len(pool))
-    looked_at = [linearise(Rows.of(problem, everyone, pool[:, rank])) for rank in range(pool.shape[1])]
-    distance = np.stack([part[1].numpy() for part in looked_at], axis=1)
+    looked_at = [
+        _linearised(classifier, geometry, Rows.of(problem, everyone, pool[:, rank]))
+        for rank in range(pool.shape[1])
+    ]
+    distance = np.stack([part[1] for part in looked_at], axis=1)
     order = np.argsort(distance, axis=1, kind="stable")
     rows = everyone[:, None]
-    points = np.stack([part[0].numpy() for part in looked_at], axis=1)
+    points = np.stack([part[0] for part in looked_at], axis=1)
     target = pool[rows, order]
     gap = np.take_along_axis(logits, problem.label[:, None], axis=1) - logits[rows, target]
     floor = 1e-6 * np.abs(logits).max(axis=1, keepdims=True) + np.finfo(np.float32).tiny
@@ -81,15 +80,14 @@ def _pool(logits: F32, problem: Problem) -> I32:
     return np.argsort(-others, axis=1, kind="stable")[:, :most].astype(np.int32)
 
 
-def _linearise(classifier: Classifier, geometry: Geometry, rows: Rows) -> tuple[Tensor, Tensor]:
+def _linearised(classifier: Classifier, geometry: Geometry, rows: Rows) -> tuple[F32, F32]:
     x, lower, upper = rows.x, rows.lower, rows.upper
     # on the way to the class, whatever is wanted
-    any_other = tf.fill(tf.shape(rows.goal.label), -1)
-    gap, normal = constraint(classifier, rows.goal._replace(wanted=any_other), x)
+    any_other = np.full_like(rows.goal.wanted, -1)
+    gap, normal, _ = look(classifier, rows.goal._replace(wanted=any_other), x)
     point, reached = geometry.nearest_in_half_space(x, *numerics.to_unit_slope(normal, gap), lower, upper)
     distance = geometry.length(point - x)
     # out of reach or no slope at all: last in line, at the distance of the box's far corner
-    corner = tf.maximum(x - lower, upper - x)
-    corner = tf.where(tf.math.is_finite(corner), corner, 1.0)
-    far = distance + geometry.length(corner)
-    return point, tf.where(reached & (distance > 0), distance, far)
+    corner = np.maximum(x - lower, upper - x)
+    far = distance + geometry.length(np.where(np.isfinite(corner), corner, 1).astype(np.float32))
+    return point, np.where(reached & (distance > 0), distance, far)

@@ -11,7 +11,7 @@ import numpy as np
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.models import Classifier
 from robustcheck.search._boxed import BoxedProblem, held_by_bounds, minimize_in_box
-from robustcheck.search._constraint import constraint
+from robustcheck.search._constraint import look
 from robustcheck.search._lbfgs import Effort
 from robustcheck.search._rows import Rows
 
@@ -29,12 +29,12 @@ def descend_linf(
     """From ``z`` ``[R, D]`` to where the constraint is least within the radius ``[R]``; and evaluations."""
     inside = rows.within(_WITHIN * radius)
     start = np.clip(z, inside.lower, inside.upper)
-    slope = constraint(classifier, rows.goal, start)[1].numpy()
+    slope = look(classifier, rows.goal, start).normal
     unit = np.maximum(radius, _TINY).astype(np.float32)
     scale = _SCALE / np.maximum(np.abs(slope).sum(axis=1) * unit, _TINY).astype(np.float32)
 
     def pull(at: F32, which: I64) -> tuple[F32, F32]:
-        gap, normal = (part.numpy() for part in constraint(classifier, rows.goal.take(which), at))
+        gap, normal, _ = look(classifier, rows.goal.take(which), at)
         return gap * scale[which], (scale * unit)[which][:, None] * normal
 
     boxed = BoxedProblem(unit=unit, weight=np.zeros_like(unit), frozen=held_by_bounds(inside, start, slope))

@@ -7,13 +7,14 @@ import numpy as np
 from robustcheck.arrays import F32, F64, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.models import Classifier, logits_of
-from robustcheck.search._constraint import to_boundary
+from robustcheck.search._constraint import beyond, to_boundary
 from robustcheck.search._geometry import Geometry
 from robustcheck.search._lbfgs import Effort
+from robustcheck.search._polish import Polished, polish
 from robustcheck.search._problem import Problem
 from robustcheck.search._refine import refine
-from robustcheck.search._rows import COUNT, Rows, graph, points
-from robustcheck.search._walk import walk
+from robustcheck.search._rows import Rows
+from robustcheck.search._walk import OVERSHOOT, Walked, walk
 
 # starts whose distances differ by less than this agree
 _AGREE = 1.01
@@ -63,26 +64,67 @@ class Known:
 
         ``walked_in``: the norm that the walk goes by, where that is not the one that is searched.
         """
-        walked, ended = walk(self.classifier, walked_in or self.geometry, rows, z, steps)
-        self.spend(at, steps, steps)
-        self._finish(at, rows, walked, polished=polished, near=near)
-        return ended
+        walked = walk(self.classifier, walked_in or self.geometry, rows, z, steps)
+        self.spend(at, steps, 0)
+        distance = walked.distance.astype(np.float64)
+        if walked_in is not None:
+            crossing = walked.crossed(rows)
+            distance = np.where(np.isfinite(distance), self.geometry.distance(rows.x, crossing), np.inf)
+        worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
+        if not polished:
+            worth = worth[distance[worth] < self.shortest[at][worth]]
+        if len(worth):
+            part, found = rows.take(worth), walked.take(worth)
+            settled = self._polished if polished else self._crossed
+            distance[worth] = settled(at[worth], part, found, polished)
+        self._ended_at(at, distance)
+        return walked.ended
+
+    def _crossed(self, at: I64, rows: Rows, walked: Walked, _: int) -> F64:
+        """Bring what walks found to the boundary; the distances."""
+        return self.settle(at, rows, walked.nearest, lead=walked.lead, near=walked.crossing)[1]
+
+    def _polished(self, at: I64, rows: Rows, walked: Walked, steps: int) -> F64:
+        """Polish from where walks crossed the boundary; the distances."""
+        done = self._polish(at, rows, walked.crossed(rows), walked.nearest, steps)
+        distance = self._keep(at, rows, done.point, done.moved)
+        # where nothing was nearer than what the walk saw, that is not on the boundary yet
+        still = np.flatnonzero(~done.moved & (walked.distance < self.shortest[at]))
+        if len(still):
+            distance[still] = self._crossed(at[still], rows.take(still), walked.take(still), 0)
+        return distance
 
     def _finish(self, at: I64, rows: Rows, z: F32, *, polished: int, near: float) -> None:
         """Settle where a start led to, and polish it if that is near to the best."""
         point, distance = self.settle(at, rows, z)
         worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
         if polished and len(worth):
-            moved = self._polished(at[worth], rows.take(worth), point[worth], polished)
-            distance[worth] = np.minimum(distance[worth], moved)
+            chosen, part = at[worth], rows.take(worth)
+            done = self._polish(chosen, part, point[worth], point[worth], polished)
+            distance[worth] = np.minimum(distance[worth], self._keep(chosen, part, done.point, done.moved))
+        self._ended_at(at, distance)
+
+    def _ended_at(self, at: I64, distance: F64) -> None:
         self.starts.append(np.full(len(self.shortest), np.inf))
         self.starts[-1][at] = distance
+
+    def look_at(self, at: I64, rows: Rows, z: F32) -> None:
+        """Bring points to the boundary that are misclassified and may be the nearest."""
+        lead = beyond(self.classifier, rows.goal, z)
+        self.spend(at, 0, 1)
+        new = np.flatnonzero((lead > 0) & (self.geometry.distance(rows.x, z) < OVERSHOOT * self.shortest[at]))
+        if len(new):
+            self.settle(
+                at[new], rows.take(new), z[new], lead=lead[new], near=np.full(len(new), 1 / OVERSHOOT)
+            )
 
     def polish_nearest(self, steps: int, at: I64) -> None:
         """Cutting planes from the nearest points."""
         at = at[np.isfinite(self.shortest[at])]
         if len(at):
-            self._polished(at, self.rows(at, self.target[at]), self.nearest[at], steps)
+            rows = self.rows(at, self.target[at])
+            done = self._polish(at, rows, self.nearest[at], self.nearest[at], steps)
+            self._keep(at, rows, done.point, done.moved)
 
     def refine_nearest(self, effort: Effort, at: I64) -> None:
         """A round of L-BFGS from the nearest points."""
@@ -100,21 +142,36 @@ class Known:
         self.spend(at, spent, 0)
         self._finish(at, rows, moved, polished=polished, near=self.geometry.lengths.hop_near)
 
-    def settle(self, at: I64, rows: Rows, z: F32) -> tuple[F32, F64]:
+    def settle(
+        self, at: I64, rows: Rows, z: F32, *, lead: F32 | None = None, near: F32 | None = None
+    ) -> tuple[F32, F64]:
         """Bring points to the boundary and keep the nearest; the points and their distances."""
-        point, found = self.boundary(at, rows, z)
+        point, found = self.boundary(at, rows, z, self.options.tolerance, lead=lead, near=near)
+        return point, self._keep(at, rows, point, found)
+
+    def _keep(self, at: I64, rows: Rows, point: F32, found: Mask) -> F64:
+        """Keep the points that are the nearest; the distances, infinite where there is none."""
         distance = np.where(found, self.geometry.distance(rows.x, point), np.inf)
         nearer = distance < self.shortest[at]
         chosen = at[nearer]
         self.nearest[chosen], self.shortest[chosen] = point[nearer], distance[nearer]
         self.target[chosen] = rows.goal.target[nearer]
-        return point, distance
+        return distance
 
-    def boundary(self, at: I64, rows: Rows, z: F32) -> tuple[F32, Mask]:
+    def boundary(
+        self,
+        at: I64,
+        rows: Rows,
+        z: F32,
+        tolerance: float,
+        *,
+        lead: F32 | None = None,
+        near: F32 | None = None,
+    ) -> tuple[F32, Mask]:
         """The boundary on the rays through points, and where there is one."""
         usable: Mask = np.asarray(np.isfinite(z).all(axis=1))
         found, point, asked = to_boundary(
-            self.classifier, rows, np.where(usable[:, None], z, rows.x), self.options.tolerance
+            self.classifier, rows, np.where(usable[:, None], z, rows.x), tolerance, lead=lead, near=near
         )
         self.spend(at, 0, asked)
         return point, found & usable
@@ -127,19 +184,12 @@ class Known:
         wanted = self.problem.target[at]
         return np.where(wanted >= 0, wanted, logits.argmax(axis=1)).astype(np.int32)
 
-    def spend(self, at: I64, gradients: int | I64, forwards: int) -> None:
+    def spend(self, at: I64, gradients: int | I64, forwards: int | I64) -> None:
         """Count evaluations of these samples."""
         self.gradients[at] += gradients
         self.forwards[at] += forwards
 
-    def _polished(self, at: I64, rows: Rows, z: F32, steps: int) -> F64:
-        self.spend(at, steps, steps)
-        body = graph(
-            self.geometry.polish,
-            self.classifier,
-            Rows.signature(self.classifier),
-            points(self.classifier),
-            COUNT,
-        )
-        polished = body(rows, z, steps)
-        return self.settle(at, rows, polished.numpy())[1]
+    def _polish(self, at: I64, rows: Rows, start: F32, best: F32, steps: int) -> Polished:
+        done = polish(self.classifier, self.geometry.polish, rows, start, best, steps)
+        self.spend(at, steps, done.forwards)
+        return done

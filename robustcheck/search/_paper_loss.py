@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,7 @@ from robustcheck import numerics
 from robustcheck.arrays import F32, I64
 from robustcheck.models import Classifier
 from robustcheck.search._boxed import Pull
-from robustcheck.search._rows import Goal, Rows, graph, points
+from robustcheck.search._rows import Rows
 
 Tensor = Any
 
@@ -50,24 +51,29 @@ class Reached:
 
 def paper_loss(classifier: Classifier, targeted: Targeted) -> Pull:
     """Values and gradients of the loss, in units of the gap and of the distance of each row."""
-    loss = graph(_loss, classifier, Goal.signature(), points(classifier), *(tf.TensorSpec([None]),) * 2)
+    ints, numbers = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None])
+    each = tf.TensorSpec([None, classifier.layout.width])
+    loss = classifier.traced(
+        "entropy", lambda: numerics.traced(ints, each, numbers, numbers)(partial(_loss, classifier))
+    )
     unit = targeted.unit[:, None]
 
     def pull(at: F32, which: I64) -> tuple[F32, F32]:
-        goal = targeted.rows.goal.take(which)
-        value, slope = loss(goal, at, targeted.sharpness[which], targeted.gap[which])
+        target = targeted.rows.goal.target[which]
+        given = (target, at, targeted.sharpness[which], targeted.gap[which])
+        value, slope = loss(*(tf.constant(part) for part in given))
         return value.numpy(), unit[which] * slope.numpy()
 
     return pull
 
 
 def _loss(
-    classifier: Classifier, goal: Goal, z: Tensor, sharpness: Tensor, gap: Tensor
+    classifier: Classifier, target: Tensor, z: Tensor, sharpness: Tensor, gap: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The sharpened cross-entropy to the target in units of the gap at the sample, and its gradient by z."""
 
     def entropy(at: Tensor) -> Tensor:
         sharp = sharpness[:, None] * classifier.logits(at)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(goal.target, sharp) / (sharpness * gap)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(target, sharp) / (sharpness * gap)
 
     return numerics.with_gradient(entropy, z)

@@ -7,53 +7,71 @@ cut the best point off, as those of a curved boundary do, are dropped.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import tensorflow as tf
+import numpy as np
 
 from robustcheck import numerics
+from robustcheck.arrays import F32
 from robustcheck.models import Classifier
-from robustcheck.search._constraint import constraint
+from robustcheck.search._constraint import Looked, look
 from robustcheck.search._rows import Goal
-
-Tensor = Any
 
 # planes remembered
 _PLANES = 5
 
 
-class Planes(NamedTuple):
-    """``[R, M, D]`` and ``[R, M]``; a normal of zeros is no plane."""
+class Planes:
+    """The planes of ``R`` rows; a normal of zeros is no plane.
 
-    normals: Tensor
-    offsets: Tensor
+    Attributes:
+        normals, offsets: ``[R, M, D]`` and ``[R, M]``, of as many as there were steps, at most 5.
+        multipliers: of the last step, ``[R, M]``, which the next begins with.
+    """
 
-    @staticmethod
-    def none(x: Tensor) -> Planes:
-        """Before the first step."""
-        count, width = tf.shape(x)[0], x.shape[1]
-        return Planes(tf.zeros([count, _PLANES, width]), tf.zeros([count, _PLANES]))
+    def __init__(self, x: F32) -> None:
+        count, width = x.shape
+        self._normals = np.zeros((count, _PLANES, width), np.float32)
+        self._offsets, self._multipliers = np.zeros((2, count, _PLANES), np.float32)
+        self._used = 0
 
-    def with_plane(self, i: Tensor, normal: Tensor, offset: Tensor) -> Planes:
-        """With that of step ``i`` in the place of the oldest."""
-        slot = tf.one_hot(i % _PLANES, _PLANES, dtype=normal.dtype)
-        normals = self.normals + slot[:, None] * (normal[:, None] - self.normals)
-        return Planes(normals, self.offsets + slot * (offset[:, None] - self.offsets))
+    @property
+    def normals(self) -> F32:
+        return self._normals[:, : self._used]
 
-    def without(self, z: Tensor, slack: Tensor) -> Planes:
-        """Without those that cut ``z`` by more than the slack, ``[R, 1]`` or ``[R, M]``."""
-        cuts = tf.einsum("rmd,rd->rm", self.normals, z) > self.offsets + slack
-        return Planes(tf.where(cuts[:, :, None], 0.0, self.normals), tf.where(cuts, 0.0, self.offsets))
+    @property
+    def offsets(self) -> F32:
+        return self._offsets[:, : self._used]
+
+    @property
+    def multipliers(self) -> F32:
+        return self._multipliers[:, : self._used]
+
+    @multipliers.setter
+    def multipliers(self, of_step: F32) -> None:
+        self._multipliers[:, : self._used] = of_step
+
+    def add(self, step: int, normal: F32, offset: F32) -> None:
+        """That of a step in the place of the oldest."""
+        slot = step % _PLANES
+        self._normals[:, slot], self._offsets[:, slot], self._multipliers[:, slot] = normal, offset, 0
+        self._used = min(step + 1, _PLANES)
+
+    def drop_cutting(self, z: F32, slack: F32) -> None:
+        """Drop those that cut ``z`` by more than the slack, ``[R, 1]`` or ``[R, M]``."""
+        row, plane = np.nonzero(np.matmul(self.normals, z[:, :, None])[:, :, 0] > self.offsets + slack)
+        for part in (self._normals, self._offsets, self._multipliers):
+            part[row, plane] = 0
 
 
-def linearised(classifier: Classifier, goal: Goal, u: Tensor) -> tuple[Tensor, Tensor]:
-    """The constraint's value and gradient at ``u``, scaled to a gradient of length 1: ``[R]``, ``[R, D]``."""
-    gap, normal = constraint(classifier, goal, u)
+def linearised(classifier: Classifier, goal: Goal, u: F32) -> Looked:
+    """The constraint at ``u``, scaled to a gradient of length 1, and the decision there."""
+    seen = look(classifier, goal, u)
     # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
-    normal, gap = numerics.to_unit_slope(normal, gap)
+    normal, gap = numerics.to_unit_slope(seen.normal, seen.gap)
     length = numerics.l2_norm(normal)
-    gap = tf.math.divide_no_nan(gap, length)
     # a model may give NaN or infinity off its data: no plane then
-    usable = tf.math.is_finite(gap) & tf.math.is_finite(length)
-    normal = tf.where(usable[:, None], tf.math.divide_no_nan(normal, length[:, None]), 0.0)
-    return tf.where(usable, gap, 0.0), normal
+    usable = np.isfinite(gap) & np.isfinite(length) & (length > 0)
+    scale = np.where(usable, length, 1)
+    normal /= scale[:, None]
+    if not usable.all():
+        normal[~usable] = 0
+    return Looked(np.where(usable, gap / scale, 0), normal, seen.lead)

@@ -1,66 +1,126 @@
-"""Shorten a point on the decision boundary in L2 by cutting planes, one gradient a step.
+"""Shorten a point on the decision boundary by cutting planes, one gradient evaluation a step.
 
-A step goes to the point of the box that satisfies the planes (:mod:`robustcheck.search._planes`) and is
-nearest to a mix of the sample and the best point known: a proximal bundle step (Kiwiel 1990, "Proximity
-control in bundle methods for convex nondifferentiable minimization"). The weight of the best point falls
-after a step that succeeded and rises after one that did not.
+A step goes to a point that satisfies the planes (:mod:`robustcheck.search._planes`) and lies nearer to the
+sample than the best one known, but not too far from that: a proximal bundle step (Kiwiel 1990, "Proximity
+control in bundle methods for convex nondifferentiable minimization"). Steps grow bolder after one that
+succeeded and shyer after one that did not. How a norm does that is its :class:`Bundle`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import tensorflow as tf
+import numpy as np
 
 from robustcheck import numerics
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.models import Classifier
 from robustcheck.search._constraint import beyond
 from robustcheck.search._planes import Planes, linearised
 from robustcheck.search._rows import Rows
 
-Tensor = Any
-
-# the weight of the best point, the sample's being 1: at the start, after a success, after a failure
-_WEIGHT, _BOLDER, _SHYER = 1.0, 0.6, 1.6
-_LEAST_WEIGHT, _MOST_WEIGHT = 0.05, 50.0
 # aim this far behind the boundary, in shares of the distance
-_BEHIND = 1e-4
+BEHIND = np.float32(1e-4)
 # how far a step is scaled at most to meet the boundary
-_SCALED = 0.1
+SCALED = 0.1
 
 
-def polish_l2(classifier: Classifier, rows: Rows, start: Tensor, steps: Tensor) -> Tensor:
-    """The nearest misclassified points seen ``[R, D]``; ``start`` where there was none nearer.
+class State(NamedTuple):
+    """The best points known ``[R, D]``, their lengths ``[R]`` and how bold the next step is ``[R]``."""
+
+    z: F32
+    shortest: F32
+    boldness: F32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What polishing needs of a norm.
+
+    Attributes:
+        length: of perturbations, ``[R, D] -> [R]``.
+        to_boundary: from ``u``, given the linearisation's value and normal there, to a point on the
+            linearised boundary and a bit beyond; ``(rows, u, gap, normal) -> [R, D]``.
+        behind: how far behind the boundary planes are put, in the units of their offsets;
+            ``(r [R, D], normals [R, M, D]) -> [R, M]``; a plane that cuts the best point by more than
+            ``slack`` times that is dropped.
+        step: where to look next; ``(rows, state, planes) -> [R, D]``.
+        first, success, failure, least, most: the boldness at the start, what it is multiplied by after a
+            success and after a failure, and its ends.
+    """
+
+    length: Callable[[F32], F32]
+    to_boundary: Callable[[Rows, F32, F32, F32], F32]
+    behind: Callable[[F32, F32], F32]
+    slack: float
+    step: Callable[[Rows, State, Planes], F32]
+    first: float
+    success: float
+    failure: float
+    least: float
+    most: float
+
+
+class Polished(NamedTuple):
+    """What polishing came to, ``R`` rows.
+
+    Attributes:
+        point: the nearest misclassified points seen, ``[R, D]``.
+        length: of their perturbations, ``[R]``.
+        moved: whether they are new ones, which lie just behind the boundary, ``[R]``.
+        forwards: evaluations without a gradient, ``[R]``.
+    """
+
+    point: F32
+    length: F32
+    moved: Mask
+    forwards: I64
+
+
+def polish(classifier: Classifier, bundle: Bundle, rows: Rows, start: F32, best: F32, steps: int) -> Polished:
+    """The nearest misclassified points seen.
 
     Args:
         classifier: the model.
+        bundle: of the norm.
         rows: what is searched for.
-        start: misclassified points just behind the boundary ``[R, D]``.
-        steps: gradient evaluations; as many forward evaluations are made.
+        start: points on the boundary, or about there, ``[R, D]``.
+        best: misclassified points, ``[R, D]``.
+        steps: gradient evaluations.
     """
-    x, lower, upper = rows.x, rows.lower, rows.upper
+    x, u, count = rows.x, start, len(start)
+    moved, forwards, planes = np.zeros(count, bool), np.zeros(count, np.int64), Planes(x)
+    state = State(best.copy(), bundle.length(best - x), np.full(count, bundle.first, np.float32))
+    for i in range(steps):
+        gap, normal, _ = linearised(classifier, rows.goal, u)
+        behind = bundle.behind(state.z - x, normal[:, None])[:, 0]
+        planes.add(i, normal, numerics.rowwise_dot(normal, u) - gap - behind)
+        reached = bundle.to_boundary(rows, u, gap, normal)
+        length = bundle.length(reached - x)
+        promising = np.flatnonzero(length < state.shortest)
+        nearer = np.zeros(count, bool)
+        if len(promising):
+            nearer[promising] = beyond(classifier, rows.goal.take(promising), reached[promising]) > 0
+            forwards[promising] += 1
+        state.z[nearer], state.shortest[nearer] = reached[nearer], length[nearer]
+        moved |= nearer
+        if i + 1 == steps:
+            break
+        factor = 1.0 if i == 0 else np.where(nearer, bundle.success, bundle.failure)
+        boldness = np.clip(state.boldness * factor, bundle.least, bundle.most).astype(np.float32)
+        state = state._replace(boldness=boldness)
+        planes.drop_cutting(state.z, bundle.slack * bundle.behind(state.z - x, planes.normals))
+        u = bundle.step(rows, state, planes)
+    return Polished(state.z, state.shortest, moved, forwards)
 
-    def step(i: Tensor, u: Tensor, z: Tensor, weight: Tensor, planes: Planes) -> tuple[Any, ...]:
-        gap, normal = linearised(classifier, rows.goal, u)
-        shortest = numerics.l2_norm(z - x)
-        planes = planes.with_plane(i, normal, numerics.rowwise_dot(normal, u) - gap - _BEHIND * shortest)
-        scaled = on_ray(rows, u, gap, normal)
-        nearer = (beyond(classifier, rows.goal, scaled) > 0) & (numerics.l2_norm(scaled - x) < shortest)
-        z = tf.where(nearer[:, None], scaled, z)
-        factor = tf.where(i == 0, 1.0, tf.where(nearer, _BOLDER, _SHYER))
-        weight = tf.clip_by_value(weight * factor, _LEAST_WEIGHT, _MOST_WEIGHT)
-        planes = planes.without(z, 1.01 * _BEHIND * shortest[:, None])
-        between = (x + weight[:, None] * z) / (1.0 + weight[:, None])
-        u = numerics.nearest_in_polyhedron(between, planes.normals, planes.offsets, lower, upper)
-        return i + 1, u, z, weight, planes
 
-    state = (tf.constant(0), start, start, tf.fill(tf.shape(x)[:1], _WEIGHT), Planes.none(x))
-    _, _, z, *_ = tf.while_loop(lambda i, *_: i < steps, step, state)
-    return z
-
-
-def on_ray(rows: Rows, u: Tensor, gap: Tensor, normal: Tensor) -> Tensor:
+def on_ray(rows: Rows, u: F32, gap: F32, normal: F32) -> F32:
     """On the ray from the sample through ``u``: where the linearised boundary is, and a bit beyond."""
-    slope = -numerics.rowwise_dot(normal, u - rows.x)
-    scale = 1.0 + tf.clip_by_value(tf.math.divide_no_nan(gap, slope) + _BEHIND, -_SCALED, _SCALED)
-    return tf.clip_by_value(rows.x + scale[:, None] * (u - rows.x), rows.lower, rows.upper)
+    away = u - rows.x
+    slope = -numerics.rowwise_dot(normal, away)
+    scale = 1 + np.clip(numerics.divide_no_nan(gap, slope) + BEHIND, -SCALED, SCALED)
+    away *= scale[:, None]
+    away += rows.x
+    return numerics.into_box(away, rows.lower, rows.upper)

@@ -18,7 +18,7 @@ import numpy as np
 from robustcheck.arrays import F32, I64, Mask
 from robustcheck.models import Classifier
 from robustcheck.search._boxed import BoxedProblem, minimize_in_box
-from robustcheck.search._constraint import constraint
+from robustcheck.search._constraint import look
 from robustcheck.search._geometry import L2
 from robustcheck.search._lbfgs import Effort
 from robustcheck.search._rows import Rows
@@ -32,12 +32,12 @@ _BEHIND = 1e-3
 def refine(classifier: Classifier, rows: Rows, z: F32, effort: Effort, history: int) -> tuple[F32, I64]:
     """One round from points on the boundary ``[R, D]``: new points (not on it) and evaluations ``[R]``."""
     distance = np.maximum(L2.distance(rows.x, z), np.finfo(np.float32).tiny).astype(np.float32)
-    normal = constraint(classifier, rows.goal, z)[1].numpy()
+    normal = look(classifier, rows.goal, z).normal
     multiplier, frozen, length = _multiplier(rows, z, (z - rows.x) / distance[:, None], normal)
     scale = np.where(length > 0, 1.0 / np.maximum(length, np.finfo(np.float32).tiny), 0.0).astype(np.float32)
 
     def pull(at: F32, which: I64) -> tuple[F32, F32]:
-        gap, normal = (part.numpy() for part in constraint(classifier, rows.goal.take(which), at))
+        gap, normal, _ = look(classifier, rows.goal.take(which), at)
         g = gap * scale[which] / distance[which] + _BEHIND
         force = np.maximum(multiplier[which] + _PENALTY * g, 0.0)
         value = (force**2 - multiplier[which] ** 2) / (2 * _PENALTY)

@@ -12,14 +12,14 @@ class Lengths:
     """Lengths of the stages, each a number of gradient evaluations of a sample unless said otherwise.
 
     Attributes:
-        first_walk, walk, walk_on, other_walk, hop_walk: steps of walks: to the nearest class, to the others,
-            where these go on, from the other side, after a hop.
+        walk, again, walk_on, other_walk, hop_walk: steps of walks: of the first ones, where the one towards
+            the nearest class goes on at once, where they go on later, from the other side, after a hop.
         polish, polish_nearest: steps of polishing: of a start, and of the nearest point.
         round_most: of a round of L-BFGS, the look at which coordinates are frozen included.
         round: what L-BFGS itself may spend of these.
         near, hop_near: a start is polished if it came this near to the best one known, as a factor.
-        hard: a sample is hard if polishing and the other side brought it down to this share of what walks had
-            found.
+        hard: a sample is hard if the other side and L-BFGS brought it down to this share of what was found
+            before.
         easy_walk_on: the cycle in which the walks of the samples that are not hard go on, a number.
         rounds: whether there are rounds of L-BFGS.
         descent: what L-BFGS may spend from every third hop, which looks within the radius known, beside one
@@ -28,11 +28,11 @@ class Lengths:
         near_l2: what such a walk found is polished if it came this near, as a factor.
     """
 
-    first_walk: int = 20
     walk: int = 10
+    again: int = 10
     walk_on: int = 40
     other_walk: int = 30
-    hop_walk: int = 16
+    hop_walk: int = 12
     polish: int = 8
     polish_nearest: int = 8
     round_most: int = 24

@@ -57,7 +57,7 @@ def _minimize_penalty(
     """One round: ``c |r|^2 + loss`` from ``z`` over the free coordinates; new ``z`` and evaluations."""
     rows, pull, unit = targeted.rows, paper_loss(classifier, targeted), targeted.unit[:, None]
     gradient = pull(z, np.arange(len(z)))[1] + 2.0 * c[:, None] * (z - rows.x) / unit
-    frozen = held_by_bounds(rows, z, gradient)
+    frozen = held_by_bounds(rows, z, gradient.astype(np.float32))
     boxed = BoxedProblem(unit=targeted.unit, weight=2.0 * c, frozen=frozen)
     moved, spent = minimize_in_box(rows, z, pull, boxed, effort, targeted.history)
     return moved, spent + 1

@@ -14,7 +14,7 @@ from robustcheck.arrays import F32, F64, I64
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._boxed import BoxedProblem, held_by_bounds, minimize_in_box
-from robustcheck.search._constraint import constraint, to_boundary
+from robustcheck.search._constraint import look, to_boundary
 from robustcheck.search._geometry import GEOMETRIES
 from robustcheck.search._lbfgs import Effort
 from robustcheck.search._paper_loss import Reached, Targeted, paper_loss
@@ -76,7 +76,7 @@ def _minimize_loss(
 
 def _newton(classifier: Classifier, rows: Rows, z: F32, radius: F64) -> F64:
     """Where the constraint would be met if the features that the radius holds moved with it."""
-    gap, normal = (part.numpy() for part in constraint(classifier, rows.goal, z))
+    gap, normal, _ = look(classifier, rows.goal, z)
     r = z - rows.x
     inside = np.where(r > 0, z < rows.upper, z > rows.lower)
     follows = (np.abs(r) >= (1.0 - _ON_RADIUS) * radius[:, None]) & (r * normal < 0) & inside

@@ -1,74 +1,117 @@
 """A walk along linearised boundaries, biased towards the sample: a quick way to a near misclassified point.
 
-The step is that of FAB (Croce and Hein 2020, "Minimally distorted adversarial attacks with a fast adaptive
-boundary attack", arXiv 1907.02044, section 3): project the point and the sample onto the linearised boundary
-within the box, mix the two with a weight of at most 0.1 for the sample, and overshoot by 1.05; a
-misclassified point is recorded and drawn back to a share of its way, 0.9 in L2. One gradient and one forward
-evaluation a step.
+The step follows FAB (Croce and Hein 2020, "Minimally distorted adversarial attacks with a fast adaptive
+boundary attack", arXiv 1907.02044, section 3): project a mix of the point and the sample, with a weight of at
+most 0.2 for the sample, onto the linearised boundary within the box, and overshoot by 1.1 (in L1 both are
+projected, then mixed); a misclassified point is recorded and drawn back to a share of its way. Unlike there a
+step is one gradient evaluation: whether a point is misclassified is seen where its gradient is taken, and the
+linearisation there serves for where it is drawn back to as well, which is why it is drawn back by more.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass, fields
 
-import tensorflow as tf
+import numpy as np
 
 from robustcheck import numerics
-from robustcheck.arrays import F32
+from robustcheck.arrays import F32, I64
 from robustcheck.models import Classifier
-from robustcheck.search._constraint import beyond, constraint
+from robustcheck.search._constraint import look
 from robustcheck.search._geometry import Geometry
-from robustcheck.search._rows import COUNT, Rows, graph, points
+from robustcheck.search._problem import Problem
+from robustcheck.search._rows import Rows
 
-Tensor = Any
-
-_MOST_WEIGHT = 0.1
-_OVERSHOOT = 1.05
-
-
-def walk(classifier: Classifier, geometry: Geometry, rows: Rows, start: F32, steps: int) -> tuple[F32, F32]:
-    """The nearest misclassified points on the way ``[R, D]``, NaN where there was none; where it ended."""
-    steps_of = graph(
-        _walk, classifier, Rows.signature(classifier), points(classifier), COUNT, given=(geometry,)
-    )
-    nearest, ended = steps_of(rows, start, steps)
-    return nearest.numpy(), ended.numpy()
+_MOST_WEIGHT = np.float32(0.2)
+OVERSHOOT = np.float32(1.1)
+# a crossing is believed no nearer to the sample than this share of the way
+_NEAREST = 0.5
 
 
-def _walk(
-    classifier: Classifier, geometry: Geometry, rows: Rows, start: Tensor, steps: Tensor
-) -> tuple[Tensor, Tensor]:
-    x, lower, upper = rows.x, rows.lower, rows.upper
+@dataclass(frozen=True, eq=False)
+class Walked:
+    """What walks came upon, ``R`` rows.
 
-    def within(base: Tensor) -> tuple[Tensor, Tensor]:
-        """The part of the box that a linearisation at a point is believed in."""
-        if math.isinf(geometry.reach):
-            return lower, upper
+    Attributes:
+        nearest: the misclassified point whose boundary is thought to be nearest, ``[R, D]``; NaN = none.
+        crossing: where on the way to it the linearised boundary is, in shares of it, ``[R]``.
+        lead: by how much it is misclassified, ``[R]``.
+        distance: of that crossing, ``[R]``; infinite where there is none.
+        ended: where the walk ended, ``[R, D]``.
+    """
+
+    nearest: F32
+    crossing: F32
+    lead: F32
+    distance: F32
+    ended: F32
+
+    def take(self, chosen: I64) -> Walked:
+        """The walks at these positions."""
+        return Walked(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def crossed(self, rows: Rows) -> F32:
+        """The points on the linearised boundary, ``[R, D]``; NaN = none."""
+        return rows.x + self.crossing[:, None] * (self.nearest - rows.x)
+
+
+def walk(classifier: Classifier, geometry: Geometry, rows: Rows, start: F32, steps: int) -> Walked:
+    """So many steps from ``start`` ``[R, D]``."""
+    x, z = rows.x, start
+    nearest, count = np.full_like(x, np.nan), len(x)
+    crossing, lead = np.ones(count, np.float32), np.zeros(count, np.float32)
+    distance = np.full(count, np.inf, np.float32)
+    for _ in range(steps):
+        seen = look(classifier, rows.goal, z)
+        normal, gap = numerics.to_unit_slope(seen.normal, seen.gap)
+        away = z - x
+        back = -numerics.rowwise_dot(normal, away)
+        far = seen.lead > 0
+        if far.any():
+            share = np.clip(1 + numerics.divide_no_nan(gap, back), _NEAREST, 1)
+            length = share * geometry.length(away)
+            nearer = far & (length < distance)
+            nearest[nearer], crossing[nearer] = z[nearer], share[nearer]
+            lead[nearer], distance[nearer] = seen.lead[nearer], length[nearer]
+            drawn = np.where(far, geometry.drawn_back, 1.0).astype(np.float32)
+            z = x + drawn[:, None] * away
+            gap = gap + (1 - drawn) * back
+            back = drawn * back
+        z = _stepped(geometry, rows, z, normal, gap, gap + back)
+    return Walked(nearest, crossing, lead, distance, z)
+
+
+def overshot(problem: Problem, start: F32) -> F32:
+    """Where walks from samples ``[B, D]`` come by their first step, given points of linearised boundaries."""
+    there = problem.rows + OVERSHOOT * (start - problem.rows)
+    return numerics.into_box(there, problem.lower, problem.upper)
+
+
+def _stepped(geometry: Geometry, rows: Rows, z: F32, normal: F32, gap: F32, gap_x: F32) -> F32:
+    """A step from ``z``, given the linearisation's value there and at the sample."""
+    to_z, to_x = np.maximum(gap, 0), np.maximum(gap_x, 0)
+    weight = np.minimum(numerics.divide_no_nan(to_z, to_z + to_x), _MOST_WEIGHT)
+    if geometry.mixes_projections:
+        mixed = _beyond(geometry, rows, z, normal, gap)
+        mixed += weight[:, None] * (_beyond(geometry, rows, rows.x, normal, gap_x) - mixed)
+    else:
+        base = rows.x - z
+        base *= weight[:, None]
+        base += z
+        mixed = _beyond(geometry, rows, base, normal, gap + weight * (gap_x - gap))
+    return numerics.into_box(mixed, rows.lower, rows.upper)
+
+
+def _beyond(geometry: Geometry, rows: Rows, base: F32, normal: F32, gap: F32) -> F32:
+    """Through the nearest point of the linearised boundary and a bit on, given its value at ``base``."""
+    lower, upper = rows.lower, rows.upper
+    if not math.isinf(geometry.reach):
+        # the part of the box that a linearisation at a point is believed in
         most = geometry.reach * (upper - lower)
-        return tf.maximum(lower, base - most), tf.minimum(upper, base + most)
-
-    def step(
-        i: Tensor, z: Tensor, nearest: Tensor, shortest: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        gap, normal = constraint(classifier, rows.goal, z)
-        normal, gap = numerics.to_unit_slope(normal, gap)
-        by_z, _ = geometry.nearest_in_half_space(z, normal, gap, *within(z))
-        gap_x = gap + numerics.rowwise_dot(normal, x - z)
-        by_x, _ = geometry.nearest_in_half_space(x, normal, gap_x, *within(x))
-        from_z, from_x = geometry.length(by_z - z), geometry.length(by_x - x)
-        weight = tf.minimum(tf.math.divide_no_nan(from_z, from_z + from_x), _MOST_WEIGHT)[:, None]
-        mixed = (1 - weight) * (z + _OVERSHOOT * (by_z - z)) + weight * (x + _OVERSHOOT * (by_x - x))
-        z = tf.clip_by_value(mixed, lower, upper)
-        far = beyond(classifier, rows.goal, z) > 0
-        distance = geometry.length(z - x)
-        nearer = far & (distance < shortest)
-        nearest = tf.where(nearer[:, None], z, nearest)
-        shortest = tf.where(nearer, distance, shortest)
-        return i + 1, tf.where(far[:, None], x + geometry.drawn_back * (z - x), z), nearest, shortest
-
-    nothing = tf.fill(tf.shape(start), tf.constant(float("nan")))
-    infinite = tf.fill(tf.shape(rows.goal.label), tf.constant(float("inf")))
-    state = (tf.constant(0), start, nothing, infinite)
-    _, ended, nearest, _ = tf.while_loop(lambda i, *_: i < steps, step, state)
-    return nearest, ended
+        lower, upper = np.maximum(lower, base - most), np.minimum(upper, base + most)
+    step, _ = geometry.about_half_space(base, normal, gap, lower, upper)
+    step -= base
+    step *= OVERSHOOT
+    step += base
+    return step
