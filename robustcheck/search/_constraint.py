@@ -57,8 +57,14 @@ def margin_slope(classifier: Classifier, rows: F32, label: I64, wanted: I64) -> 
     others = logits_of(classifier, rows)
     np.put_along_axis(others, label[:, None], -np.inf, axis=1)
     target = np.where(wanted >= 0, wanted, others.argmax(axis=1))
-    label, target, wanted = (part.astype(np.int32) for part in (label, target, wanted))
-    return look(classifier, Goal(label, target, wanted, relative=0.0, absolute=0.0), rows).normal
+    goal = Goal(
+        label=label.astype(np.int32),
+        target=target.astype(np.int32),
+        wanted=wanted.astype(np.int32),
+        relative=0.0,
+        absolute=0.0,
+    )
+    return look(classifier, goal, rows).normal
 
 
 def _gap_of(classifier: Classifier) -> Any:
