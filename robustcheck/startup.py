@@ -27,6 +27,8 @@ _CHATTER = re.compile(
     rb"|oneDNN custom operations|cpu_feature_guard|To enable the following instructions"
 )
 
+# filled once TensorFlow is there and has looked for devices
+_started: list[bool] = []
 # of Keras' settings; a file that is larger is none
 _MOST_BYTES = 2**16
 
@@ -68,7 +70,7 @@ def import_tensorflow(log: Console, *, worker: tuple[int, int] | None = None) ->
     warning = keras_on_tensorflow()
     if warning is not None:
         log.print(Text.assemble(("warning: ", "yellow"), printable(warning)), soft_wrap=True)
-    if "tensorflow_probability" in sys.modules and worker is None:
+    if _started and worker is None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "tensorflow" not in sys.modules:
@@ -76,18 +78,15 @@ def import_tensorflow(log: Console, *, worker: tuple[int, int] | None = None) ->
     with _held_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow as tf
-        import tensorflow_probability
 
         if worker is not None:
             # too late where the user's own script has TensorFlow at work on import
             with contextlib.suppress(RuntimeError):
                 _share(tf, *worker)
-        # it warns when it is first used, so that comes here once
-        tensorflow_probability.optimizer.lbfgs_minimize  # noqa: B018
-
         tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices()
         tf.zeros(())
+    _started.append(True)
 
 
 def start_worker(number: int, count: int) -> None:

@@ -127,7 +127,7 @@ def test_tensorflow_probability_has_one_home() -> None:
         for path in FILES
         if any(name.startswith("tensorflow_probability") for name in imported_modules(path))
     ]
-    assert users == ["search/_lbfgs.py", "startup.py"]  # the second only to import it quietly
+    assert users == ["search/_lbfgs.py"]
 
 
 def test_sizes() -> None:

@@ -227,3 +227,25 @@ def test_rows_of_a_polyhedron_do_not_matter_to_one_another() -> None:
             x[one], normals[one], offsets[one], *(side[one] for side in sides)
         )
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", HALF_SPACES)
+def test_threads_change_nothing(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from robustcheck.numerics import _threads
+
+    x, normal, gap = problems(2, 11, 20)
+    sides = np.zeros_like(x), np.ones_like(x)
+    normals, offsets = np.stack([normal, -normal[::-1]], axis=1), np.stack([gap, gap], axis=1)
+    alone = (
+        HALF_SPACES[norm](x, normal, gap, *sides),
+        numerics.nearest_in_polyhedron(x, normals, offsets, *sides, precision=gap * 1e-5),
+    )
+    monkeypatch.setattr(_threads, "_LEAST", 20)
+    monkeypatch.setattr(_threads, "_threads", lambda: 3)
+    shared = (
+        HALF_SPACES[norm](x, normal, gap, *sides),
+        numerics.nearest_in_polyhedron(x, normals, offsets, *sides, precision=gap * 1e-5),
+    )
+    for one_thread, three in zip(alone, shared, strict=True):
+        for ours, theirs in zip(one_thread, three, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -6,6 +6,7 @@ import numpy as np
 
 from robustcheck.arrays import F32, Mask
 from robustcheck.numerics._rows import into_box, rowwise_dot
+from robustcheck.numerics._threads import in_threads
 
 # of the gap: what a half-space counts as reached at
 _REACHED = 1e-5
@@ -15,6 +16,7 @@ _BEYOND = np.float32(1e30)
 _FIRST = 64
 
 
+@in_threads
 def nearest_in_half_space(
     x: F32, normal: F32, gap: F32, lower: F32, upper: F32, *, precision: float = 1e-6, steps: int = 40
 ) -> tuple[F32, Mask]:
@@ -38,6 +40,7 @@ def nearest_in_half_space(
     return _along(normal, x, normal, gap, lower, upper, precision, steps)
 
 
+@in_threads
 def nearest_in_half_space_linf(
     x: F32, normal: F32, gap: F32, lower: F32, upper: F32, *, precision: float = 1e-6, steps: int = 40
 ) -> tuple[F32, Mask]:
@@ -86,6 +89,7 @@ def _along(
     return point, wanted - got <= _REACHED * (wanted + got)
 
 
+@in_threads
 def nearest_in_half_space_l1(x: F32, normal: F32, gap: F32, lower: F32, upper: F32) -> tuple[F32, Mask]:
     """The same in L1: features go to their bound from the one with the largest slope on, the last in part.
 

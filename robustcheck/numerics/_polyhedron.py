@@ -8,6 +8,7 @@ import numpy as np
 
 from robustcheck.arrays import F32, F64, Mask
 from robustcheck.numerics._rows import into_box, l1_norm, rowwise_dot
+from robustcheck.numerics._threads import in_threads
 
 # planes may be the same but for float32's rounding, which this ridge outweighs
 _RIDGE = 1e-5
@@ -15,6 +16,7 @@ _RIDGE = 1e-5
 _SLACK = np.float32(1e-6)
 
 
+@in_threads
 def nearest_in_polyhedron(
     x: F32,
     normals: F32,
@@ -46,6 +48,7 @@ def nearest_in_polyhedron(
     return _by_dual(_Euclidean(x, lower, upper), normals, offsets, start, precision, steps)
 
 
+@in_threads
 def nearest_sparse_in_polyhedron(
     x: F32,
     base: F32,
@@ -131,21 +134,23 @@ def _by_dual(
     slack = _SLACK * (1 + np.abs(offsets).max(axis=1)) if precision is None else precision
     s = multipliers if start is None else start
     rows, trial, dual = np.arange(len(point)), s, np.full(len(point), -np.inf, np.float32)
+    going = np.ones(len(point), bool)
     for count in range(steps + 1):
         z, moves = primal.nearest(primal.base - _combined(normals, trial))
         excess = np.matmul(normals, z[:, :, None])[:, :, 0] - offsets
         active = (trial > 0) | (excess > 0)
         excess *= active
-        going = (np.abs(excess) > slack[:, None]).any(axis=1)
-        if count == steps or 2 * np.count_nonzero(going) <= len(going):
-            # those that go on are written again later
-            point[rows], multipliers[rows] = z, trial
-            if count == steps or not going.any():
-                break
+        # a row keeps its first answer that will do, whatever company it has
+        ends = going & ((np.abs(excess) <= slack[:, None]).all(axis=1) | (count == steps))
+        point[rows[ends]], multipliers[rows[ends]] = z[ends], trial[ends]
+        going &= ~ends
+        if not going.any():
+            break
+        if 2 * np.count_nonzero(going) <= len(going):
             primal = type(primal)(*(part[going] for part in primal))
             rows, normals, offsets, slack = rows[going], normals[going], offsets[going], slack[going]
             z, moves, excess, active = z[going], moves[going], excess[going], active[going]
-            s, trial, dual = s[going], trial[going], dual[going]
+            s, trial, dual, going = s[going], trial[going], dual[going], going[going]
         value = primal.cost(z) + rowwise_dot(trial, excess)
         # rounding must not pass for a loss
         better = (value >= dual - 1e-6 * np.abs(dual))[:, None]

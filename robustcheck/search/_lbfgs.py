@@ -11,6 +11,7 @@ slowest is done. Both are dealt with here, without touching the optimiser:
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from robustcheck.arrays import F32, I64
 
@@ -129,6 +129,12 @@ def _compiled(history: int) -> Callable[[F32, int, int, int], F32]:
     that were one of the threads that the model needs (a machine with one core has one), both would wait for
     ever.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it compares versions with distutils when it is imported
+        # here, since it takes a second and brings tf_keras, and not every command searches so far
+        import tensorflow_probability as tfp
+
+        minimiser = tfp.optimizer.lbfgs_minimize
     graph = tf.Graph()
     with graph.as_default():
         start = tf.compat.v1.placeholder(tf.float32, [None, None])
@@ -139,7 +145,7 @@ def _compiled(history: int) -> Callable[[F32, int, int, int], F32]:
             value, gradient = tf.py_function(_evaluate, (token, points), (start.dtype, start.dtype))
             return tf.ensure_shape(value, [None]), tf.ensure_shape(gradient, [None, None])
 
-        result = tfp.optimizer.lbfgs_minimize(
+        result = minimiser(
             value_and_gradient,
             start,
             num_correction_pairs=history,
