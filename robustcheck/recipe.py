@@ -15,6 +15,9 @@ from robustcheck.models import Classifier, wrap
 
 # a file that was looked at and tried before, and has the same digest
 KNOWN = FileOptions(preflight="never")
+# classifiers of files, by the digest of the file and of how they are wrapped; how many are kept
+_wrapped: dict[str, Classifier] = {}
+_MOST_WRAPPED = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +64,28 @@ class Recipe:
             cost=self.cost,
             **vars(self.options),
         )
+
+    def shared(self) -> Classifier:
+        """The same for what only asks the model: one file, wrapped in one way, is traced once a process.
+
+        Live models may change in ways that nobody sees, and files that bring code may keep a state, so these
+        are wrapped each time; and so is one that there is a warning about, for the warning.
+        """
+        key = self._key()
+        known = None if key is None else _wrapped.get(key)
+        # whatever became of the model that was wrapped: the one that was just loaded has the file's weights
+        if known is None or _weights_of(known) != _weights_of(self.model):
+            known = self.wrapped()
+            if key is not None and known.ends_in.recovered is not False:
+                _wrapped[key] = known
+                while len(_wrapped) > _MOST_WRAPPED:
+                    del _wrapped[next(iter(_wrapped))]
+        return known if self.name is None else replace(known, name=self.name)
+
+    def _key(self) -> str | None:
+        if self.sha256 is None or self.imports or self.files.trust_model:
+            return None
+        return content_of([self.sha256, self.box, self.options, self.freeze, self.cost])
 
     def open(self) -> Classifier:
         """Load the model and wrap it.

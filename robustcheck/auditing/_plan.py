@@ -67,7 +67,7 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     loaded = load_models(config, on_progress)
     data = load_data(config, loaded[0].model)
     recipe = subject_recipe(config, loaded[0], data)
-    subject = recipe.wrapped()
+    subject = recipe.shared()
     # a reference may have an axis of size 1 more or less, so it gets the subject's box feature by feature
     sides = conditions_of(subject)
     if config.freeze is None:
@@ -85,7 +85,7 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
 def _reference(recipe: Recipe, subject: Classifier) -> Classifier:
     """A reference under the conditions of the subject; a refusal says that it is on the reference."""
     try:
-        return recipe.wrapped()
+        return recipe.shared()
     except RobustcheckError as error:
         name = recipe.name or "one without a name"
         raise type(error)(
