@@ -273,7 +273,7 @@ def join(parts: Sequence[SearchResult]) -> SearchResult:
 def is_wanted(decided: NDArray[Any], *, label: NDArray[Any], target: NDArray[Any]) -> Mask:
     """Where decisions are the mistake that is wanted: the target, or any class but the label where it is -1.
 
-    The same in TensorFlow is the sign of :func:`robustcheck.numerics.adversarial_margin`.
+    The same of logits is the sign of :func:`robustcheck.numerics.adversarial_margin`.
     """
     wanted: Mask = np.where(target >= 0, decided == target, decided != label)
     return wanted

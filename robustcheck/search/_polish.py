@@ -124,3 +124,8 @@ def on_ray(rows: Rows, u: F32, gap: F32, normal: F32) -> F32:
     away *= scale[:, None]
     away += rows.x
     return numerics.into_box(away, rows.lower, rows.upper)
+
+
+def behind_by_length(r: F32, normals: F32) -> F32:
+    """How far behind the boundary planes are put where that is a share of the L2 length."""
+    return np.broadcast_to(BEHIND * numerics.l2_norm(r)[:, None], normals.shape[:2])

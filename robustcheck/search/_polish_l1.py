@@ -11,7 +11,7 @@ import numpy as np
 from robustcheck import numerics
 from robustcheck.arrays import F32
 from robustcheck.search._planes import Planes
-from robustcheck.search._polish import BEHIND, Bundle, State, on_ray
+from robustcheck.search._polish import Bundle, State, behind_by_length, on_ray
 from robustcheck.search._rows import Rows
 
 # a plane may be missed by this share of the L2 length
@@ -30,11 +30,7 @@ def _step(rows: Rows, state: State, planes: Planes) -> F32:
     return u
 
 
-def _behind(r: F32, normals: F32) -> F32:
-    return np.broadcast_to(BEHIND * numerics.l2_norm(r)[:, None], normals.shape[:2])
-
-
 POLISH_L1 = Bundle(
-    length=numerics.l1_norm, to_boundary=on_ray, behind=_behind, slack=1.01, step=_step,
+    length=numerics.l1_norm, to_boundary=on_ray, behind=behind_by_length, slack=1.01, step=_step,
     first=0.3, success=1.6, failure=0.6, least=1e-4, most=3.0,
 )  # fmt: skip

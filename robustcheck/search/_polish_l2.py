@@ -7,7 +7,7 @@ import numpy as np
 from robustcheck import numerics
 from robustcheck.arrays import F32
 from robustcheck.search._planes import Planes
-from robustcheck.search._polish import BEHIND, Bundle, State, on_ray
+from robustcheck.search._polish import Bundle, State, behind_by_length, on_ray
 from robustcheck.search._rows import Rows
 
 # a plane may be missed by this share of the distance
@@ -27,11 +27,7 @@ def _step(rows: Rows, state: State, planes: Planes) -> F32:
     return u
 
 
-def _behind(r: F32, normals: F32) -> F32:
-    return np.broadcast_to(BEHIND * numerics.l2_norm(r)[:, None], normals.shape[:2])
-
-
 POLISH_L2 = Bundle(
-    length=numerics.l2_norm, to_boundary=on_ray, behind=_behind, slack=1.01, step=_step,
+    length=numerics.l2_norm, to_boundary=on_ray, behind=behind_by_length, slack=1.01, step=_step,
     first=1.0, success=1.0 / 0.6, failure=1.0 / 1.6, least=0.02, most=20.0,
 )  # fmt: skip
