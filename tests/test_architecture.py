@@ -27,6 +27,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``recipe``    how a classifier is made, so that another process can make the same
 # ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
 # ``noise``     the control of checks, transfer and hardening
+# ``interrupts``  Ctrl-C raised where it can be
 # ``progress``  how work tells how far it is
 # ``settings``  tables of what can be set, which the command line and the plugin share
 # ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
@@ -45,6 +46,7 @@ LAYERS = {
     "results": 2,
     "identity": 4,
     "intake": 3,
+    "interrupts": 0,
     "measures": 3,
     "models": 3,
     "compare": 4,
@@ -67,9 +69,9 @@ LAYERS = {
     "__main__": 11,
 }
 WITHOUT_TENSORFLOW = {
-    "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake", "measures",
-    "norms", "policy", "progress", "report", "settings", "pytest_plugin", "results", "shards", "startup",
-    "stored", "testing", "text",
+    "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake",
+    "interrupts", "measures", "norms", "policy", "progress", "report", "settings", "pytest_plugin", "results",
+    "shards", "startup", "stored", "testing", "text",
 }  # fmt: skip
 
 

@@ -104,6 +104,18 @@ def test_a_zero_normal_reaches_nothing_and_stays_finite(norm: str) -> None:
     assert not reached.any()
 
 
+def test_what_is_not_finite_is_no_constraint() -> None:
+    normal = np.array(
+        [[3.0, -6.0], [1e-30, 0.0], [0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0], [1.0, 1.0]], np.float32
+    )
+    gap = np.array([1.5, 1e-30, 1.0, 1.0, 1.0, np.nan], np.float32)
+    scaled, at = numerics.to_unit_slope(normal, gap)
+    np.testing.assert_allclose(scaled[:2], [[0.5, -1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(at[:2], [0.25, 1.0])
+    np.testing.assert_array_equal(scaled[2:], 0)
+    np.testing.assert_array_equal(at[2:], 0)
+
+
 def test_adversarial_margin_by_hand() -> None:
     logits = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [1.0, 2.0, 7.0]], np.float32)
     label, target = np.array([0, 0, 1]), np.array([-1, -1, 0])

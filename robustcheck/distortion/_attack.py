@@ -17,6 +17,7 @@ from robustcheck import numerics
 from robustcheck.arrays import F32, F64, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.errors import ConfigError, Incomplete, SearchInterrupted, one_line
+from robustcheck.interrupts import deferred
 from robustcheck.models import Classifier, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent, within
@@ -75,7 +76,8 @@ def attack(
     Raises:
         SearchInterrupted: Ctrl-C after the first batch; with the rows that are done.
     """
-    facts = facts or facts_of(classifier, samples)
+    with deferred():
+        facts = facts or facts_of(classifier, samples)
     joined = Joined(len(samples), samples.rows.reshape(-1, *classifier.input_shape))
     on_progress(STAGE, 0, len(samples))
     start = 0
@@ -84,7 +86,10 @@ def attack(
             chosen = np.arange(start, min(start + batch_size, len(samples)))
             inside = within(on_progress, start, len(chosen), len(samples))
             try:
-                part = search_range(classifier, samples.take(chosen), targets[chosen], facts, options, inside)
+                with deferred():
+                    part = search_range(
+                        classifier, samples.take(chosen), targets[chosen], facts, options, inside
+                    )
             except _NO_ROOM as error:
                 batch_size = _halved(classifier, len(chosen), error)
                 on_halved(batch_size)

@@ -71,10 +71,14 @@ def needed_margin(logits: F32, relative: float, absolute: float) -> F32:
 def to_unit_slope(normal: F32, gap: F32) -> tuple[F32, F32]:
     """A constraint ``gap + normal . (z - x)`` scaled so that the largest entry of ``normal`` is 1.
 
-    Only its direction and where it vanishes matter, and the squares of tiny gradients underflow. Zero stays.
-    ``[B, D], [B] -> [B, D], [B]``.
+    Only its direction and where it vanishes matter, and the squares of tiny gradients underflow. Zero stays,
+    and what is not finite, as a model may be off its data, becomes zero: no constraint. ``[B, D], [B] ->
+    [B, D], [B]``.
     """
     largest = linf_norm(normal)
+    usable = np.isfinite(gap) & np.isfinite(largest) & (largest > 0)
     # the inverse of the smallest float32 overflows, a division does not
-    scale = np.where(largest > 0, largest, 1).astype(np.float32)
-    return normal / scale[:, None], np.where(largest > 0, gap / scale, 0).astype(np.float32)
+    scale = np.where(usable, largest, 1).astype(np.float32)
+    scaled = normal / scale[:, None]
+    scaled[~usable] = 0
+    return scaled, np.where(usable, gap / scale, 0).astype(np.float32)

@@ -1,11 +1,11 @@
 """The search for the nearest misclassified input, for one batch.
 
-``_problem`` says what a batch is and what comes back, ``_rows`` how it is laid out as (sample, class) rows
-that graphs take, ``_geometry`` what is needed of a norm, ``_constraint`` what is asked of a model.
-``_candidates`` chooses the classes worth trying, ``_boxed`` is L-BFGS within the box, on ``_lbfgs``, the one
-call of tfp's. On these stand the two methods: ``_boundary``, the default, with ``_walk``, ``_polish`` and
-``_refine``; and ``_szegedy``, the method of Szegedy et al. 2013, with a line search for each norm it knows.
-Nothing here is believed: :mod:`robustcheck.distortion` checks every answer with the plain model.
+``_problem`` says what a batch is and what comes back, ``_rows`` how it is laid out as (sample, class) rows,
+``_geometry`` what is needed of a norm, ``_constraint`` what is asked of a model. ``_candidates`` chooses
+the classes worth trying, ``_boxed`` is L-BFGS within the box, on ``_lbfgs``, the one call of tfp's. On
+these stand the two methods: ``_boundary``, the default, with ``_walk``, ``_polish`` and ``_refine``; and
+``_szegedy``, the method of Szegedy et al. 2013, with a line search for each norm it knows. Nothing here is
+believed: :mod:`robustcheck.distortion` checks every answer with the plain model.
 """
 
 from __future__ import annotations

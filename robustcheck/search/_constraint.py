@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from robustcheck import numerics
 from robustcheck.arrays import F32, I64, Mask
+from robustcheck.interrupts import raise_if_asked
 from robustcheck.models import Classifier, logits_of
 from robustcheck.search._rows import Goal, Rows
 
@@ -39,6 +40,7 @@ def look(classifier: Classifier, goal: Goal, z: F32) -> Looked:
     """The constraint and the decision at points ``[R, D]``: one gradient evaluation of each."""
     signature = tf.TensorSpec([3, None], tf.int32), tf.TensorSpec([None, classifier.layout.width])
     graph = classifier.traced("gap", lambda: numerics.traced(*signature)(_gap_of(classifier)))
+    raise_if_asked()
     # one array, since each that is handed over takes as long as some arithmetic on all rows
     classes = np.stack([goal.label, goal.target, goal.wanted])
     gap, normal, logits = graph(tf.constant(classes), tf.constant(z))
@@ -91,6 +93,7 @@ def beyond(classifier: Classifier, goal: Goal, z: F32) -> F32:
 
     One forward evaluation of each.
     """
+    raise_if_asked()
     return _lead(goal, classifier.logits(tf.constant(z)).numpy())
 
 

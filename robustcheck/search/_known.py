@@ -74,13 +74,12 @@ class Known:
         if not polished:
             worth = worth[distance[worth] < self.shortest[at][worth]]
         if len(worth):
-            part, found = rows.take(worth), walked.take(worth)
-            settled = self._polished if polished else self._crossed
-            distance[worth] = settled(at[worth], part, found, polished)
+            those = at[worth], rows.take(worth), walked.take(worth)
+            distance[worth] = self._polished(*those, polished) if polished else self._crossed(*those)
         self._ended_at(at, distance)
         return walked.ended
 
-    def _crossed(self, at: I64, rows: Rows, walked: Walked, _: int) -> F64:
+    def _crossed(self, at: I64, rows: Rows, walked: Walked) -> F64:
         """Bring what walks found to the boundary; the distances."""
         return self.settle(at, rows, walked.nearest, lead=walked.lead, near=walked.crossing)[1]
 
@@ -91,7 +90,7 @@ class Known:
         # where nothing was nearer than what the walk saw, that is not on the boundary yet
         still = np.flatnonzero(~done.moved & (walked.distance < self.shortest[at]))
         if len(still):
-            distance[still] = self._crossed(at[still], rows.take(still), walked.take(still), 0)
+            distance[still] = self._crossed(at[still], rows.take(still), walked.take(still))
         return distance
 
     def _finish(self, at: I64, rows: Rows, z: F32, *, polished: int, near: float) -> None:

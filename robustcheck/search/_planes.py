@@ -68,10 +68,7 @@ def linearised(classifier: Classifier, goal: Goal, u: F32) -> Looked:
     # to length 1 in two steps: the squares of a saturated model's tiny gradients would underflow
     normal, gap = numerics.to_unit_slope(seen.normal, seen.gap)
     length = numerics.l2_norm(normal)
-    # a model may give NaN or infinity off its data: no plane then
-    usable = np.isfinite(gap) & np.isfinite(length) & (length > 0)
-    scale = np.where(usable, length, 1)
+    # no slope, no plane
+    scale = np.where(length > 0, length, 1).astype(np.float32)
     normal /= scale[:, None]
-    if not usable.all():
-        normal[~usable] = 0
-    return Looked(np.where(usable, gap / scale, 0), normal, seen.lead)
+    return Looked(gap / scale, normal, seen.lead)
