@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,70 +27,72 @@ def press() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+def run(*steps: Callable[[], object]) -> None:
+    with deferred():
+        for step in steps:
+            step()
+
+
 def test_it_waits_for_the_next_place() -> None:
-    reached = []
-    with pytest.raises(KeyboardInterrupt), deferred():
-        press()
-        reached.append("after the signal")
-        raise_if_asked()
-        reached.append("after the place")
-    assert reached == ["after the signal"]
+    reached: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(press, lambda: reached.append("signal"), raise_if_asked, lambda: reached.append("place"))
+    assert reached == ["signal"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     raise_if_asked()
 
 
 def test_it_is_raised_at_the_end() -> None:
-    with pytest.raises(KeyboardInterrupt), deferred():
-        press()
+    with pytest.raises(KeyboardInterrupt):
+        run(press)
 
 
 def test_an_error_on_the_way_is_kept_and_nothing_waits_afterwards() -> None:
-    with pytest.raises(ValueError, match="own"), deferred():
-        press()
-        raise ValueError("own")
-    with deferred():
-        raise_if_asked()
+    with pytest.raises(ValueError, match="own"):
+        run(press, lambda: int("own"))
+    run(raise_if_asked)
 
 
 def test_a_second_one_does_not_wait() -> None:
-    with pytest.raises(KeyboardInterrupt), deferred():
-        press()
-        press()
-        pytest.fail("the second was held back")
+    with pytest.raises(KeyboardInterrupt):
+        run(press, press, lambda: pytest.fail("the second was held back"))
 
 
 def test_another_handler_is_left_alone() -> None:
     seen = []
     signal.signal(signal.SIGINT, lambda *_: seen.append(1))
-    with deferred():
-        press()
-        raise_if_asked()
+    run(press, raise_if_asked)
     assert seen == [1]
 
 
 def test_threads_have_no_handler_to_set() -> None:
     failed: list[BaseException] = []
 
-    def run() -> None:
+    def in_thread() -> None:
         try:
-            with deferred():
-                raise_if_asked()
+            run(raise_if_asked)
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
     assert not failed
 
 
-def test_a_search_that_is_interrupted_at_any_time_says_so(dense: object, pixels: np.ndarray) -> None:
+def test_a_search_that_is_interrupted_at_any_time_says_so(
+    dense: Any, pixels: np.ndarray, digits: Any
+) -> None:
     """Its signals come between any two instructions, also within those that C calls."""
     draw = np.random.default_rng(0)
+
+    def search_for_ever() -> None:
+        while True:
+            rc.minimal_distortion(dense, pixels[:20], digits[1][:20], options=rc.SearchOptions(budget=300))
+
     for _ in range(25):
         timer = threading.Timer(float(draw.uniform(0.02, 0.4)), os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            while True:
-                rc.minimal_distortion(dense, pixels[:20], None, options=rc.SearchOptions(budget=300))
+            search_for_ever()
         timer.join()
