@@ -1,8 +1,8 @@
 """Pure batched maths: margins, the box, exact linear distances and searches along a segment; and graphs.
 
 Shapes use ``B`` rows, ``D`` flattened features and ``K`` classes. Nothing here knows of models, audits or
-files. Rows are NumPy's, since on a CPU an inner product of rows takes it a tenth of the time that TensorFlow
-takes, most operations about as long, and nothing has to be traced; models are TensorFlow's graphs.
+files. Rows are NumPy's, since on a CPU an inner product of rows takes it a third of the time that TensorFlow
+takes, most operations half as long, and nothing has to be traced; models are TensorFlow's graphs.
 """
 
 from robustcheck.numerics._graphs import Traced, traced, with_gradient
