@@ -10,7 +10,7 @@ from robustcheck.models import Classifier, logits_of
 from robustcheck.search._constraint import beyond, to_boundary
 from robustcheck.search._geometry import Geometry
 from robustcheck.search._lbfgs import Effort
-from robustcheck.search._polish import Polished, polish
+from robustcheck.search._polish import polish
 from robustcheck.search._problem import Problem
 from robustcheck.search._refine import refine
 from robustcheck.search._rows import Rows
@@ -85,10 +85,9 @@ class Known:
 
     def _polished(self, at: I64, rows: Rows, walked: Walked, steps: int) -> F64:
         """Polish from where walks crossed the boundary; the distances."""
-        done = self._polish(at, rows, walked.crossed(rows), walked.nearest, steps)
-        distance = self._keep(at, rows, done.point, done.moved)
+        moved, distance = self._polish(at, rows, walked.crossed(rows), walked.nearest, steps)
         # where nothing was nearer than what the walk saw, that is not on the boundary yet
-        still = np.flatnonzero(~done.moved & (walked.distance < self.shortest[at]))
+        still = np.flatnonzero(~moved & (walked.distance < self.shortest[at]))
         if len(still):
             distance[still] = self._crossed(at[still], rows.take(still), walked.take(still))
         return distance
@@ -98,9 +97,8 @@ class Known:
         point, distance = self.settle(at, rows, z)
         worth = np.flatnonzero(np.isfinite(distance) & (distance <= near * self.shortest[at]))
         if polished and len(worth):
-            chosen, part = at[worth], rows.take(worth)
-            done = self._polish(chosen, part, point[worth], point[worth], polished)
-            distance[worth] = np.minimum(distance[worth], self._keep(chosen, part, done.point, done.moved))
+            _, shorter = self._polish(at[worth], rows.take(worth), point[worth], point[worth], polished)
+            distance[worth] = np.minimum(distance[worth], shorter)
         self._ended_at(at, distance)
 
     def _ended_at(self, at: I64, distance: F64) -> None:
@@ -122,8 +120,7 @@ class Known:
         at = at[np.isfinite(self.shortest[at])]
         if len(at):
             rows = self.rows(at, self.target[at])
-            done = self._polish(at, rows, self.nearest[at], self.nearest[at], steps)
-            self._keep(at, rows, done.point, done.moved)
+            self._polish(at, rows, self.nearest[at], self.nearest[at], steps)
 
     def refine_nearest(self, effort: Effort, at: I64) -> None:
         """A round of L-BFGS from the nearest points."""
@@ -188,7 +185,8 @@ class Known:
         self.gradients[at] += gradients
         self.forwards[at] += forwards
 
-    def _polish(self, at: I64, rows: Rows, start: F32, best: F32, steps: int) -> Polished:
+    def _polish(self, at: I64, rows: Rows, start: F32, best: F32, steps: int) -> tuple[Mask, F64]:
+        """Polish, and keep what came nearer: which did, and the distances, infinite elsewhere."""
         done = polish(self.classifier, self.geometry.polish, rows, start, best, steps)
         self.spend(at, steps, done.forwards)
-        return done
+        return done.moved, self._keep(at, rows, done.point, done.moved)
