@@ -26,6 +26,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``shards``    the work of an audit as files; light, since ``merge`` refuses before TensorFlow is there
 # ``recipe``    how a classifier is made, so that another process can make the same
 # ``identity``  whether two audits are the same work; light, since the plugin asks before TensorFlow is there
+# ``remedies``  what is done where a search did not see, between the search and the checks that tell of it
 # ``noise``     the control of checks, transfer and hardening
 # ``interrupts``  Ctrl-C raised where it can be
 # ``progress``  how work tells how far it is
@@ -51,6 +52,7 @@ LAYERS = {
     "models": 3,
     "compare": 4,
     "recipe": 5,
+    "remedies": 7,
     "report": 4,
     "samples": 4,
     "search": 4,
@@ -59,14 +61,14 @@ LAYERS = {
     "distribute": 2,
     "policy": 5,
     "progress": 0,
-    "checks": 7,
+    "checks": 8,
     "hardening": 7,
     "transfer": 7,
-    "auditing": 8,
-    "testing": 9,
-    "cli": 10,
-    "pytest_plugin": 10,
-    "__main__": 11,
+    "auditing": 9,
+    "testing": 10,
+    "cli": 11,
+    "pytest_plugin": 11,
+    "__main__": 12,
 }
 WITHOUT_TENSORFLOW = {
     "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake",

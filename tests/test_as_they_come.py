@@ -193,7 +193,9 @@ CASES: dict[str, Case] = {
         shape=(4,),
         head=SOFTMAX,
     ),
-    "log-softmax": Case(build=lambda: chain(shape=(4,), end="log_softmax"), shape=(4,)),
+    "log-softmax": Case(
+        build=lambda: chain(shape=(4,), end="log_softmax"), head="logits, taken before LogSoftmax", shape=(4,)
+    ),
     "sigmoid of one": Case(build=lambda: one_output("sigmoid"), head="sigmoid, logit recovered", **BINARY),
     "tanh of one, labels -1 and 1": Case(
         build=lambda: one_output("tanh"), head="tanh, logit recovered", labels=lambda y: 2 * y - 1, **BINARY

@@ -13,7 +13,7 @@ from robustcheck.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"method": "fgsm"}, r"--method.: expected one of \['boundary', 'szegedy'\], got 'fgsm'"),
+        ({"method": "fgsm"}, r"--method.: expected one of \['boundary', 'szegedy', 'decision'\], got 'fgsm'"),
         ({"budget": 0}, "--budget.: expected a whole number from 20 to 1000000, got 0"),
         (
             {"budget": 50, "method": "szegedy"},

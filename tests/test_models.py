@@ -134,22 +134,47 @@ class Subclassed(keras.Model):
 
 
 def by_hand(z: Any) -> Any:
-    """A softmax whose end the graph does not show."""
+    """A softmax of other operations."""
     e = tf.exp(z - tf.reduce_max(z, axis=-1, keepdims=True))
     return e / tf.reduce_sum(e, axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("ending", [tf.nn.softmax, keras.activations.softmax, lambda z: layers.Softmax()(z)])
+def a_mixture(z: Any) -> Any:
+    """Probabilities that no softmax of scores is the end of."""
+    return 0.5 * tf.nn.softmax(z) + 0.5 * tf.nn.softmax(-2.0 * z)
+
+
+@tf.function
+def in_a_function(z: Any) -> Any:
+    """A softmax that the graph calls."""
+    return tf.nn.softmax(z)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        tf.nn.softmax,
+        keras.activations.softmax,
+        lambda z: layers.Softmax()(z),
+        by_hand,
+        lambda z: tf.exp(tf.nn.log_softmax(z)),
+        in_a_function,
+    ],
+)
 def test_subclassed_model(ending: Any) -> None:
     model = Subclassed(ending)
     classifier = rc.wrap(model, input_shape=(4,))
-    assert classifier.head == "softmax, logits recovered"
+    assert classifier.head.startswith("softmax, logits recovered")
+    x = rows_of(5, 4)
+    bare = model.head(model.hidden(x)).numpy()
+    differences = logits_of(classifier, x) - bare
+    np.testing.assert_allclose(differences - differences[:, :1], 0.0, atol=1e-5)
     with pytest.raises(ConfigError, match="pass input_shape="):
         rc.wrap(Subclassed())
 
 
 def test_a_softmax_out_of_reach_falls_back_on_probabilities_and_warns() -> None:
-    model = Subclassed(by_hand)
+    model = Subclassed(a_mixture)
     with pytest.warns(RobustcheckWarning, match="logarithm of the probabilities"):
         classifier = rc.wrap(model, input_shape=(4,))
     x = rows_of(5, 4)
@@ -506,7 +531,7 @@ REFUSED = {
         "no gradient reaches the inputs: it looks its inputs up in an embedding",
     ),
     "no gradient": (
-        lambda: functional(lambda x: layers.Dense(2)(keras.ops.stop_gradient(x))),
+        lambda: functional(lambda x: layers.Dense(2)(keras.ops.ones_like(x))),
         "no gradient reaches the inputs",
     ),
     "multi-label": (
@@ -580,8 +605,10 @@ def test_a_softmax_by_hand_is_known_in_every_precision(dtype: str) -> None:
         x_in = keras.Input((4,))
         logits = layers.Dense(5, dtype=keras.DTypePolicy(dtype))(x_in)
         model = seeded(keras.Model(x_in, layers.Lambda(by_hand)(logits)), seed)
+        assert rc.wrap(model).head == "softmax, logits recovered, taken before RealDiv, Exp"
+        mixed = seeded(keras.Model(x_in, layers.Lambda(a_mixture)(logits)), seed)
         with pytest.warns(RobustcheckWarning, match="logarithm of the probabilities"):
-            assert rc.wrap(model).head == "softmax, log of probabilities"
+            assert rc.wrap(mixed).head == "softmax, log of probabilities"
 
 
 def test_another_backend_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from robustcheck.distortion import attack, facts_of
 from robustcheck.errors import ConfigError, ModelRefused, ReportRefused, one_line
 from robustcheck.models import Classifier, own_labels
 from robustcheck.progress import OnProgress, renamed
+from robustcheck.remedies import walk_on
 from robustcheck.results import AuditReport, SearchResult, Status
 from robustcheck.samples import Samples
 from robustcheck.text import option
@@ -87,15 +88,20 @@ def replay(
         finite=~stored.is_(Status.NON_FINITE),
         notes=(),
     )
+    facts, options = facts_of(classifier, samples), _options(report, stored.norm)
+    on_progress = renamed(on_progress, "search again")
     again = attack(
         classifier,
         samples.take(np.array([row])),
         stored.target[[row]],
-        options=_options(report, stored.norm),
+        options=options,
         batch_size=1,
-        facts=facts_of(classifier, samples),
-        on_progress=renamed(on_progress, "search again"),
+        facts=facts,
+        on_progress=on_progress,
     )
+    if again.distance[0] > (1 + _SAME) * stored.distance[row]:
+        # what the audit did where the search did not see
+        again = walk_on(classifier, again, facts, options, on_progress)
     holds = _holds(classifier, stored, row)
     status, status_now = str(stored.status[row]), str(again.status[0])
     before, after = float(stored.distance[row]), float(again.distance[0])

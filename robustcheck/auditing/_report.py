@@ -12,6 +12,7 @@ from robustcheck.auditing._begin import search_facts, versions
 from robustcheck.auditing._plan import Plan, conditions_of
 from robustcheck.config import SearchedNorm
 from robustcheck.norms import NORMS
+from robustcheck.remedies import Walk
 from robustcheck.results import (
     AuditReport,
     Cost,
@@ -32,12 +33,14 @@ class Searched:
         seconds: that these took, summed over those who searched at once.
         made_for: of the references, by name.
         notes: on the searches.
+        walks: by decisions alone, after each.
     """
 
     results: Mapping[SearchedNorm, SearchResult]
     seconds: Mapping[SearchedNorm, float]
     made_for: Mapping[str, SearchResult] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    walks: Mapping[SearchedNorm, Walk] = field(default_factory=dict)
 
     @property
     def first(self) -> SearchResult:
@@ -62,6 +65,7 @@ def whole_report(
         seed=seed,
         unlabelled=plan.data.labels == "model",
         strata=plan.strata,
+        walks=found.walks,
     )
     bare = _bare(plan, begun, found, facts, transfer)
     return _believed(replace(bare, checks=checked, made_for=dict(found.made_for)))

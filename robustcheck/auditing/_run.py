@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Ta
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress
+from robustcheck.remedies import walk_where_needed
 from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardDone, ShardFacts, TransferMatrix
 from robustcheck.shards import KEPT, ShardStore
 from robustcheck.startup import start_worker
@@ -54,6 +56,7 @@ def run(audit: Run, config: AuditConfig, on_progress: OnProgress) -> AuditReport
             return _partial(audit, told_of(audit, lost))
         found = collect(audit.plan, audit.begun, audit.store)
         _require_attacked(audit, found.first)
+        found = _remedied(audit, found, on_progress)
         transfer = _transfer(audit.plan, found, on_progress)
         on_progress("check", 0, 1)
         report = whole_report(audit.plan, audit.begun, found, transfer)
@@ -144,6 +147,20 @@ def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int],
             yield RayActors(setup, config.jobs, start_worker, **how)
         else:
             yield Futures(setup, config.executor)
+
+
+def _remedied(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
+    """What the searches of the subject found, and a walk by decisions where they did not see."""
+    plan = audit.plan
+    facts = set_facts(plan.samples, audit.begun.facts[0])
+    results, seconds, walks = dict(found.results), dict(found.seconds), {}
+    for options in plan.searches:
+        begun = time.perf_counter()
+        results[options.norm], walks[options.norm] = walk_where_needed(
+            plan.subject, results[options.norm], facts, options, on_progress
+        )
+        seconds[options.norm] += time.perf_counter() - begun
+    return replace(found, results=results, seconds=seconds, walks=walks)
 
 
 def _transfer(plan: Plan, found: Searched, on_progress: OnProgress) -> TransferMatrix | None:

@@ -2,12 +2,13 @@
 
 Each check is one question about the data, the model or the search that the figures alone do not answer. A
 check that cannot be made is there as SKIP with the reason. ``_data`` asks whether the data fit the model,
-``_stable`` whether an answer is a sample's own, ``_search`` whether the search found what there is.
+``_stable`` whether an answer is a sample's own, ``_search`` whether the search found what there is,
+``_gradient`` and ``_gradient_free`` whether it was misled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 
 from robustcheck.checks import _data, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
+from robustcheck.checks._gradient import gradient
+from robustcheck.checks._gradient_free import gradient_free
 from robustcheck.checks._shared import noisy_blocks
 from robustcheck.checks._stable import stability
 from robustcheck.config import SearchedNorm
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.norms import NORMS
+from robustcheck.remedies import Walk
 from robustcheck.results import CHECKS, POINTS, Check, Point, SearchResult, Status
 
 __all__ = ["better_than_chance", "filling", "noise_curve", "run_checks", "skipped", "stability"]
@@ -38,15 +42,17 @@ def run_checks(
     seed: int,
     unlabelled: bool = False,
     strata: NDArray[Any] | None = None,
+    walks: Mapping[SearchedNorm, Walk] | None = None,
 ) -> list[Check]:
     """All checks of what searches found for a model, one a norm, in the order of ``CHECKS``.
 
     ``unlabelled``: the labels are the model's own predictions; ``strata``: class of every row of the source
-    that the samples were drawn from.
+    that the samples were drawn from; ``walks``: by decisions alone, after the search in each norm.
     """
     none = Check(id="labels", outcome="SKIP", detail="the labels are the model's own predictions")
     first = results[0]
     stable = _stable.stable(classifier, first)
+    walked = any(walk.everywhere for walk in (walks or {}).values())
 
     def of_each(check: Callable[[SearchResult], Check]) -> Check:
         return _together([(result.norm, check(result)) for result in results])
@@ -59,7 +65,8 @@ def run_checks(
         of_each(lambda result: _search.search(result, stable=stable.outcome == "PASS")),
         of_each(_search.budget),
         of_each(lambda result: _search.verified(classifier, result)),
-        _search.gradient(classifier, first),
+        gradient(classifier, first, walked=walked),
+        of_each(lambda result: gradient_free((walks or {}).get(result.norm))),
         of_each(lambda result: _search.noise(classifier, result, seed)),
         of_each(lambda result: _search.eight_bit(classifier, result)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustcheck.measures import MIN_FOUND
+from robustcheck.remedies import SHORTER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Limits:
         noise_warn, noise_fail: of the samples that noise as long as their example fools.
         slopes: samples whose gradient is looked at, a number.
         flat_warn, flat_fail: of these that have none.
+        walk_warn: by which a walk by decisions shortens the median distance.
         eight_bit_warn: of the examples that survive being rounded to 8 bits: fewer are few.
     """
 
@@ -45,6 +47,7 @@ class Limits:
     slopes: int = 128
     flat_warn: float = 0.0
     flat_fail: float = 0.1
+    walk_warn: float = SHORTER
     eight_bit_warn: float = 0.25
 
 

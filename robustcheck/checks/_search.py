@@ -8,10 +8,9 @@ from robustcheck.arrays import blocks
 from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded, noisy_blocks
 from robustcheck.measures import count, last_doubling
-from robustcheck.models import Classifier, Predictor, own_labels
+from robustcheck.models import Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
-from robustcheck.search import margin_slope
 from robustcheck.text import percent
 
 
@@ -49,16 +48,6 @@ def verified(predictor: Predictor, result: SearchResult) -> Check:
     wrong = result.reached(now)[found]
     detail = f"{int(wrong.sum())} of {len(wrong)} stored examples are misclassified by the plain model"
     return Check(id="verified", outcome="PASS" if wrong.all() else "FAIL", detail=detail)
-
-
-def gradient(classifier: Classifier, result: SearchResult) -> Check:
-    """Gradients of the margin at the samples; where they vanish a search cannot see (masked gradients)."""
-    where = np.flatnonzero(result.correct)[: LIMITS.slopes]
-    slope = margin_slope(classifier, result.rows[where], result.label[where], result.target[where])
-    slope = slope[:, classifier.free]
-    flat = float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))
-    detail = f"the gradient vanishes or is not finite at {percent(flat)} of {len(where)} samples"
-    return Check(id="gradient", outcome=graded(flat, LIMITS.flat_warn, LIMITS.flat_fail), detail=detail)
 
 
 def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from robustcheck.config._values import HeadKind, Method, SearchedNorm, number_or_word, require, said, whole
 from robustcheck.text import option
 
-DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000}
+DEFAULT_BUDGET: dict[Method, int] = {"boundary": 300, "szegedy": 1000, "decision": 5000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +17,14 @@ class SearchOptions:
     """How to search for the nearest misclassified input.
 
     Attributes:
-        method: ``"boundary"``, many starts refined along the decision boundary; or ``"szegedy"``, the penalty
-            method of Szegedy et al. 2013, section 4.1, in L2 and Linf.
+        method: ``"boundary"``, many starts refined along the decision boundary; ``"szegedy"``, the penalty
+            method of Szegedy et al. 2013, section 4.1, in L2 and Linf; or ``"decision"``, a walk along the
+            boundary that asks for decisions alone.
         norm: in which the distance is to be the shortest: ``"l2"``, ``"linf"`` or ``"l1"``. An audit takes
             several, as its ``norms``.
-        budget: gradient evaluations of a sample at most; None = 300 for ``boundary``, 1000 for ``szegedy``.
-            A larger budget extends the schedule of a smaller one, so it never gives a longer distortion.
+        budget: gradient evaluations of a sample at most, forward evaluations for ``decision``; None = 300 for
+            ``boundary``, 1000 for ``szegedy``, 5000 for ``decision``. A larger budget extends the schedule
+            of a smaller one, so it never gives a longer distortion.
         candidates: classes tried for a sample in an untargeted search: those whose linearised boundary is
             nearest.
         tolerance: relative precision with which the decision boundary is located on the way from the
@@ -62,12 +64,12 @@ class SearchOptions:
         require(self.method in methods, option("method"), f"one of {methods}", self.method)
         norms = list(get_args(SearchedNorm))
         require(self.norm in norms, option("norm"), f"one of {norms}", self.norm)
-        own = self.method == "boundary" or self.norm != "l1"
+        own = self.method != "szegedy" or self.norm != "l1"
         expected = (
             "'l2' or 'linf' with the method szegedy: L-BFGS minimises what is smooth, an L1 length is not"
         )
         require(own, option("norm"), expected, self.norm)
-        fewest = 20 if self.method == "boundary" else 60
+        fewest = {"boundary": 20, "szegedy": 60, "decision": 200}[self.method]
         # the upper ends are far beyond any use, and keep a stored report from asking for a search without end
         for name, least, most in (("budget", fewest, 10**6), ("candidates", 1, 10**5), ("history", 1, 1000)):
             value = getattr(self, name)

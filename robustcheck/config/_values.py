@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from robustcheck.errors import ConfigError
 from robustcheck.text import brief
 
-Method: TypeAlias = Literal["boundary", "szegedy"]
+Method: TypeAlias = Literal["boundary", "szegedy", "decision"]
 SearchedNorm: TypeAlias = Literal["l2", "linf", "l1"]
 Bound: TypeAlias = float | Sequence[float] | NDArray[Any]
 HeadKind: TypeAlias = Literal["logits", "softmax", "sigmoid", "tanh", "binary_logit"]

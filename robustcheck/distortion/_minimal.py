@@ -12,12 +12,8 @@ import numpy as np
 
 from robustcheck.arrays import I64
 from robustcheck.config import DataRange, SearchOptions
-from robustcheck.distortion._attack import (
-    attack,
-    default_batch_size,
-    facts_of,
-    require_batch_size,
-)
+from robustcheck.distortion._attack import attack, default_batch_size, require_batch_size
+from robustcheck.distortion._facts import facts_of
 from robustcheck.distortion._work import SearchSetup, ShardWork
 from robustcheck.distribute import Futures, Lost, Task, work_off
 from robustcheck.errors import ConfigError, DataRefused, Incomplete

@@ -11,7 +11,8 @@ import numpy as np
 
 from robustcheck.arrays import I64
 from robustcheck.config import SearchOptions
-from robustcheck.distortion._attack import SetFacts, attack
+from robustcheck.distortion._attack import attack
+from robustcheck.distortion._facts import SetFacts
 from robustcheck.distribute import Tell, Work
 from robustcheck.errors import ModelRefused
 from robustcheck.models import Classifier, own_labels

@@ -12,9 +12,10 @@ import tensorflow as tf
 from robustcheck.arrays import F32
 from robustcheck.config import ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, one_line
-from robustcheck.models._ends import End, end_of
+from robustcheck.models._ends import End, end_of, is_called
 from robustcheck.models._inputs import name_of
 from robustcheck.models._layout import InputLayout
+from robustcheck.models._recorded import in_place
 from robustcheck.numerics import Traced, traced
 from robustcheck.text import brief, option
 
@@ -31,6 +32,7 @@ class Output:
 
     Attributes:
         call: ``[B, D] -> [B, units]``, in the model's own type; to be traced, never called as it is.
+        signature: of the rows that ``call`` takes.
         graph: makes a graph ``[B, D] -> [B, ...]`` of a function built on ``call``, for any number of rows.
         probe: rows ``[P, D]`` that the model gives finite outputs for.
         end: what its graph ends in.
@@ -38,6 +40,7 @@ class Output:
     """
 
     call: Function
+    signature: tf.TensorSpec
     graph: Callable[[Function], Function]
     probe: Tensor
     end: End
@@ -62,12 +65,16 @@ def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: li
         ModelRefused: no way to call it worked, or what came is not a score for each class.
         ConfigError: an output that is not there.
     """
-    call = _call(model, layout, options.output)
+    call, signature = _call(model, layout, options.output), tf.TensorSpec([layout.batch, layout.width])
     ends: list[End] = []
 
     def look(rows: Tensor) -> Tensor:
         # tracing shows the operations of a function to the function that is traced
+        nonlocal call
         out = call(rows)
+        if is_called(out):
+            call = in_place(call, signature)
+            out = call(rows)
         ends.append(end_of(out))
         return out
 
@@ -85,7 +92,9 @@ def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: li
             _require_scores(model, out)
             values = tf.cast(out, tf.float32).numpy()
             if np.isfinite(values).all(axis=1).any() or rows is probes[-1]:
-                found = Output(call=call, graph=graph, probe=probe, end=ends[-1], values=values)
+                found = Output(
+                    call=call, signature=signature, graph=graph, probe=probe, end=ends[-1], values=values
+                )
                 _require_own_rows(model, layout, found)
                 return found
         if not isinstance(failures[0], tf.errors.UnimplementedError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from robustcheck.config import HeadKind, ModelOptions
 from robustcheck.models._predictor import Predictor, in_batches
 
 Tensor = Any
+# which gradient searches follow: the one that the model declares, or that of what it computes
+Slope = Literal["declared", "computed"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,17 +41,22 @@ class Head:
     Attributes:
         kind: logits, softmax; or of one output sigmoid, tanh, binary_logit.
         recovered: whether the scores are those before the softmax, sigmoid or tanh; None without one.
+        left_out: operations at the end without which the decision is the same and the scores are taken, the
+            last first.
     """
 
     kind: HeadKind
     recovered: bool | None
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For reports."""
+        plain = ("Softmax",) if self.kind == "softmax" else ()
+        before = f", taken before {', '.join(self.left_out)}" if self.left_out not in ((), plain) else ""
         if self.recovered is None:
-            return "one logit" if self.kind == "binary_logit" else "logits"
+            return ("one logit" if self.kind == "binary_logit" else "logits") + before
         what = "logits" if self.kind == "softmax" else "logit"
-        return f"{self.kind}, {f'{what} recovered' if self.recovered else 'log of probabilities'}"
+        return f"{self.kind}, {f'{what} recovered' if self.recovered else 'log of probabilities'}{before}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +65,8 @@ class Classifier(Predictor):
 
     Attributes:
         logits: ``[B, D] float32 -> [B, K] float32``, in inference mode, differentiable and traced once.
+        computed: makes the same function with the gradient of what it computes, whatever the model declares.
+        slope: which gradient searches follow.
         ends_in: the model's head, and how its logits were had.
         rounding: lead that a decision needs because the head rounds, in logits.
         options: how the model was read, as was said to :func:`robustcheck.wrap`.
@@ -67,6 +76,8 @@ class Classifier(Predictor):
     """
 
     logits: Callable[[Tensor], Tensor]
+    computed: Callable[[], Callable[[Tensor], Tensor]]
+    slope: Slope = "declared"
     ends_in: Head
     rounding: float
     options: ModelOptions = field(default_factory=ModelOptions)
@@ -78,6 +89,21 @@ class Classifier(Predictor):
     def head(self) -> str:
         """What the model ends in and how its logits were had, as a text."""
         return str(self.ends_in)
+
+    @property
+    def sloped(self) -> Callable[[Tensor], Tensor]:
+        """The logits as searches differentiate them: where that is not ``logits``, values may differ."""
+        if self.slope == "declared":
+            return self.logits
+        made: Callable[[Tensor], Tensor] = self.traced("sloped", self.computed)
+        return made
+
+    def by(self, slope: Slope) -> Classifier:
+        """The same classifier, of which searches follow another gradient."""
+        if slope == self.slope:
+            return self
+        made: Classifier = self.traced(("by", slope), lambda: replace(self, slope=slope, traces={}))
+        return made
 
     def traced(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The function kept under ``key``, made on first use."""

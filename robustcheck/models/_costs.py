@@ -35,6 +35,7 @@ def _made(classifier: Classifier) -> Classifier:
     return replace(
         classifier,
         logits=of(classifier.logits),
+        computed=lambda: of(classifier.computed()),
         label=of(classifier.label),
         label_singly=of(classifier.label_singly),
         lower=classifier.lower * classifier.cost,

@@ -1,12 +1,14 @@
 """Scores out of a model that may end in probabilities.
 
-A search on saturated probabilities finds nothing and calls the model robust. So the scores are taken before a
-final softmax, sigmoid or tanh, which the traced graph shows whatever layer, operation or library it came
-from. Only where it is out of reach are scores made from what the model gives.
+A search on saturated probabilities finds nothing and calls the model robust. So the scores are taken before
+whatever the traced graph ends in that leaves the order of the classes as it was and is flat somewhere, be it
+a layer, an operation or written by hand. Only where it is out of reach are scores made from what the model
+gives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +20,8 @@ from robustcheck.config import HeadKind
 from robustcheck.errors import ModelRefused
 from robustcheck.models._calling import Function, Output
 from robustcheck.models._classifier import Head
-from robustcheck.models._ends import End, last_operation
+from robustcheck.models._computed import computed
+from robustcheck.models._ends import End, last_operation, scores_before
 from robustcheck.text import option
 
 Tensor = Any
@@ -35,6 +38,7 @@ class Scores:
     Attributes:
         head: what it ends in.
         logits: graph ``[B, D] -> [B, K]`` float32.
+        computed: makes the same with the gradient of what is computed, whatever the model declares.
         label: graph ``[B, D] -> [B]`` int32, the decision of the model's own output.
         classes: ``K``.
         rounding: lead that a decision needs because the output rounds, in logits.
@@ -42,6 +46,7 @@ class Scores:
 
     head: Head
     logits: Function
+    computed: Callable[[], Function]
     label: Function
     classes: int
     rounding: float
@@ -55,28 +60,77 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Scores:
     """
     end = output.end
     kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output)
-    recovered = None if kind in ("logits", "binary_logit") else end.kind == kind
-    score = _before(output.call) if recovered else _as_float(output.call)
-    single = output.units == 1
-    label = _above(output.call, 0.5 if kind == "sigmoid" else 0.0) if single else _largest(output.call)
+    return (_of_one if output.units == 1 else _of_several)(output, kind)
+
+
+def _of_one(output: Output, kind: HeadKind) -> Scores:
+    recovered = None if kind == "binary_logit" else output.end.kind == kind
+    score = _before_last(output.call) if recovered else _as_float(output.call)
+    logits = _two_logits(score, kind, made=recovered is False)
     return Scores(
         head=Head(kind, recovered),
-        logits=output.graph(_logits(score, kind, made=recovered is False)),
-        label=output.graph(label),
-        classes=2 if single else output.units,
-        rounding=0.0 if recovered is None else _ROUNDINGS * end.epsilon,
+        logits=output.graph(logits),
+        computed=_computed(output, logits),
+        label=output.graph(_above(output.call, 0.5 if kind == "sigmoid" else 0.0)),
+        classes=2,
+        rounding=0.0 if recovered is None else _ROUNDINGS * output.end.epsilon,
     )
 
 
-def _before(call: Function) -> Function:
-    """The output without the softmax, sigmoid or tanh that it ends in, float32."""
+def _of_several(output: Output, kind: HeadKind) -> Scores:
+    left_out, score = output.end.left_out, _without_flat(output.call)
+    if not left_out or not _decides_the_same(output):
+        left_out, score = (), _log_of(output.call) if kind == "softmax" else _as_float(output.call)
+    return Scores(
+        head=Head(kind, bool(left_out) if kind == "softmax" else None, left_out),
+        logits=output.graph(score),
+        computed=_computed(output, score),
+        label=output.graph(_largest(output.call)),
+        classes=output.units,
+        rounding=_ROUNDINGS * output.end.epsilon if left_out or kind == "softmax" else 0.0,
+    )
+
+
+def _computed(output: Output, score: Function) -> Callable[[], Function]:
+    return lambda: output.graph(computed(score, output.signature))
+
+
+def _decides_the_same(output: Output) -> bool:
+    """Whether scores ``[P, K]`` have their largest where the output has it, but where it has several."""
+
+    def both(rows: Tensor) -> Tensor:
+        # of one call, since a random model gives other scores to another
+        out = output.call(rows)
+        return tf.concat([_scores(out), tf.cast(out, tf.float32)], axis=-1)
+
+    scores, values = np.split(output.graph(both)(output.probe).numpy(), 2, axis=1)
+    first = np.sort(values, axis=1)[:, -2:]
+    decided = (first[:, 0] < first[:, 1]) & np.isfinite(values).all(axis=1)
+    return bool(np.all(scores.argmax(axis=1)[decided] == values.argmax(axis=1)[decided]))
+
+
+def _without_flat(call: Function) -> Function:
+    """The output without all that is flat somewhere and does not matter for the decision, float32."""
+
+    return lambda rows: _scores(call(rows))
+
+
+def _scores(out: Tensor) -> Tensor:
+    return tf.reshape(tf.cast(scores_before(out)[0], tf.float32), [-1, out.shape[-1]])
+
+
+def _before_last(call: Function) -> Function:
+    """The output without the sigmoid or tanh that it ends in, float32."""
 
     def score(rows: Tensor) -> Tensor:
-        out = call(rows)
-        before = tf.cast(last_operation(out).inputs[0], tf.float32)
-        return tf.reshape(before, [-1, out.shape[-1]])
+        before = tf.cast(last_operation(call(rows)).inputs[0], tf.float32)
+        return tf.reshape(before, [-1, 1])
 
     return score
+
+
+def _log_of(call: Function) -> Function:
+    return lambda rows: tf.math.log(tf.maximum(tf.cast(call(rows), tf.float32), 1e-37))
 
 
 def _as_float(call: Function) -> Function:
@@ -139,12 +193,8 @@ def _kind_of(end: End, values: F32) -> HeadKind:
     return "logits"
 
 
-def _logits(score: Function, kind: HeadKind, *, made: bool) -> Function:
-    """Scores of all classes; ``made``: of the output, since what is before its last step is out of reach."""
-    if kind == "logits":
-        return score
-    if kind == "softmax":
-        return (lambda rows: tf.math.log(tf.maximum(score(rows), 1e-37))) if made else score
+def _two_logits(score: Function, kind: HeadKind, *, made: bool) -> Function:
+    """Scores of two classes; ``made``: of the output, since what is before its last step is out of reach."""
     if made and kind == "sigmoid":
         return _two(lambda rows: _log_odds(score(rows)))
     if made and kind == "tanh":

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from robustcheck.arrays import Mask
+from robustcheck.arrays import F32, Mask
 from robustcheck.config import BoxLike, HeadKind, ModelOptions
 from robustcheck.errors import ConfigError, ModelRefused, RobustcheckWarning
 from robustcheck.models._calling import all_layers, output_of
 from robustcheck.models._classifier import Classifier, Preprocessing
 from robustcheck.models._domain import domain_of
-from robustcheck.models._heads import find_head
+from robustcheck.models._heads import Scores, find_head
 from robustcheck.models._inputs import layout_of, name_of
 from robustcheck.numerics import traced, with_gradient
 from robustcheck.text import option
@@ -82,7 +82,7 @@ def wrap(
     domain = domain_of(layout, box, freeze, cost)
     chosen = output_of(model, layout, options, domain.probes())
     found = find_head(chosen, options.head)
-    _require_gradient(model, found.logits, chosen.probe, domain.free)
+    _require_gradient(model, found, chosen.probe, domain.free)
     if found.head.recovered is False:
         warnings.warn(
             f"{name_of(model, name)}: the scores before the {found.head.kind} are out of reach, so logits "
@@ -95,6 +95,7 @@ def wrap(
     return Classifier(
         name=name_of(model, name),
         logits=found.logits,
+        computed=found.computed,
         label=found.label,
         label_singly=traced(tf.TensorSpec([None, layout.width]))(_one_by_one(found.label)),
         layout=layout,
@@ -136,8 +137,27 @@ def _one_by_one(label: Any) -> Any:
     return lambda rows: tf.map_fn(lambda row: label(row[None])[0], rows, fn_output_signature=tf.int32)
 
 
-def _require_gradient(model: Any, logits: Any, probe: Tensor, free: Mask) -> None:
-    """Refuse a model without a gradient; a row may be odd, all rows are not."""
+def _require_gradient(model: Any, scores: Scores, probe: Tensor, free: Mask) -> None:
+    """Refuse a model without a gradient, declared or not; a row may be odd, all rows are not."""
+    gradient = _gradient(scores.logits, probe)
+    if gradient is None or not np.isfinite(gradient[:, free]).all(axis=1).any():
+        gradient = _gradient(scores.computed(), probe)
+    if gradient is None:
+        embeds = any(type(layer).__name__ == "Embedding" for layer in all_layers(model))
+        why = "it looks its inputs up in an embedding" if embeds else "its output does not depend on them"
+        raise ModelRefused(
+            f"{name_of(model)}: no gradient reaches the inputs: {why}, or a step on the way cannot be "
+            "differentiated"
+        )
+    if not np.isfinite(gradient[:, free]).all(axis=1).any():
+        raise ModelRefused(
+            f"{name_of(model)}: the model's gradient is not finite anywhere it was tried inside the box; is "
+            f"the box right ({option('box')})?"
+        )
+
+
+def _gradient(logits: Any, probe: Tensor) -> F32 | None:
+    """Of the first class at rows ``[P, D]``; None where none reaches them."""
     reaches = True
 
     def slope(rows: Tensor) -> Tensor:
@@ -146,16 +166,5 @@ def _require_gradient(model: Any, logits: Any, probe: Tensor, free: Mask) -> Non
         reaches = gradient is not None
         return gradient if reaches else tf.zeros_like(rows)
 
-    gradient = traced(tf.TensorSpec([None, probe.shape[1]]))(slope)(probe)
-    if not reaches:
-        embeds = any(type(layer).__name__ == "Embedding" for layer in all_layers(model))
-        why = "it looks its inputs up in an embedding" if embeds else "its output does not depend on them"
-        raise ModelRefused(
-            f"{name_of(model)}: no gradient reaches the inputs: {why}, or a step on the way cannot be "
-            "differentiated"
-        )
-    if not np.isfinite(gradient.numpy()[:, free]).all(axis=1).any():
-        raise ModelRefused(
-            f"{name_of(model)}: the model's gradient is not finite anywhere it was tried inside the box; is "
-            f"the box right ({option('box')})?"
-        )
+    gradient: F32 = traced(tf.TensorSpec([None, probe.shape[1]]))(slope)(probe).numpy()
+    return gradient if reaches else None

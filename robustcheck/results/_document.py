@@ -21,7 +21,8 @@ SCHEMA = "robustcheck.report/2"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
 # what a report checks, in this order
 CHECKS = (
-    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "gradient", "noise", "eight_bit",
+    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "gradient", "gradient_free",
+    "noise", "eight_bit",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from robustcheck.config import SearchedNorm
 from robustcheck.results._document import DataFacts, ModelFacts, plain
@@ -20,12 +20,14 @@ class StartFacts:
     """What the searches of one model share, measured once, so that a sample ends the same in every shard.
 
     ``rounding`` is how far a logit moves with the batch size; ``starts`` are the positions of samples that a
-    search may start from on the other side, ``labels`` what the model says of these.
+    search may start from on the other side, ``labels`` what the model says of these; ``slope`` is the
+    gradient to follow.
     """
 
     rounding: float
     starts: list[int]
     labels: list[int]
+    slope: Literal["declared", "computed"] = "declared"
 
 
 @dataclass(frozen=True, kw_only=True)

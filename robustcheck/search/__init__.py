@@ -18,12 +18,29 @@ from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress
 from robustcheck.search._boundary import search_boundary
 from robustcheck.search._constraint import margin_slope
+from robustcheck.search._decision import search_decision, shorten
 from robustcheck.search._problem import STAGE, Answer, Others, Problem
+from robustcheck.search._slopes import Agreement, agreement, best_slope
 from robustcheck.search._szegedy import search_szegedy
 
-__all__ = ["METHODS", "STAGE", "Answer", "Others", "Problem", "margin_slope"]
+__all__ = [
+    "METHODS",
+    "STAGE",
+    "Agreement",
+    "Answer",
+    "Others",
+    "Problem",
+    "agreement",
+    "best_slope",
+    "margin_slope",
+    "shorten",
+]
 
 Search: TypeAlias = Callable[[Classifier, Problem, SearchOptions, OnProgress], Answer]
 
 # search one batch of correctly classified rows, by method
-METHODS: dict[Method, Search] = {"boundary": search_boundary, "szegedy": search_szegedy}
+METHODS: dict[Method, Search] = {
+    "boundary": search_boundary,
+    "szegedy": search_szegedy,
+    "decision": search_decision,
+}

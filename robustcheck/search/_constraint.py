@@ -75,7 +75,7 @@ def _gap_of(classifier: Classifier) -> Any:
         seen: list[Tensor] = []
 
         def gap(at: Tensor) -> Tensor:
-            logits = classifier.logits(at)
+            logits = classifier.sloped(at)
             seen.append(logits)
             chosen = tf.gather(logits, target, batch_dims=1)
             is_target = tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False)
@@ -83,7 +83,8 @@ def _gap_of(classifier: Classifier) -> Any:
             return tf.where(wanted < 0, tf.gather(logits, label, batch_dims=1), best_other) - chosen
 
         value, slope = numerics.with_gradient(gap, z)
-        return value, tf.zeros_like(z) if slope is None else slope, seen[0]
+        decided = seen[0] if classifier.slope == "declared" else classifier.logits(z)
+        return value, tf.zeros_like(z) if slope is None else slope, decided
 
     return gap_and_slope
 

@@ -1,0 +1,33 @@
+"""Whether a walk that asks for decisions alone comes nearer than the search did."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from robustcheck.checks._limits import LIMITS
+from robustcheck.remedies import ASKED, Walk
+from robustcheck.results import Check
+from robustcheck.text import percent
+
+
+def gradient_free(walk: Walk | None) -> Check:
+    """What the walk came to, on a few samples and where that was needed on all."""
+    if walk is None or not walk.tried:
+        reason = "the search itself asks for decisions alone" if walk else "no walk by decisions was made"
+        return Check(id="gradient_free", outcome="SKIP", detail=reason)
+    few = f"{ASKED} decisions each, on {walk.tried} samples"
+    shorter = f"a walk by decisions alone shortened the median distance by {percent(walk.shorter)} ({few})"
+    if not walk.everywhere:
+        return Check(id="gradient_free", outcome=_over(walk.shorter), detail=shorter)
+    detail = (
+        f"{shorter}, so the search did not see all there is; the walk was given all {walk.everywhere} "
+        f"samples, {walk.asked} decisions each, came nearer for {percent(walk.nearer)}, and the report keeps "
+        f"the shorter distances; its second half made their median {percent(walk.falling)} shorter"
+    )
+    if walk.falling > LIMITS.walk_warn:
+        detail += ", so still shorter ones are to be expected"
+    return Check(id="gradient_free", outcome=_over(walk.falling), detail=detail)
+
+
+def _over(share: float) -> Literal["PASS", "WARN"]:
+    return "WARN" if share > LIMITS.walk_warn else "PASS"

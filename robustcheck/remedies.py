@@ -1,0 +1,105 @@
+"""What is done about a search that did not see: go on from its examples without scores and gradients.
+
+A walk by decisions alone is given a few samples of every audit. It cannot be misled by what a model says of
+its scores, so where it comes nearer than the search did, the search did not see, whatever the reason, and the
+walk is given all samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robustcheck.arrays import F64
+from robustcheck.config import DEFAULT_BUDGET, SearchOptions
+from robustcheck.distortion import SetFacts, shortened, spread
+from robustcheck.models import Classifier
+from robustcheck.progress import OnProgress, silent
+from robustcheck.results import SearchResult
+
+# samples that are tried, and forward evaluations of each
+TRIED, ASKED = 8, 500
+# where the walk shortens the median distance of these by more it is given all
+SHORTER = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """What a walk by decisions came to.
+
+    Attributes:
+        tried: samples that were tried.
+        shorter: by what share the median of their distances fell; 1 where they had none.
+        everywhere: samples that it was given thereafter, 0 = it was not needed.
+        nearer: share of these that it came nearer for.
+        falling: by what share their median fell in the second half of the walk.
+        asked: forward evaluations of each of these.
+    """
+
+    tried: int
+    shorter: float
+    everywhere: int = 0
+    nearer: float = 0.0
+    falling: float = 0.0
+    asked: int = 0
+
+
+def walk_where_needed(
+    classifier: Classifier,
+    result: SearchResult,
+    facts: SetFacts,
+    options: SearchOptions,
+    on_progress: OnProgress = silent,
+) -> tuple[SearchResult, Walk]:
+    """Try a walk by decisions on some samples and, where it comes nearer, on all: the shorter distances.
+
+    Args:
+        classifier: the model.
+        result: what a search found.
+        facts: of all samples.
+        options: of that search.
+        on_progress: told about the walk on all samples.
+    """
+    attacked = np.flatnonzero(result.correct)
+    at = spread(attacked, TRIED)
+    by_decision = replace(options, method="decision", budget=ASKED)
+    tried = Walk(tried=len(at), shorter=0.0)
+    if not len(at) or options.method == "decision":
+        return result, replace(tried, tried=0)
+    walked = shortened(classifier, result, at, facts, by_decision)
+    tried = replace(tried, shorter=_fell(result.distance[at], walked.distance[at]))
+    if tried.shorter <= SHORTER or options.method != "boundary":
+        return result, tried
+    after = walk_on(classifier, result, facts, options, on_progress)
+    nearer = after.distance[attacked] < result.distance[attacked]
+    changed = attacked[nearer]
+    return after, replace(
+        tried,
+        everywhere=len(attacked),
+        nearer=float(nearer.mean()),
+        falling=_fell(after.halfway[changed], after.distance[changed]),
+        asked=DEFAULT_BUDGET["decision"],
+    )
+
+
+def walk_on(
+    classifier: Classifier,
+    result: SearchResult,
+    facts: SetFacts,
+    options: SearchOptions,
+    on_progress: OnProgress = silent,
+) -> SearchResult:
+    """What a search found, and a walk by decisions from there with all samples that it attacked."""
+    whole = replace(options, method="decision", budget=None)
+    return shortened(classifier, result, np.flatnonzero(result.correct), facts, whole, on_progress)
+
+
+def _fell(before: F64, after: F64) -> float:
+    """By what share the median fell; 1 where there was none."""
+    if not len(before):
+        return 0.0
+    old, new = float(np.median(before)), float(np.median(after))
+    if not np.isfinite(old):
+        return 1.0 if np.isfinite(new) else 0.0
+    return max(1.0 - new / old, 0.0)
