@@ -12,10 +12,10 @@ from evidence import evidence, fooled, found, report
 
 from robustcheck import measures, testing
 from robustcheck.compare import against_baseline, compare
-from robustcheck.errors import Incomplete
+from robustcheck.errors import ConfigError, Incomplete
 from robustcheck.measures import Grounds, doubt, measure, parse_metric
 from robustcheck.policy import Limit, Policy, Rule, judge, judged
-from robustcheck.results import AuditReport, Baseline
+from robustcheck.results import Accept, AuditReport, Baseline, Check
 
 DISTANCES = np.linspace(0.5, 1.5, 100)
 
@@ -48,6 +48,12 @@ def interrupted() -> AuditReport:
     return believed(replace(whole(), complete=False, verdict="INCOMPLETE"))
 
 
+def failed_check() -> AuditReport:
+    """The gradient was that of something else."""
+    check = Check(id="gradient", outcome="FAIL", detail="the gradient is missing")
+    return believed(replace(whole(), checks=[check]))
+
+
 def unlabelled() -> AuditReport:
     given = whole()
     return believed(replace(given, data=replace(given.data, labels="model")))
@@ -65,6 +71,7 @@ DOUBTED: dict[str, tuple[Callable[[], AuditReport], set[str]]] = {
     "poor search": (poor, {MEDIAN, ROBUST, TRANSFER}),
     "few samples": (few, {MEDIAN, ROBUST, TRANSFER, ACCURACY}),
     "interrupted": (interrupted, {MEDIAN, ROBUST, TRANSFER, ACCURACY}),
+    "failed check": (failed_check, {MEDIAN, ROBUST, TRANSFER}),
     "no labels": (unlabelled, {ROBUST, ACCURACY}),
 }
 # a rule that each figure of each audit here meets, so that only belief can decide
@@ -166,3 +173,29 @@ def test_a_doubt_is_told_in_words_and_not_stored() -> None:
     assert "doubt" not in given.to_json()
     assert measure(parse_metric(MEDIAN), given.evidence) == figure
     assert evidence(found(DISTANCES)).document.measures[MEDIAN] >= 0.5
+
+
+def test_a_failed_check_that_is_accepted() -> None:
+    """By name and with a reason: then the figure is judged, and a bound that is broken fails either way."""
+    given, rule = failed_check(), MET[MEDIAN]
+    accept = Accept(check="gradient", because="it is quantised on purpose")
+    (judged_rule,) = judge(Policy.of(rule, accept=[accept]), given.evidence)
+    assert judged_rule.outcome == "PASS"
+    other = Accept(check="noise", because="it is quantised on purpose")
+    (judged_rule,) = judge(Policy.of(rule, accept=[other]), given.evidence)
+    assert judged_rule.outcome == "INCOMPLETE"
+    assert "the check gradient failed: the gradient is missing" in judged_rule.reason
+    broken = Rule(metric=MEDIAN, min=2.0)
+    assert judge(Policy.of(broken), given.evidence)[0].outcome == "FAIL"
+    for check in ("labels", "verified", "stable"):  # these say nothing of the direction
+        failed = replace(given, checks=[replace(given.checks[0], id=check)])
+        assert judge(Policy.of(broken), failed.evidence)[0].outcome == "INCOMPLETE"
+
+
+def test_what_a_policy_cannot_accept() -> None:
+    with pytest.raises(ConfigError, match=r"expected a check that no rule asks to pass, got check\.noise"):
+        Policy.of(Rule(metric="check.noise"), accept=[Accept(check="noise", because="so")])
+    with pytest.raises(ConfigError, match="check: expected one of"):
+        Accept(check="foo", because="so")
+    with pytest.raises(ConfigError, match="because: expected the reason in words"):
+        Accept(check="noise", because=" ")

@@ -54,7 +54,9 @@ def test_a_search_that_finds_too_little(
     assert outcomes(dense, replace(dense_result, status=status))["search"] == expected
 
 
-@pytest.mark.parametrize(("halfway", "expected"), [(1.0, "PASS"), (1.05, "WARN"), (2.0, "FAIL"), (0, "SKIP")])
+@pytest.mark.parametrize(
+    ("halfway", "expected"), [(1.0, "PASS"), (1.05, "WARN"), (1.5, "WARN"), (3.0, "FAIL"), (0, "SKIP")]
+)
 def test_a_budget_that_was_too_small(
     dense: Any, dense_result: SearchResult, halfway: float, expected: str
 ) -> None:

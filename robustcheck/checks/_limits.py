@@ -41,7 +41,7 @@ class Limits:
     found_warn: float = 1.0
     found_fail: float = MIN_FOUND
     doubling_warn: float = 0.01
-    doubling_fail: float = 0.1
+    doubling_fail: float = 0.5
     noise_warn: float = 0.1
     noise_fail: float = 0.5
     slopes: int = 128

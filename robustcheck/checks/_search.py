@@ -34,6 +34,8 @@ def budget(result: SearchResult) -> Check:
     if fell is None:
         return Check(id="budget", outcome="SKIP", detail="the method does not tell what half the budget gave")
     detail = f"the last doubling of the budget shortened the median distance by {percent(fell)}"
+    if fell > LIMITS.doubling_warn:
+        detail += ", so twice as much of it may well shorten it by about half of that again"
     return Check(id="budget", outcome=graded(fell, LIMITS.doubling_warn, LIMITS.doubling_fail), detail=detail)
 
 

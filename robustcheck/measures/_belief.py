@@ -1,14 +1,14 @@
 """May this figure be believed? Asked here by all: measures, policies, assertions, tests, comparisons, checks.
 
 What was interrupted is never believed, nor an accuracy by the model's own word, nor a figure of few samples,
-nor what a search that found too little makes look better. Whoever asks only translates the answer: a
-comparison raises, a rule is INCOMPLETE, an assertion fails.
+nor what a search that found too little makes look better, nor a distance where a check failed. Whoever asks
+only translates the answer: a comparison raises, a rule is INCOMPLETE, an assertion fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from robustcheck.config import SearchedNorm
@@ -19,6 +19,8 @@ from robustcheck.text import percent
 
 # a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
 MIN_FOUND, MIN_SAMPLES = 0.95, 30
+# checks that say that distances came out too long, and of these the one that ``min_found`` asks
+_FLATTERING, _ASKED_ELSEWHERE = ("budget", "gradient", "gradient_free", "noise"), "search"
 
 # which audit a sentence is about, where there are two
 Whose = Literal["", " of the baseline", " of the old report", " of the new report"]
@@ -31,15 +33,17 @@ class Doubt:
     Attributes:
         code: the reason.
         sentence: the same in words, with what to do.
+        check: that failed, where that is why.
     """
 
-    code: Literal["interrupted", "no_labels", "few_samples", "poor_search"]
+    code: Literal["interrupted", "no_labels", "few_samples", "poor_search", "failed_check"]
     sentence: str
+    check: str | None = None
 
     @property
     def flatters(self) -> bool:
         """Whether the truth can only be worse than the figure, so that a bound it breaks is broken."""
-        return self.code == "poor_search"
+        return self.code == "poor_search" or self.check in _FLATTERING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +52,14 @@ class Grounds:
 
     ``complete``: it was not interrupted; ``labelled``: the labels are not the model's own predictions;
     ``correct``: samples that were attacked, ``found`` of these with an example, by the norm that was
-    searched, the first one first.
+    searched, the first one first; ``failed`` are the checks that did, with what they say.
     """
 
     complete: bool
     labelled: bool
     correct: int
     found: Mapping[SearchedNorm, int]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(audit: ReportDocument | Baseline) -> Grounds:
@@ -65,8 +70,18 @@ class Grounds:
         else:
             correct = audit.counts.correct
             found = {norm: search.counts.found for norm, search in audit.searches.items()}
-        labelled = audit.data.labels != "model"
-        return Grounds(complete=audit.complete, labelled=labelled, correct=correct, found=found)
+        return Grounds(
+            complete=audit.complete,
+            labelled=audit.data.labels != "model",
+            correct=correct,
+            found=found,
+            failed=audit.failed,
+        )
+
+    def accepting(self, checks: Iterable[str]) -> Grounds:
+        """Without checks that a policy accepts as failed."""
+        accepted = set(checks)
+        return replace(self, failed={name: why for name, why in self.failed.items() if name not in accepted})
 
     def share_found(self, metric: Metric) -> float | None:
         """Share of the attacked samples with an example, in the search that a figure is of."""
@@ -109,6 +124,10 @@ def doubt(
             f"{percent(min_found)}, so it says nothing of the model: a larger budget may find more"
         )
         return Doubt("poor_search", sentence)
+    for check, detail in grounds.failed.items():
+        if metric.needs_found and check != _ASKED_ELSEWHERE:
+            sentence = f"the check {check}{whose} failed: {detail}"
+            return Doubt("failed_check", sentence, check)
     return None
 
 

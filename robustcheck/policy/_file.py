@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from robustcheck.errors import ConfigError
 from robustcheck.policy._rules import NO_BOUND, Limit, Policy, Rule
-from robustcheck.results import PolicyFacts
+from robustcheck.results import Accept, PolicyFacts
 from robustcheck.stored import read_toml
 from robustcheck.text import brief, listed
 
@@ -40,6 +40,11 @@ severity = "warning"                   # told, but does not fail the gate
 
 [[rule]]
 metric = "check.search"                # the search found what it should have
+
+# A check that fails makes rules on distances INCOMPLETE, unless it is accepted by name:
+# [[accept]]
+# check = "noise"
+# because = "the classes lie closer than the noise of our sensors"
 """
 
 
@@ -49,6 +54,7 @@ class _File:
 
     schema: Literal[1]
     rule: list[Rule]
+    accept: list[Accept] = field(default_factory=list)
 
 
 @cache
@@ -72,8 +78,16 @@ def read_policy(path: Path) -> Policy:
         faults = ["expected at least one [[rule]], got none"]
     if file is None or faults:
         raise ConfigError(*listed([f"{path}: {fault}" for fault in faults]))
-    facts = PolicyFacts(path=str(path), sha256=hashlib.sha256(content).hexdigest(), rules=len(file.rule))
-    return Policy(rules=tuple(file.rule), facts=facts)
+    facts = PolicyFacts(
+        path=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        rules=len(file.rule),
+        accept=file.accept,
+    )
+    try:
+        return Policy(rules=tuple(file.rule), facts=facts)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _checked(stored: Any) -> tuple[_File | None, list[str]]:
@@ -119,8 +133,9 @@ def _fault(error: Any) -> list[str]:
     loc = error["loc"][1:] if len(error["loc"]) > 1 and error["loc"][0] == "rule" else error["loc"]
     place = [f"rule {key + 1}" if isinstance(key, int) else str(key) for key in loc]
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        owner = Limit if len(place) > 2 else Rule if len(place) > 1 else _File
-        names = [field.name for field in fields(owner)]
+        first = Accept if error["loc"][0] == "accept" else Rule
+        owner: type = Limit if len(place) > 2 and first is Rule else first if len(place) > 1 else _File
+        names = [known.name for known in fields(owner)]
         near = difflib.get_close_matches(place[-1], names, n=1)
         message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else f"; expected one of {names}")
     elif error["type"] == "missing":

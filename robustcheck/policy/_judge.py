@@ -15,6 +15,26 @@ Report = TypeVar("Report", bound=ReportDocument)
 
 
 @dataclass(frozen=True)
+class _Case:
+    """What is judged: a report, the one before it, and the policy that says what of it to accept."""
+
+    policy: Policy
+    evidence: Evidence
+    baseline: Evidence | None
+
+    def doubt(self, rule: Rule, n: int | None, evidence: Evidence, whose: Whose = "") -> Doubt | None:
+        """Why a figure of one of the two that a rule is on may not be believed."""
+        return doubt(
+            rule.parsed,
+            Grounds.of(evidence.document).accepting(self.policy.accepted),
+            n,
+            min_found=rule.needed_found,
+            min_samples=rule.min_samples,
+            whose=whose,
+        )
+
+
+@dataclass(frozen=True)
 class _Finding:
     """What one bound came to, before it is put on record."""
 
@@ -44,6 +64,7 @@ def judge(policy: Policy, evidence: Evidence, baseline: Evidence | None = None) 
     A bound that cannot be measured is INCOMPLETE, never PASS, and so is one on a figure that may not be
     believed (:func:`robustcheck.measures.doubt`).
     """
+    case = _Case(policy, evidence, baseline)
     return [
         RuleResult(
             metric=rule.metric,
@@ -57,21 +78,21 @@ def judge(policy: Policy, evidence: Evidence, baseline: Evidence | None = None) 
             reason=found.reason,
         )
         for rule in policy.rules
-        for bound, found in zip(rule.bounds, _findings(rule, evidence, baseline), strict=True)
+        for bound, found in zip(rule.bounds, _findings(rule, case), strict=True)
     ]
 
 
-def _findings(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> list[_Finding]:
+def _findings(rule: Rule, case: _Case) -> list[_Finding]:
     """One for each of the rule's bounds, in their order."""
     if rule.parsed.family == "check":
-        return [_check(rule, evidence)]
+        return [_check(rule, case.evidence)]
     found = []
     for side, bound in (("min", rule.min), ("max", rule.max)):
         if bound is not None:
-            found.append(_value(rule, side, bound, evidence))
+            found.append(_value(rule, side, bound, case))
     for side, limit in (("max_drop", rule.max_drop), ("max_rise", rule.max_rise)):
         if limit is not None:
-            found.append(_moved(rule, side, limit, evidence, baseline))
+            found.append(_moved(rule, side, limit, case))
     return found
 
 
@@ -84,12 +105,13 @@ def _check(rule: Rule, evidence: Evidence) -> _Finding:
     return _Finding("PASS" if there[0].outcome == "PASS" else "FAIL", there[0].detail)
 
 
-def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
+def _value(rule: Rule, side: str, bound: float, case: _Case) -> _Finding:
+    evidence = case.evidence
     figure = measure(rule.parsed, evidence, rule.confidence or 0.95)
     if rule.parsed.searched not in (None, *evidence.document.searches):
         return _Finding("INCOMPLETE", _unmeasured(rule, figure, evidence))
     there = figure is not None and figure.value is not None
-    why = _doubt(rule, evidence, figure.n if there and figure is not None else None)
+    why = case.doubt(rule, figure.n if there and figure is not None else None, evidence)
     shown = (None, None, None, 0) if figure is None else (figure.value, figure.low, figure.high, figure.n)
     if why is not None and not why.flatters:
         return _Finding("INCOMPLETE", why.sentence, *shown)
@@ -107,14 +129,6 @@ def _value(rule: Rule, side: str, bound: float, evidence: Evidence) -> _Finding:
     if why is not None:
         return _Finding("INCOMPLETE", why.sentence, n=evidence.document.counts.correct)
     return _Finding("PASS", f"{sentence}, {'at least' if side == 'min' else 'at most'} {bound:g}", *shown)
-
-
-def _doubt(rule: Rule, evidence: Evidence, n: int | None, whose: Whose = "") -> Doubt | None:
-    """Why the figure that the rule is on may not be believed."""
-    grounds = Grounds.of(evidence.document)
-    return doubt(
-        rule.parsed, grounds, n, min_found=rule.needed_found, min_samples=rule.min_samples, whose=whose
-    )
 
 
 def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
@@ -139,11 +153,12 @@ def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
     return "not measured: it is not in the report"
 
 
-def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> str | None:
+def _incomparable(rule: Rule, case: _Case) -> str | None:
     """Why a change cannot be told, if it cannot."""
+    evidence, baseline = case.evidence, case.baseline
     if baseline is None:
         return f"there is no baseline: name one with {option('baseline')}"
-    for why in _doubts(rule, evidence, baseline):
+    for why in _doubts(rule, case):
         if not why.flatters:
             return why.sentence
     norm = rule.parsed.searched
@@ -156,9 +171,10 @@ def _incomparable(rule: Rule, evidence: Evidence, baseline: Evidence | None) -> 
     return None
 
 
-def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Evidence | None) -> _Finding:
+def _moved(rule: Rule, side: str, limit: Limit, case: _Case) -> _Finding:
     """A bound on the change against the baseline."""
-    reason = _incomparable(rule, evidence, baseline)
+    evidence, baseline = case.evidence, case.baseline
+    reason = _incomparable(rule, case)
     if reason is not None or baseline is None:
         return _Finding("INCOMPLETE", reason or "")
     change = compare.change(rule.parsed, baseline, evidence, level=rule.confidence or 0.95)
@@ -183,14 +199,16 @@ def _moved(rule: Rule, side: str, limit: Limit, evidence: Evidence, baseline: Ev
     allowed = percent(bound) if relative else f"{bound:g}"
     if not worst <= bound:
         return _Finding("FAIL", f"{sentence}, more than {allowed}", *shown)
-    for why in _doubts(rule, evidence, baseline):
+    for why in _doubts(rule, case):
         return _Finding("INCOMPLETE", why.sentence, n=moved.n)
     return _Finding("PASS", f"{sentence}, at most {allowed}", *shown)
 
 
-def _doubts(rule: Rule, evidence: Evidence, baseline: Evidence) -> list[Doubt]:
+def _doubts(rule: Rule, case: _Case) -> list[Doubt]:
     """Why the figures of either side may not be believed; how many samples a change is of is asked later."""
-    sides = _doubt(rule, evidence, None), _doubt(rule, baseline, None, " of the baseline")
+    sides = [case.doubt(rule, None, case.evidence)]
+    if case.baseline is not None:
+        sides.append(case.doubt(rule, None, case.baseline, " of the baseline"))
     return [why for why in sides if why is not None]
 
 

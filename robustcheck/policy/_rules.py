@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from robustcheck.errors import ConfigError
 from robustcheck.measures import MIN_FOUND, MIN_SAMPLES, Metric, parse_metric
-from robustcheck.results import PolicyFacts
+from robustcheck.results import Accept, PolicyFacts
 
 NO_BOUND = "expected min, max, max_drop or max_rise"
 
@@ -149,13 +149,25 @@ def _limit_faults(rule: Rule, metric: Metric) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Rules, with where they were read from."""
+    """Rules, with where they were read from; ``facts`` name the checks whose failure it accepts."""
 
     rules: tuple[Rule, ...]
     facts: PolicyFacts
 
+    def __post_init__(self) -> None:
+        both = {f"check.{accepted.check}" for accepted in self.facts.accept} & {
+            rule.metric for rule in self.rules
+        }
+        if both:
+            raise ConfigError(f"accept: expected a check that no rule asks to pass, got {sorted(both)[0]}")
+
+    @property
+    def accepted(self) -> list[str]:
+        """Checks whose failure is no reason to doubt a figure."""
+        return [accepted.check for accepted in self.facts.accept]
+
     @staticmethod
-    def of(*rules: Rule) -> Policy:
+    def of(*rules: Rule, accept: Sequence[Accept] = ()) -> Policy:
         """A policy made in Python.
 
         Raises:
@@ -163,5 +175,6 @@ class Policy:
         """
         if not rules:
             raise ConfigError("policy: expected at least one rule, got none")
-        digest = hashlib.sha256(repr(rules).encode()).hexdigest()
-        return Policy(rules=rules, facts=PolicyFacts(path=None, sha256=digest, rules=len(rules)))
+        digest = hashlib.sha256(repr((rules, *accept)).encode()).hexdigest()
+        facts = PolicyFacts(path=None, sha256=digest, rules=len(rules), accept=list(accept))
+        return Policy(rules=rules, facts=facts)

@@ -28,6 +28,7 @@ from robustcheck.report._triples import (
 from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
+    accepted,
     caveats,
     class_name,
     headline,
@@ -108,6 +109,7 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             policy=Markup(content_policy(None if assets else style)),
             headline=headline(report),
             trusted=trusted(report),
+            accepted=accepted(report),
             scope=scope(report),
             searches=searches,
             lengths=length_tables(report),

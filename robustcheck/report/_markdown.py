@@ -9,6 +9,7 @@ from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
     UPPER_BOUND,
+    accepted,
     caveats,
     interval,
     length_tables,
@@ -79,6 +80,7 @@ def _verdict(document: ReportDocument) -> list[str]:
     lines = [f"Verdict: **{document.verdict}**", ""]
     if not document.complete:
         lines += ["The audit was interrupted: the figures are of the samples that were done.", ""]
+    lines += [line for sentence in accepted(document) for line in (_escape(sentence), "")]
     if not document.rules:
         return lines
     rows = [

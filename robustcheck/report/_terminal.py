@@ -14,6 +14,7 @@ from robustcheck.report._wording import (
     UPPER_BOUND,
     LengthTable,
     TransferLine,
+    accepted,
     caveats,
     interval,
     length_tables,
@@ -65,6 +66,7 @@ def verdict(document: ReportDocument) -> RenderableType:
         name = printable(f"{rule.metric} {rule.bound}")
         line = Text.assemble((outcome, _STYLES[rule.outcome]), f"  {name}")
         parts += [line, Padding(Text(printable(rule.reason), style="dim"), (0, 0, 0, 4), expand=False)]
+    parts += [Text(sentence, "yellow") for sentence in accepted(document)]
     if not document.complete:
         parts.append(Text("The audit was interrupted, so it does not pass.", "yellow"))
     if document.rules and all(rule.severity == "warning" for rule in document.rules):

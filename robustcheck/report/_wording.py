@@ -32,6 +32,15 @@ def distance_title(document: ReportDocument) -> str:
     return f"{what} to {to}, box {printable(document.data.box)}"
 
 
+def accepted(document: ReportDocument) -> list[str]:
+    """Checks whose failure the policy accepts, a sentence each."""
+    policy = document.policy
+    return [
+        f"The check {accept.check} may fail, as the policy says: {printable(accept.because)}"
+        for accept in ([] if policy is None else policy.accept)
+    ]
+
+
 def unit(document: ReportDocument) -> str:
     """What lengths are in."""
     return UNIT if document.data.cost is None else "cost times change"

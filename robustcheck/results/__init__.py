@@ -12,6 +12,7 @@ from robustcheck.results._conditions import Conditions
 from robustcheck.results._document import (
     CHECKS,
     SCHEMA,
+    Accept,
     AuditReport,
     Check,
     DataFacts,
@@ -59,6 +60,7 @@ __all__ = [
     "PLAN_SCHEMA",
     "POINTS",
     "SCHEMA",
+    "Accept",
     "AuditReport",
     "Baseline",
     "Change",

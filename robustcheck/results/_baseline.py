@@ -45,6 +45,7 @@ class Baseline:
     samples: list[Row]
     references: list[ModelFacts] = field(default_factory=list)
     complete: bool = True
+    failed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: AuditReport, norm: SearchedNorm | None = None) -> Self:
@@ -64,6 +65,7 @@ class Baseline:
                 for index, digest, label, status, length in columns
             ],
             complete=report.complete,
+            failed=report.failed,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import SampleOutcomes, SearchResult
 from robustcheck.results._searches import Cost, Counts, NormFacts, Point
 from robustcheck.results._transfer import TransferMatrix
+from robustcheck.text import brief
 
 SCHEMA = "robustcheck.report/2"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
@@ -120,12 +121,36 @@ def verdict_of(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
+class Accept:
+    """A check that may fail, and why that is no reason to doubt the figures.
+
+    Raises:
+        ConfigError: a check that is none, or no reason.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
+
+    check: str
+    because: str
+
+    def __post_init__(self) -> None:
+        if self.check not in CHECKS:
+            raise ConfigError(f"check: expected one of {list(CHECKS)}, got {brief(self.check)}")
+        if not self.because.strip():
+            raise ConfigError("because: expected the reason in words, got none")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyFacts:
-    """Which policy a report was judged by; ``path`` is None for one made in Python."""
+    """Which policy a report was judged by; ``path`` is None for one made in Python.
+
+    ``accept`` are the checks whose failure it accepts.
+    """
 
     path: str | None
     sha256: str
     rules: int
+    accept: list[Accept] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +215,11 @@ class ReportDocument:
     further: dict[SearchedNorm, NormFacts] = field(default_factory=dict)
     provenance: Provenance
     examples: bool = True
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The checks that failed, with what they say."""
+        return {check.id: check.detail for check in self.checks if check.outcome == "FAIL"}
 
     @property
     def searches(self) -> dict[SearchedNorm, NormFacts]:

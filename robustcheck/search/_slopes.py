@@ -21,7 +21,7 @@ STEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 _DIRECTIONS, _SEED = 6, 7
 # a gradient that is further from the differences at every step is none; honest models are within 0.25
 MISLEADS = 0.4
-# which of the steps is a thousandth; slopes that fit at smaller ones alone, and are so many times as steep there,
+# which of the steps is a thousandth; slopes that fit at smaller ones alone, and so many times as steep there,
 # lead nowhere
 _COARSE = 2
 SHATTERS = 3.0
