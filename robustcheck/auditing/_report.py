@@ -66,6 +66,7 @@ def whole_report(
         unlabelled=plan.data.labels == "model",
         strata=plan.strata,
         walks=found.walks,
+        made_for=found.made_for,
     )
     bare = _bare(plan, begun, found, facts, transfer)
     return _believed(replace(bare, checks=checked, made_for=dict(found.made_for)))

@@ -3,7 +3,7 @@
 Each check is one question about the data, the model or the search that the figures alone do not answer. A
 check that cannot be made is there as SKIP with the reason. ``_data`` asks whether the data fit the model,
 ``_stable`` whether an answer is a sample's own, ``_search`` whether the search found what there is,
-``_gradient`` and ``_gradient_free`` whether it was misled.
+``_gradient`` and ``_gradient_free`` whether it was misled, ``_nearer`` whether something else is nearer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.checks import _data, _search, _stable
+from robustcheck.checks import _data, _nearer, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
 from robustcheck.checks._gradient import gradient
 from robustcheck.checks._gradient_free import gradient_free
@@ -43,11 +43,13 @@ def run_checks(
     unlabelled: bool = False,
     strata: NDArray[Any] | None = None,
     walks: Mapping[SearchedNorm, Walk] | None = None,
+    made_for: Mapping[str, SearchResult] | None = None,
 ) -> list[Check]:
     """All checks of what searches found for a model, one a norm, in the order of ``CHECKS``.
 
     ``unlabelled``: the labels are the model's own predictions; ``strata``: class of every row of the source
-    that the samples were drawn from; ``walks``: by decisions alone, after the search in each norm.
+    that the samples were drawn from; ``walks``: by decisions alone, after the search in each norm;
+    ``made_for``: what searches found for references, by name.
     """
     none = Check(id="labels", outcome="SKIP", detail="the labels are the model's own predictions")
     first = results[0]
@@ -65,8 +67,12 @@ def run_checks(
         of_each(lambda result: _search.search(result, stable=stable.outcome == "PASS")),
         of_each(_search.budget),
         of_each(lambda result: _search.verified(classifier, result)),
+        _nearer.saturated(classifier, first),
+        of_each(lambda result: _nearer.finite(classifier, result)),
         gradient(classifier, first, walked=walked),
         of_each(lambda result: gradient_free((walks or {}).get(result.norm))),
+        of_each(lambda result: _nearer.other_class(classifier, result)),
+        _nearer.transferred(classifier, first, made_for or {}),
         of_each(lambda result: _search.noise(classifier, result, seed)),
         of_each(lambda result: _search.eight_bit(classifier, result)),
     ]

@@ -27,6 +27,10 @@ class Limits:
         slopes: samples whose gradient is looked at, a number.
         flat_warn, flat_fail: of these that have none.
         walk_warn: by which a walk by decisions shortens the median distance.
+        on_the_way: samples whose way to their example, or to another class, is looked at, a number.
+        known: samples of other classes that are looked for, a number.
+        nearer: by which something must be nearer than the example to count.
+        nearer_fail: of the samples for which something is.
         eight_bit_warn: of the examples that survive being rounded to 8 bits: fewer are few.
     """
 
@@ -48,6 +52,10 @@ class Limits:
     flat_warn: float = 0.0
     flat_fail: float = 0.1
     walk_warn: float = SHORTER
+    on_the_way: int = 64
+    known: int = 1024
+    nearer: float = 0.01
+    nearer_fail: float = 0.05
     eight_bit_warn: float = 0.25
 
 

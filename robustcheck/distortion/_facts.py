@@ -61,6 +61,8 @@ def sloped_rows(rows: F32, finite: I64) -> F32:
 
 def spread(positions: I64, most: int) -> I64:
     """So many of positions at most, evenly spread."""
+    if not len(positions):
+        return positions
     chosen: I64 = positions[np.unique(np.linspace(0, len(positions) - 1, most).astype(int))]
     return chosen
 

@@ -20,7 +20,8 @@ from robustcheck.text import percent
 # a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
 MIN_FOUND, MIN_SAMPLES = 0.95, 30
 # checks that say that distances came out too long, and of these the one that ``min_found`` asks
-_FLATTERING, _ASKED_ELSEWHERE = ("budget", "gradient", "gradient_free", "noise"), "search"
+_FLATTERING = ("budget", "saturated", "gradient", "gradient_free", "other_class", "transferred", "noise")
+_ASKED_ELSEWHERE = "search"
 
 # which audit a sentence is about, where there are two
 Whose = Literal["", " of the baseline", " of the old report", " of the new report"]

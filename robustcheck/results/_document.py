@@ -22,8 +22,8 @@ SCHEMA = "robustcheck.report/2"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
 # what a report checks, in this order
 CHECKS = (
-    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "gradient", "gradient_free",
-    "noise", "eight_bit",
+    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "saturated", "finite", "gradient",
+    "gradient_free", "other_class", "transferred", "noise", "eight_bit",
 )  # fmt: skip
 
 
