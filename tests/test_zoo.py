@@ -106,7 +106,10 @@ def test_where_no_slope_leads_anywhere_decisions_do(name: str, net: Any, data: A
 
 
 def test_what_is_no_number_is_no_mistake(net: Any, data: Any) -> None:
-    """The nearest example lies behind a strip without numbers, where another class leads by half."""
+    """The nearest example lies behind a strip without numbers, where another class leads by half.
+
+    It may be further than that, where a third class is close.
+    """
     report = audited("nan_near_boundary", net, data)
     behind: list[float] = []
     x, y = data
@@ -116,7 +119,7 @@ def test_what_is_no_number_is_no_mistake(net: Any, data: Any) -> None:
         at = report.samples.correct & (y == label)
         behind += rc.minimal_distortion(ahead, x[at], y[at], options=QUICK).l2.tolist()
     median = np.median(report.samples.l2[report.samples.correct])
-    assert median == pytest.approx(np.median(behind), rel=0.05)
+    assert 0.999 < median / np.median(behind) < 1.10
     assert outcomes(report)["finite"] == "WARN"
 
 

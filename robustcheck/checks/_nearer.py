@@ -36,8 +36,8 @@ def finite(classifier: Classifier, result: SearchResult) -> Check:
     detail = f"scores are numbers on the way to all of {len(at)} examples"
     if none.any():
         detail = (
-            f"scores are no numbers somewhere on the way to {percent(share)} of {len(at)} examples; what is no "
-            "number is not taken for a mistake"
+            f"scores are no numbers somewhere on the way to {percent(share)} of {len(at)} examples, and what "
+            "is no number is not taken for a mistake"
         )
     return Check(id="finite", outcome="WARN" if none.any() else "PASS", detail=detail)
 
