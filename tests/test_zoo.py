@@ -11,6 +11,7 @@ import tensorflow as tf
 from zoo import ZOO
 
 import robustcheck as rc
+from robustcheck.errors import ModelRefused
 from robustcheck.models import Classifier
 from robustcheck.results import AuditReport, SearchResult
 
@@ -143,6 +144,35 @@ def test_a_random_model_is_never_taken_at_its_word(name: str, net: Any, data: An
     rule = rc.policy.Rule(metric="distortion.l2.median", min=1e-6, min_samples=1, min_found=0.01)
     (judged,) = rc.policy.judge(rc.policy.Policy.of(rule), report.evidence)
     assert judged.outcome in ("INCOMPLETE", "FAIL")
+
+
+@pytest.mark.parametrize("name", [name for name, variant in ZOO.items() if variant.kind == "random"])
+def test_votes_of_a_random_model(name: str, net: Any, data: Any) -> None:
+    """The majority of draws decides, and examples hold for most draws that nobody has seen."""
+    classifier = rc.wrap(ZOO[name].make(net), input_shape=(8, 8, 1), votes=16)
+    report = rc.audit(classifier, data[0][:8], data[1][:8], options=rc.SearchOptions(budget=60))
+    assert outcomes(report)["stable"] == "PASS"
+    assert report.model.options["votes"] == 16
+    found = report.samples.found
+    assert found.sum() >= 0.95 * report.samples.correct.sum()
+    draw = tf.function(ZOO[name].make(net))
+    points, label = tf.constant(report.samples.adversarial[found]), report.samples.label[found]
+    # each draw of the model as it is, of one sample at a time where a draw is of the whole batch
+    drawn = np.array([[int(tf.argmax(draw(point[None])[0])) for point in points] for _ in range(60)])
+    of_label = (drawn == label).mean(axis=0)
+    most = np.array([np.bincount(column, minlength=10).max() / 60 for column in drawn.T])
+    assert np.mean(of_label < most) >= 0.9
+
+
+def test_rows_that_influence_one_another_are_refused(net: Any, data: Any) -> None:
+    def of_the_batch(x: Any) -> Any:
+        z = net(x)
+        return z - 3.0 * tf.reduce_mean(z, axis=0, keepdims=True)
+
+    with pytest.raises(
+        ModelRefused, match=r"own, got other ones for .* rows of a batch influence one another"
+    ):
+        rc.audit(of_the_batch, *data, input_shape=(8, 8, 1), head="logits", options=QUICK)
 
 
 def test_the_honest_net_is_not_suspected(net: Any, data: Any) -> None:

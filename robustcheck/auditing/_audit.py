@@ -51,6 +51,7 @@ def audit(
     freeze: Any = None,
     cost: Any = None,
     head: HeadKind | Literal["auto"] = "auto",
+    votes: int | None = None,
     box: BoxLike = (0.0, 1.0),
     data_range: DataRange = None,
     target: Target = None,
@@ -93,7 +94,7 @@ def audit(
         limit: samples at most.
         sample: how these are drawn: the ``"first"``, at ``"random"``, or ``"stratified"``, at random with the
             classes in proportion. Sources that do not tell how long they are give their first.
-        input_shape, output, perturb, freeze, cost, head: how the model is to be read, as for
+        input_shape, output, perturb, freeze, cost, head, votes: how the model is to be read, as for
             :func:`robustcheck.wrap`.
         box: the values the models take (classifiers bring their own).
         data_range: stored values that are mapped to the box.
@@ -153,6 +154,7 @@ def audit(
             output=output,
             perturb=(perturb,) if isinstance(perturb, str) else None if perturb is None else tuple(perturb),
             head=head,
+            votes=votes,
         ),
         target=target,
         batch_size=batch_size,

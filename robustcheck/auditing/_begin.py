@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import robustcheck
+from robustcheck import checks
 from robustcheck.arrays import slices
 from robustcheck.auditing._plan import Plan
 from robustcheck.config import SearchOptions
@@ -40,6 +41,7 @@ def begin(
 
     Raises:
         ConfigError: another audit was begun there, or one that cannot be told from another.
+        ModelRefused: the rows of a batch influence one another in a model.
     """
     document = _document(plan, settings, kept=kept)
     if resume:
@@ -51,6 +53,9 @@ def begin(
                 )
         if (store.folder / PLAN).is_file():
             return store.resume(document)
+    finite = np.flatnonzero(plan.samples.finite)[: checks.LIMITS.company_rows]
+    for name in plan.attacked:
+        checks.require_own_rows(plan.models[name], plan.samples.rows[finite])
     measured = [start_facts(plan.models[shared], plan.samples) for shared in plan.attacked]
     document = replace(document, facts=measured)
     store.begin(document)

@@ -19,8 +19,9 @@ from robustcheck.checks import _data, _nearer, _search, _stable
 from robustcheck.checks._data import better_than_chance, filling
 from robustcheck.checks._gradient import gradient
 from robustcheck.checks._gradient_free import gradient_free
+from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import noisy_blocks
-from robustcheck.checks._stable import stability
+from robustcheck.checks._stable import require_own_rows, stability
 from robustcheck.config import SearchedNorm
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
@@ -28,7 +29,16 @@ from robustcheck.norms import NORMS
 from robustcheck.remedies import Walk
 from robustcheck.results import CHECKS, POINTS, Check, Point, SearchResult, Status
 
-__all__ = ["better_than_chance", "filling", "noise_curve", "run_checks", "skipped", "stability"]
+__all__ = [
+    "LIMITS",
+    "better_than_chance",
+    "filling",
+    "noise_curve",
+    "require_own_rows",
+    "run_checks",
+    "skipped",
+    "stability",
+]
 
 _NOISE_POINTS = 17
 # what is worse comes later; a check that could not be made is worse than one that passed

@@ -21,6 +21,8 @@ class Limits:
         asked_again: samples that are asked about once more, a number.
         again, company: scores that differ by more, in shares of the largest, are others: of the same batch,
             and of another, where half precision rounds.
+        company_rows: samples that are asked about in other company before an audit begins, a number.
+        company_fail: of these whose answers are others: more are refused.
         found_warn, found_fail: of the samples with an example: fewer are too few.
         doubling_warn, doubling_fail: by which the last doubling of the budget shortened the distances.
         noise_warn, noise_fail: of the samples that noise as long as their example fools.
@@ -42,6 +44,8 @@ class Limits:
     asked_again: int = 128
     again: float = 1e-3
     company: float = 0.05
+    company_rows: int = 32
+    company_fail: float = 0.1
     found_warn: float = 1.0
     found_fail: float = MIN_FOUND
     doubling_warn: float = 0.01

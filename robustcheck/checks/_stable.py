@@ -6,8 +6,10 @@ import numpy as np
 
 from robustcheck.arrays import F32, I64, Mask
 from robustcheck.checks._limits import LIMITS
+from robustcheck.errors import ModelRefused
 from robustcheck.models import Classifier, logits_of, own_labels
 from robustcheck.results import Check, SearchResult, Status
+from robustcheck.text import option, percent
 
 # scores [N, K] and decisions [N]
 Answers = tuple[F32, I64]
@@ -29,7 +31,8 @@ def stability(classifier: Classifier, rows: F32) -> Check:
             changed |= _labels_differ(first, _answers(classifier, rows))
         detail = (
             f"other answers for the same input: {int(changed.sum())} of {len(rows)}; the model is random: is "
-            "dropout, noise or random resizing left on inside a layer?"
+            f"dropout, noise or random resizing left on inside a layer? {option('votes', '16')} lets the "
+            "majority of draws decide"
         )
         return Check(id="stable", outcome="FAIL", detail=detail)
     order = np.random.default_rng(0).permutation(len(rows))
@@ -49,7 +52,30 @@ def stability(classifier: Classifier, rows: F32) -> Check:
         )
         return Check(id="stable", outcome="FAIL", detail=detail)
     detail = f"the answers for {len(rows)} samples are the same again, alone, in another order and company"
+    if classifier.options.votes is not None:
+        detail += f", each the majority of {classifier.options.votes} draws"
     return Check(id="stable", outcome="PASS", detail=detail)
+
+
+def require_own_rows(classifier: Classifier, rows: F32) -> None:
+    """Refuse a model whose answers for rows ``[N, D]`` depend on the others of their batch.
+
+    A random model is not refused: its answers change in the same company too.
+
+    Raises:
+        ModelRefused: they do for more than a tenth of the rows.
+    """
+    rows = rows[: LIMITS.company_rows]
+    first = _answers(classifier, rows)
+    if _differ(first, _answers(classifier, rows), LIMITS.again).any():
+        return
+    share = float(np.mean(_differ(first, _in_other_company(classifier, rows), LIMITS.company)))
+    if share > LIMITS.company_fail:
+        raise ModelRefused(
+            f"{classifier.name}: expected answers that are each sample's own, got other ones for "
+            f"{percent(share)} of {len(rows)} samples in the company of others: rows of a batch influence "
+            "one another; are batch statistics used in inference? No distance of such a model is a sample's own"
+        )
 
 
 def _answers(classifier: Classifier, rows: F32, batch_size: int = 256) -> Answers:

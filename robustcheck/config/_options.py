@@ -99,6 +99,7 @@ class ModelOptions:
         perturb: names of the inputs that may change.
         head: what the output is: ``"logits"``, ``"softmax"``; or of a single one ``"sigmoid"`` (above 0.5 is
             class 1), ``"tanh"`` or ``"binary_logit"`` (positive is class 1).
+        votes: of a random model: how many draws decide by their majority.
 
     Raises:
         ConfigError: a value outside its range.
@@ -123,11 +124,17 @@ class ModelOptions:
     head: Literal["auto"] | HeadKind = field(
         default="auto", metadata=said("what the output is, where the model's graph does not show it", "model")
     )
+    votes: int | None = field(
+        default=None,
+        metadata=said("draws of a random model that decide by their majority; 16 is a start", "model"),
+    )
 
     def __post_init__(self) -> None:
         kinds = ("auto", *get_args(HeadKind))
         require(self.head in kinds, option("head"), f"one of {list(kinds)}", self.head)
         shape = self.input_shape
+        drawn = self.votes is None or whole(self.votes, 3, 1000)
+        require(drawn, option("votes"), "a whole number from 3 to 1000", self.votes)
         sizes = shape is None or all(whole(n, 1) for n in shape)
         require(sizes, option("input_shape"), "whole numbers of 1 or more", shape)
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from robustcheck import numerics
-from robustcheck.arrays import F32, F64, I64, Mask
+from robustcheck.arrays import F32, F64, I32, I64, Mask
 from robustcheck.config import SearchOptions
 from robustcheck.distortion._facts import SetFacts
-from robustcheck.models import Classifier, in_costs, logits_of, own_labels, own_labels_singly
+from robustcheck.measures import binomial_tail
+from robustcheck.models import Classifier, Votes, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import SearchResult, Status, is_wanted, sample_ids
@@ -26,7 +28,10 @@ from robustcheck.search import METHODS, Answer, Others, Problem, shorten
 # steps of a feature that cost more than this share of the cheapest feature's range are too coarse to search
 _COARSE = 1e-3
 # what does not hold is tried a little further out: where scores jump, the next float is another class
-_FURTHER = (1.0, 1.0005, 1.002, 1.01, 1.03)
+_FURTHER = (1.0, 1.0005, 1.002, 1.01, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3)
+_STILL_FURTHER = (1.5, 2.0, 3.0)
+# an example of a random model is one if most draws err at this level
+_LEVEL = 0.01
 # columns that no search changes
 _GIVEN = ("index", "sample_id", "label", "input", "target", "confidence_before")
 
@@ -227,7 +232,7 @@ def _checked(posed: _Posed, answer: Answer) -> _Checked:
     held: Mask = np.zeros(len(points), bool)
     decided = problem.label.astype(np.int64)
     kept = points.copy()
-    for further in _FURTHER:
+    for further in (*_FURTHER, *(_STILL_FURTHER if classifier.votes else ())):
         todo = np.flatnonzero(~held & np.isfinite(points).all(axis=1))
         if not len(todo):
             break
@@ -249,7 +254,19 @@ def _holds(classifier: Classifier, problem: Problem, at: I64, there: F32) -> tup
     batched = own_labels(classifier, there)
     singly = own_labels_singly(classifier, there)
     holds: Mask = leads & is_wanted(batched, label=label, target=target) & (batched == singly)
+    if classifier.votes is not None and holds.any():
+        holds[holds] = _most_err(classifier.votes, there[holds], label[holds], target[holds])
     return holds, batched
+
+
+def _most_err(votes: Votes, rows: F32, label: I32, target: I32) -> Mask:
+    """Where the wanted mistake has more draws of a random model than the label, by a test on fresh ones."""
+    mistaken, voting = numerics.votes_for(votes.fresh(tf.constant(rows)).numpy(), label, target)
+    chances = [
+        binomial_tail(hits, n, 0.5) for hits, n in zip(mistaken.tolist(), voting.tolist(), strict=True)
+    ]
+    enough: Mask = np.array(chances) <= _LEVEL
+    return enough
 
 
 def _confidence(classifier: Classifier, rows: F32) -> F64:

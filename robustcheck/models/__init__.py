@@ -15,6 +15,7 @@ from robustcheck.models._graph import LayerGraph, inputs_of, layer_of
 from robustcheck.models._inputs import declared_classes, input_names, input_shapes
 from robustcheck.models._layout import InputLayout
 from robustcheck.models._predictor import Predictor, own_labels, own_labels_singly
+from robustcheck.models._votes import Votes
 from robustcheck.models._wrap import wrap
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LayerGraph",
     "Predictor",
     "Slope",
+    "Votes",
     "declared_classes",
     "in_costs",
     "input_names",

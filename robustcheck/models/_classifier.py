@@ -11,6 +11,7 @@ import numpy as np
 from robustcheck.arrays import F32, F64
 from robustcheck.config import HeadKind, ModelOptions
 from robustcheck.models._predictor import Predictor, in_batches
+from robustcheck.models._votes import Votes
 
 Tensor = Any
 # which gradient searches follow: the one that the model declares, or that of what it computes
@@ -69,6 +70,7 @@ class Classifier(Predictor):
         slope: which gradient searches follow.
         ends_in: the model's head, and how its logits were had.
         rounding: lead that a decision needs because the head rounds, in logits.
+        votes: how draws of a random model decide, where it is asked several times.
         options: how the model was read, as was said to :func:`robustcheck.wrap`.
         preprocessing: the layer that scales its input, if it begins with one.
         model: that was wrapped, for what asks whether it is the same.
@@ -80,6 +82,7 @@ class Classifier(Predictor):
     slope: Slope = "declared"
     ends_in: Head
     rounding: float
+    votes: Votes | None = None
     options: ModelOptions = field(default_factory=ModelOptions)
     preprocessing: Preprocessing | None = None
     model: Any = field(default=None, repr=False)

@@ -24,7 +24,7 @@ _HANDING_ON = ("Identity", "EnsureShape", "Reshape", "Squeeze", "ExpandDims", "S
 def computed(function: Function, signature: tf.TensorSpec) -> Function:
     """The function with the gradient of what it computes; to be traced."""
     recorded = Recorded(function, signature)
-    return lambda rows: recorded.again(rows, _RULES)
+    return lambda rows: recorded.again(rows, RULES)
 
 
 def _with_slope_of(value: Tensor, smooth: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ def _is_no_number(tensor: Tensor) -> bool:
     return value is not None and value.dtype.kind == "f" and not np.isfinite(value).any()
 
 
-_RULES: dict[str, Rule] = {
+RULES: dict[str, Rule] = {
     **dict.fromkeys(("StopGradient", "PreventGradient"), _handed_on),
     **dict.fromkeys(("Round", "Rint", "Floor", "Ceil"), _through),
     **dict.fromkeys(("FloorMod", "Mod"), _remainder),

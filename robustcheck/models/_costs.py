@@ -37,6 +37,7 @@ def _made(classifier: Classifier) -> Classifier:
         logits=of(classifier.logits),
         computed=lambda: of(classifier.computed()),
         label=of(classifier.label),
+        votes=None if classifier.votes is None else classifier.votes.asked(of),
         label_singly=of(classifier.label_singly),
         lower=classifier.lower * classifier.cost,
         upper=classifier.upper * classifier.cost,

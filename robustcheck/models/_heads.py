@@ -22,6 +22,7 @@ from robustcheck.models._calling import Function, Output
 from robustcheck.models._classifier import Head
 from robustcheck.models._computed import computed
 from robustcheck.models._ends import End, last_operation, scores_before
+from robustcheck.models._votes import Votes, majority_of, mean_of
 from robustcheck.text import option
 
 Tensor = Any
@@ -42,6 +43,7 @@ class Scores:
         label: graph ``[B, D] -> [B]`` int32, the decision of the model's own output.
         classes: ``K``.
         rounding: lead that a decision needs because the output rounds, in logits.
+        votes: how draws decide, where the model is asked several times.
     """
 
     head: Head
@@ -50,49 +52,75 @@ class Scores:
     label: Function
     classes: int
     rounding: float
+    votes: Votes | None
 
 
-def find_head(output: Output, asked: HeadKind | Literal["auto"]) -> Scores:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Read:
+    """The same as functions to be traced."""
+
+    head: Head
+    score: Function
+    decide: Function
+    classes: int
+    rounding: float
+
+
+def find_head(output: Output, asked: HeadKind | Literal["auto"], votes: int | None = None) -> Scores:
     """Find the head of a model: what its graph shows, or what the user says it is; never by values alone.
+
+    ``votes``: how often a random model is asked.
 
     Raises:
         ModelRefused: the output is of no kind known, or not of the kind asked for.
     """
-    end = output.end
-    kind = _kind_of(end, output.values) if asked == "auto" else _checked(asked, output)
-    return (_of_one if output.units == 1 else _of_several)(output, kind)
+    kind = _kind_of(output.end, output.values) if asked == "auto" else _checked(asked, output)
+    read = (_of_one if output.units == 1 else _of_several)(output, kind)
+    score, decide, at = read.score, read.decide, output.signature
+    drawn = None
+    if votes is not None:
+        drawn = Votes.of(read.decide, at, votes, read.classes, output.graph)
+        score = mean_of(read.score, at, votes)
+        decide = majority_of(read.decide, at, votes, read.classes)
+
+    def honest() -> Function:
+        made = computed(read.score, at) if votes is None else mean_of(read.score, at, votes, honest=True)
+        return output.graph(made)
+
+    return Scores(
+        head=read.head,
+        logits=output.graph(score),
+        computed=honest,
+        label=output.graph(decide),
+        classes=read.classes,
+        rounding=read.rounding,
+        votes=drawn,
+    )
 
 
-def _of_one(output: Output, kind: HeadKind) -> Scores:
+def _of_one(output: Output, kind: HeadKind) -> _Read:
     recovered = None if kind == "binary_logit" else output.end.kind == kind
     score = _before_last(output.call) if recovered else _as_float(output.call)
-    logits = _two_logits(score, kind, made=recovered is False)
-    return Scores(
+    return _Read(
         head=Head(kind, recovered),
-        logits=output.graph(logits),
-        computed=_computed(output, logits),
-        label=output.graph(_above(output.call, 0.5 if kind == "sigmoid" else 0.0)),
+        score=_two_logits(score, kind, made=recovered is False),
+        decide=_above(output.call, 0.5 if kind == "sigmoid" else 0.0),
         classes=2,
         rounding=0.0 if recovered is None else _ROUNDINGS * output.end.epsilon,
     )
 
 
-def _of_several(output: Output, kind: HeadKind) -> Scores:
+def _of_several(output: Output, kind: HeadKind) -> _Read:
     left_out, score = output.end.left_out, _without_flat(output.call)
     if not left_out or not _decides_the_same(output):
         left_out, score = (), _log_of(output.call) if kind == "softmax" else _as_float(output.call)
-    return Scores(
+    return _Read(
         head=Head(kind, bool(left_out) if kind == "softmax" else None, left_out),
-        logits=output.graph(score),
-        computed=_computed(output, score),
-        label=output.graph(_largest(output.call)),
+        score=score,
+        decide=_largest(output.call),
         classes=output.units,
         rounding=_ROUNDINGS * output.end.epsilon if left_out or kind == "softmax" else 0.0,
     )
-
-
-def _computed(output: Output, score: Function) -> Callable[[], Function]:
-    return lambda: output.graph(computed(score, output.signature))
 
 
 def _decides_the_same(output: Output) -> bool:

@@ -35,6 +35,7 @@ def wrap(
     freeze: Any = None,
     cost: Any = None,
     head: HeadKind | Literal["auto"] = "auto",
+    votes: int | None = None,
 ) -> Classifier:
     """Wrap a model as a classifier that can be searched.
 
@@ -61,6 +62,8 @@ def wrap(
         head: what the model ends in, if it cannot be told from the model itself: ``"logits"``,
             ``"softmax"``; or of one output ``"sigmoid"`` (above 0.5 is class 1), ``"tanh"`` or
             ``"binary_logit"`` (positive is class 1).
+        votes: of a random model: how many draws decide by their majority. Scores are their mean; examples
+            are verified by four times as many fresh draws.
 
     Raises:
         ModelRefused: the model has no gradient, takes integers, takes one batch size only and has rows that
@@ -77,11 +80,12 @@ def wrap(
         output=output,
         perturb=(perturb,) if isinstance(perturb, str) else None if perturb is None else tuple(perturb),
         head=head,
+        votes=votes,
     )
     layout = layout_of(model, options)
     domain = domain_of(layout, box, freeze, cost)
     chosen = output_of(model, layout, options, domain.probes())
-    found = find_head(chosen, options.head)
+    found = find_head(chosen, options.head, options.votes)
     _require_gradient(model, found, chosen.probe, domain.free)
     if found.head.recovered is False:
         warnings.warn(
@@ -108,6 +112,7 @@ def wrap(
         classes=found.classes,
         ends_in=found.head,
         rounding=found.rounding,
+        votes=found.votes,
         parameters=int(parameters()) if parameters and getattr(model, "built", True) else None,
         options=options,
         model=model,

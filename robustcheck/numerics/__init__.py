@@ -22,6 +22,7 @@ from robustcheck.numerics._rows import (
     needed_margin,
     rowwise_dot,
     to_unit_slope,
+    votes_for,
 )
 from robustcheck.numerics._segment import boundary_on_segment
 
@@ -43,5 +44,6 @@ __all__ = [
     "rowwise_dot",
     "to_unit_slope",
     "traced",
+    "votes_for",
     "with_gradient",
 ]

@@ -68,6 +68,21 @@ def needed_margin(logits: F32, relative: float, absolute: float) -> F32:
     return needed
 
 
+def votes_for(counts: I32, label: I32, target: I32) -> tuple[I32, I32]:
+    """Votes ``[B, K]`` for the wanted mistake, and for it or what it must beat, ``[B]`` each.
+
+    Untargeted rows (``target`` is -1): the best other class against the label. Targeted rows: the target
+    against the best other class.
+    """
+    at = np.arange(len(counts))
+    asked = np.where(target < 0, label, target)
+    chosen, others = counts[at, asked], counts.copy()
+    others[at, asked] = -1
+    best = others.max(axis=1)
+    mistaken: I32 = np.where(target < 0, best, chosen)
+    return mistaken, chosen + best
+
+
 def to_unit_slope(normal: F32, gap: F32) -> tuple[F32, F32]:
     """A constraint ``gap + normal . (z - x)`` scaled so that the largest entry of ``normal`` is 1.
 

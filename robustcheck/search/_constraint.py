@@ -10,13 +10,15 @@ import tensorflow as tf
 from robustcheck import numerics
 from robustcheck.arrays import F32, I64, Mask
 from robustcheck.interrupts import raise_if_asked
-from robustcheck.models import Classifier, logits_of
+from robustcheck.models import Classifier, Votes, logits_of
 from robustcheck.search._rows import Goal, Rows
 
 Tensor = Any
 
 # lead asked for, in shares of the lead that is needed
 _SAFETY = 1.25
+# so that the number of votes that is needed is enough
+_TIE = 1e-6
 # how far beyond a point the boundary is looked for, in shares of its distance
 _REACH = (1.01, 1.05, 1.2)
 
@@ -95,7 +97,16 @@ def beyond(classifier: Classifier, goal: Goal, z: F32) -> F32:
     One forward evaluation of each.
     """
     raise_if_asked()
+    if classifier.votes is not None:
+        return _lead_in_votes(classifier.votes, goal, z)
     return _lead(goal, classifier.logits(tf.constant(z)).numpy())
+
+
+def _lead_in_votes(votes: Votes, goal: Goal, z: F32) -> F32:
+    """By what share of the votes the mistake leads by more than two deviations, so that it does in others."""
+    mistaken, voting = numerics.votes_for(votes.counts(tf.constant(z)).numpy(), goal.label, goal.wanted)
+    lead = 2.0 * mistaken - voting - 2.0 * np.sqrt(np.maximum(voting, 1))
+    return np.asarray(lead / votes.draws + _TIE, np.float32)
 
 
 def _lead(goal: Goal, logits: F32) -> F32:
