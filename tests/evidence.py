@@ -40,7 +40,8 @@ def result_of(
         status=np.array([str(ending) for ending in status]),
         input=np.zeros((n, 2), np.float32), adversarial=np.zeros((n, 2), np.float32), predicted=whole,
         target=whole - 1, confidence_before=zeros, confidence_after=zeros, gradient_evaluations=whole,
-        forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole, norm=norm, **norms,
+        forward_evaluations=whole, halfway=2 * distances, starts_agreed=whole,
+        distance8=1.02 * distances, scale8=zeros + 1, threshold8=zeros + 0.5, norm=norm, **norms,
     )  # fmt: skip
 
 

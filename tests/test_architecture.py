@@ -34,6 +34,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # ``samples``   a user's arrays as rows, which distortion, transfer and auditing all need
 LAYERS = {
     "arrays": 0,
+    "levels": 1,
     "assets": 0,
     "errors": 0,
     "startup": 1,
@@ -72,7 +73,8 @@ LAYERS = {
 }
 WITHOUT_TENSORFLOW = {
     "arrays", "assets", "cli", "compare", "config", "distribute", "errors", "identity", "intake",
-    "interrupts", "measures", "norms", "policy", "progress", "report", "settings", "pytest_plugin", "results",
+    "interrupts", "levels", "measures", "norms", "policy", "progress", "report", "settings", "pytest_plugin",
+    "results",
     "shards", "startup", "stored", "testing", "text",
 }  # fmt: skip
 

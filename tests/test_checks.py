@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import robustcheck as rc
 from robustcheck.checks import better_than_chance, filling, noise_curve, run_checks, skipped, stability
+from robustcheck.distortion import on_levels
 from robustcheck.measures import binomial_tail
 from robustcheck.models import logits_of
 from robustcheck.results import CurvePoint, SearchResult, Status
@@ -88,20 +89,34 @@ def test_noise_that_fools_as_well(dense: Any, dense_result: SearchResult) -> Non
     assert outcomes(dense, far)["noise"] == "FAIL"
 
 
-def test_what_survives_8_bits() -> None:
-    """A linear model whose examples lie on levels of the box once rounded, and one whose do not."""
+def test_what_can_be_stored_in_8_bits() -> None:
+    """A linear model whose examples are rounded up, or down, and one that errs between two levels."""
 
     def scores(rows: Any) -> Any:
         return tf.concat([rows[:, :1] - 0.5, 0.5 - rows[:, :1]], axis=1)
 
     classifier = rc.wrap(scores, input_shape=(2,), head="logits")
     x = np.full((40, 2), 0.2, np.float32)
-    result = rc.minimal_distortion(classifier, x, np.ones(40, int), options=QUICK)
-    assert result.found.all()
+    found = rc.minimal_distortion(classifier, x, np.ones(40, int), options=QUICK)
+    assert found.found.all()
+    assert outcomes(classifier, found)["eight_bit"] == "SKIP"
     # 0.5 lies between level 127 and 128, and what is just above it is rounded up
+    result = on_levels(classifier, found)
     assert outcomes(classifier, result)["eight_bit"] == "PASS"
-    between = replace(result, adversarial=np.full((40, 2), 0.4999, np.float32))
-    assert outcomes(classifier, between)["eight_bit"] == "WARN"
+    np.testing.assert_allclose(result.distance8, 128 / 255 - 0.2, rtol=1e-5)
+    # the other way it goes down to level 127, from level 179
+    high = np.full((40, 2), 179 / 255, np.float32)
+    down = rc.minimal_distortion(classifier, high, np.zeros(40, int), options=QUICK)
+    np.testing.assert_allclose(on_levels(classifier, down).distance8, 52 / 255, rtol=1e-5)
+    strip = rc.wrap(
+        lambda rows: tf.stack([tf.abs(rows[:, 0] - 0.5) - 1e-4, 0.0 * rows[:, 0]], axis=1),
+        input_shape=(2,),
+        head="logits",
+    )
+    narrow = rc.minimal_distortion(strip, x, np.zeros(40, int), options=QUICK)
+    assert narrow.found.all()
+    assert np.isinf(on_levels(strip, narrow).distance8).all()
+    assert outcomes(strip, on_levels(strip, narrow))["eight_bit"] == "WARN"
     endless = rc.wrap(
         lambda rows: tf.concat([rows[:, :1], -rows[:, :1]], axis=1),
         box=(-np.inf, np.inf),
@@ -275,7 +290,7 @@ def test_only_the_target_counts_where_there_is_one(dense: Any, dense_result: Sea
     right = replace(dense_result, target=np.where(found, dense_result.predicted, -1))
     wrong = replace(dense_result, target=np.where(found, other, -1))
     details = {
-        name: {check.id: check.detail for check in run_checks(dense, [result], seed=0)}
+        name: {check.id: check.detail for check in run_checks(dense, [on_levels(dense, result)], seed=0)}
         for name, result in (("right", right), ("wrong", wrong))
     }
     assert details["wrong"]["eight_bit"].startswith("0.0 % of the examples")

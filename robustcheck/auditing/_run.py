@@ -16,7 +16,7 @@ from robustcheck.auditing._collect import collect
 from robustcheck.auditing._plan import Plan
 from robustcheck.auditing._report import Searched, partial_report, whole_report
 from robustcheck.config import AuditConfig
-from robustcheck.distortion import SearchSetup, ShardWork, run_shard, set_facts
+from robustcheck.distortion import SearchSetup, ShardWork, on_levels, run_shard, set_facts
 from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Task, Tell, Workers, work_off
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
@@ -150,7 +150,7 @@ def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int],
 
 
 def _remedied(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
-    """What the searches of the subject found, and a walk by decisions where they did not see."""
+    """What the searches of the subject found; with a walk where they did not see, and on 8-bit levels."""
     plan = audit.plan
     facts = set_facts(plan.samples, audit.begun.facts[0])
     results, seconds, walks = dict(found.results), dict(found.seconds), {}
@@ -159,6 +159,7 @@ def _remedied(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
         results[options.norm], walks[options.norm] = walk_where_needed(
             plan.subject, results[options.norm], facts, options, on_progress
         )
+        results[options.norm] = on_levels(plan.subject, results[options.norm])
         seconds[options.norm] += time.perf_counter() - begun
     return replace(found, results=results, seconds=seconds, walks=walks)
 

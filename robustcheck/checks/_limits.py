@@ -33,7 +33,7 @@ class Limits:
         known: samples of other classes that are looked for, a number.
         nearer: by which something must be nearer than the example to count.
         nearer_fail: of the samples for which something is.
-        eight_bit_warn: of the examples that survive being rounded to 8 bits: fewer are few.
+        eight_bit_warn: of the examples that have one on 256 levels beside them: fewer are few.
     """
 
     chance: float = 0.05
@@ -60,7 +60,7 @@ class Limits:
     known: int = 1024
     nearer: float = 0.01
     nearer_fail: float = 0.05
-    eight_bit_warn: float = 0.25
+    eight_bit_warn: float = 0.9
 
 
 LIMITS = Limits()

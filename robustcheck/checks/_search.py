@@ -7,8 +7,9 @@ import numpy as np
 from robustcheck.arrays import blocks
 from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded, noisy_blocks
+from robustcheck.levels import has_levels
 from robustcheck.measures import count, last_doubling
-from robustcheck.models import Predictor, own_labels
+from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import moved
 from robustcheck.results import Check, SearchResult
 from robustcheck.text import percent
@@ -65,18 +66,20 @@ def noise(predictor: Predictor, result: SearchResult, seed: int) -> Check:
     return Check(id="noise", outcome=graded(share, LIMITS.noise_warn, LIMITS.noise_fail), detail=detail)
 
 
-def eight_bit(predictor: Predictor, result: SearchResult) -> Check:
-    """How many examples survive being stored as 8 bit integers over the box."""
-    lower, upper, free = predictor.lower, predictor.upper, predictor.free
-    if not result.found.any() or not (np.isfinite(lower[free]).all() and np.isfinite(upper[free]).all()):
+def eight_bit(classifier: Classifier, result: SearchResult) -> Check:
+    """How many samples have an example that can be stored as 8-bit integers over the box."""
+    if not result.found.any() or not has_levels(classifier.lower, classifier.upper, classifier.free):
         reason = "there is no example" if not result.found.any() else "the box has infinite sides"
         return Check(id="eight_bit", outcome="SKIP", detail=reason)
-    step = np.where(upper[free] > lower[free], (upper[free] - lower[free]) / 255, 1.0).astype(np.float32)
-    now = result.label.copy()
-    for block in blocks(result.found):
-        points = result.points[block]
-        points[:, free] = lower[free] + np.rint((points[:, free] - lower[free]) / step) * step
-        now[block] = own_labels(predictor, points)
-    share = float(np.mean(result.reached(now)[result.found]))
-    detail = f"{percent(share)} of the examples stay misclassified when rounded to 256 levels of the box"
+    at = np.flatnonzero(result.found)
+    if np.isnan(result.distance8[at]).all():
+        return Check(id="eight_bit", outcome="SKIP", detail="examples on 256 levels were not looked for")
+    there = np.isfinite(result.distance8[at])
+    rounded = float(np.mean(there & (result.scale8[at] == 1) & (result.threshold8[at] == 0.5)))
+    share = float(there.mean())
+    detail = f"{percent(share)} of the examples have one on 256 levels of the box beside them"
+    if there.any():
+        longer = np.median(result.distance8[at][there]) / np.median(result.distance[at][there]) - 1.0
+        detail += f", {percent(max(float(longer), 0.0))} longer in the median; rounding alone gives "
+        detail += f"{percent(rounded)} of them"
     return Check(id="eight_bit", outcome="PASS" if share >= LIMITS.eight_bit_warn else "WARN", detail=detail)

@@ -74,7 +74,7 @@ def require_own_rows(classifier: Classifier, rows: F32) -> None:
         raise ModelRefused(
             f"{classifier.name}: expected answers that are each sample's own, got other ones for "
             f"{percent(share)} of {len(rows)} samples in the company of others: rows of a batch influence "
-            "one another; are batch statistics used in inference? No distance of such a model is a sample's own"
+            "one another; are batch statistics used in inference? No distance of such a model is a sample's"
         )
 
 

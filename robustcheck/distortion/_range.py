@@ -156,6 +156,7 @@ def _bare(
     """What is known of samples before they are searched."""
     points = np.where((status == Status.ALREADY_WRONG)[:, None], samples.rows, np.float32(np.nan))
     shape, none = (len(samples), *classifier.input_shape), np.zeros(len(samples), np.int64)
+    unknown = np.full(len(samples), np.nan)
     return SearchResult(
         index=samples.index,
         sample_id=sample_ids(samples.rows),
@@ -173,8 +174,11 @@ def _bare(
         },
         gradient_evaluations=none,
         forward_evaluations=none,
-        halfway=np.full(len(samples), np.nan),
+        halfway=unknown,
         starts_agreed=none,
+        distance8=unknown,
+        scale8=unknown,
+        threshold8=unknown,
         norm=options.norm,
     )
 

@@ -46,7 +46,9 @@ def distortion_measures(result: SampleOutcomes) -> dict[str, Measure]:
     """``distortion.NORM.STATISTIC`` over the samples that the model classifies right."""
     norms = [norm.name for norm in NORMS.values() if norm.searched == result.norm]
     metrics = [Metric.distortion(norm, statistic) for norm in norms for statistic in STATISTICS]
-    return {metric.name: _of_rows(metric, result) for metric in metrics}
+    on_levels = [Metric.distortion8(result.norm, statistic) for statistic in STATISTICS]
+    there = [metric for metric in on_levels if column(metric, result) is not None]
+    return {metric.name: _of_rows(metric, result) for metric in (*metrics, *there)}
 
 
 def _example_measures(result: SampleOutcomes) -> dict[str, Measure]:

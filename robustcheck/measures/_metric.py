@@ -18,7 +18,7 @@ from robustcheck.norms import NORMS
 from robustcheck.results import CHECKS, Evidence, Measure, SampleTable, Status, TransferMatrix
 
 Family = Literal[
-    "accuracy", "robust", "distortion", "examples", "found", "transfer", "check", "doubling",
+    "accuracy", "robust", "distortion", "distortion8", "examples", "found", "transfer", "check", "doubling",
 ]  # fmt: skip
 
 # norms that a search is made in, and those that it measures distances in
@@ -29,6 +29,7 @@ GRAMMAR = (
     "accuracy.clean",
     "accuracy.robust.NORM@RADIUS",
     "distortion.NORM.STATISTIC",
+    "distortion8.NORM.STATISTIC",
     "examples.NORM.STATISTIC",
     "transfer.max",
     "transfer.mean",
@@ -73,6 +74,11 @@ class Metric:
         return cls(f"distortion.{norm}.{statistic}", "distortion", norm, statistic)
 
     @classmethod
+    def distortion8(cls, norm: str, statistic: str) -> Metric:
+        """The same of the examples on 256 levels of the box."""
+        return cls(f"distortion8.{norm}.{statistic}", "distortion8", norm, statistic)
+
+    @classmethod
     def examples(cls, norm: str, statistic: str) -> Metric:
         """A statistic of the lengths of the examples in a norm that they were not made for."""
         return cls(f"examples.{norm}.{statistic}", "examples", norm, statistic)
@@ -104,7 +110,7 @@ class Metric:
     @property
     def higher_is_better(self) -> bool:
         """Whether a model is more robust where the figure is larger."""
-        return self.family in ("accuracy", "robust", "distortion")
+        return self.family in ("accuracy", "robust", "distortion", "distortion8")
 
     @property
     def searched(self) -> SearchedNorm | None:
@@ -115,14 +121,14 @@ class Metric:
     @property
     def range(self) -> tuple[float, float]:
         """The values that the figure can take."""
-        if self.family in ("distortion", "examples"):
+        if self.family in ("distortion", "distortion8", "examples"):
             return 0.0, math.inf
         return (-1.0 if self.name == "transfer.max_excess" or self.family == "doubling" else 0.0), 1.0
 
     @property
     def needs_found(self) -> bool:
         """Whether a search that fails makes the model look better."""
-        return self.family in ("distortion", "examples", "robust", "transfer")
+        return self.family in ("distortion", "distortion8", "examples", "robust", "transfer")
 
 
 def parse_metric(name: str) -> Metric:
@@ -135,15 +141,8 @@ def parse_metric(name: str) -> Metric:
         return Metric(name, _PLAIN[name])
     kind, _, rest = name.partition(".")
     norm, _, last = rest.partition(".")
-    if kind in ("distortion", "examples") and norm in NORMS and last in STATISTICS:
-        if kind == "examples":
-            return Metric.examples(norm, last)
-        if NORMS[norm].searched:
-            return Metric.distortion(norm, last)
-        raise ConfigError(
-            f"expected a metric, got {name!r}: {norm} is not searched; 'examples.{norm}.{last}' is that of "
-            "the examples that were found"
-        )
+    if kind in ("distortion", "distortion8", "examples") and norm in NORMS and last in STATISTICS:
+        return _of_lengths(name, kind, norm, last)
     of_radius = re.fullmatch(r"robust\.(l2|linf|l1)@(.+)", rest, re.DOTALL)
     if kind == "accuracy" and of_radius:
         if _radius(of_radius[2]) is not None:
@@ -164,6 +163,19 @@ def parse_metric(name: str) -> Metric:
     raise ConfigError(f"expected a metric, got {name!r}{hint}")
 
 
+def _of_lengths(name: str, kind: str, norm: str, statistic: str) -> Metric:
+    if kind == "examples":
+        return Metric.examples(norm, statistic)
+    if kind == "distortion" and NORMS[norm].searched:
+        return Metric.distortion(norm, statistic)
+    if kind == "distortion8" and norm in SEARCHED:
+        return Metric.distortion8(norm, statistic)
+    raise ConfigError(
+        f"expected a metric, got {name!r}: {norm} is not searched; 'examples.{norm}.{statistic}' is that of "
+        "the examples that were found"
+    )
+
+
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,2})?"
 
 
@@ -179,6 +191,7 @@ def _radius(text: str) -> float | None:
 def _known_names() -> list[str]:
     """The names that there are without a report."""
     distances = [Metric.distortion(norm, statistic) for norm in MEASURED for statistic in STATISTICS]
+    distances += [Metric.distortion8(norm, statistic) for norm in SEARCHED for statistic in STATISTICS]
     examples = [Metric.examples(norm, statistic) for norm in NORMS for statistic in STATISTICS]
     doublings = [f"search.{norm}.last_doubling" for norm in SEARCHED]
     return [
@@ -253,17 +266,27 @@ def column(metric: Metric, samples: SampleTable) -> Column | None:
         return Column((correct & (samples.distance > metric.radius)).astype(float), finite, "share")
     if metric.family == "found":
         return Column(samples.found.astype(float), correct, "share")
-    if metric.family in ("distortion", "examples"):
-        # what a test keeps of an audit has the distances alone
-        own = metric.norm == samples.norm
-        values: F64 | None = samples.distance if own else getattr(samples, metric.norm, None)
-        # the length in the norm that they were made for is their distance
-        if values is None or (metric.family == "examples" and NORMS[metric.norm].searched == samples.norm):
-            return None
-        if metric.statistic == "mean_found":
-            return Column(values, samples.found, "mean")
-        return Column(values, correct, metric.statistic)
-    return None
+    values = _lengths(metric, samples)
+    if values is None:
+        return None
+    if metric.statistic == "mean_found":
+        return Column(values, correct & np.isfinite(values), "mean")
+    return Column(values, correct, metric.statistic)
+
+
+def _lengths(metric: Metric, samples: SampleTable) -> F64 | None:
+    """The lengths ``[N]`` that a figure is of; None where it is of none, or they are not told."""
+    # what a test keeps of an audit has the distances alone
+    own = metric.norm == samples.norm
+    if metric.family == "distortion8":
+        on_levels: F64 | None = getattr(samples, "distance8", None)
+        return None if on_levels is None or np.isnan(on_levels[samples.correct]).any() else on_levels
+    # the length in the norm that they were made for is their distance
+    is_the_distance = metric.family == "examples" and NORMS[metric.norm].searched == samples.norm
+    if metric.family not in ("distortion", "examples") or is_the_distance:
+        return None
+    lengths: F64 | None = samples.distance if own else getattr(samples, metric.norm, None)
+    return lengths
 
 
 def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure | None:

@@ -139,6 +139,8 @@ def _unmeasured(rule: Rule, figure: Measure | None, evidence: Evidence) -> str:
         return f"not measured: the audit searched {searched}; norms= (--norm {norm}) searches that one"
     if family == "robust" and norm is not None and evidence.rows(norm) is None:
         return f"not measured: a radius needs {evidence.document.samples_file(norm)} beside report.json"
+    if family == "distortion8":
+        return "not measured: the box has infinite sides, or the report is of an older version"
     if family == "examples":
         return f"not measured: the examples were made for {evidence.document.norm}: see distortion"
     if family == "transfer" and evidence.document.transfer is None:

@@ -102,6 +102,10 @@ class SampleOutcomes(SampleEndings):
         halfway: the distance that half the budget would have given, ``[N]``; infinite where it would have
             found nothing, NaN where the method cannot tell.
         starts_agreed: starts of the search that ended within 1 % of the nearest, ``[N]``.
+        distance8: length of the nearest example found on 256 levels of the box, ``[N]``; infinite where none,
+            NaN where none was looked for.
+        scale8, threshold8: how that one is had of ``input`` and ``adversarial``
+            (:func:`robustcheck.levels.levels_between`), ``[N]``; NaN where there is none.
     """
 
     predicted: I64 = field(metadata=WHOLE)
@@ -117,6 +121,9 @@ class SampleOutcomes(SampleEndings):
     forward_evaluations: I64 = field(metadata=WHOLE)
     halfway: F64 = field(metadata=REAL | {"name": "l2_halfway", "missing": np.nan})
     starts_agreed: I64 = field(metadata=WHOLE | {"missing": 0})
+    distance8: F64 = field(metadata=REAL | {"missing": np.nan})
+    scale8: F64 = field(metadata=REAL | {"missing": np.nan})
+    threshold8: F64 = field(metadata=REAL | {"missing": np.nan})
 
     @property
     def distance(self) -> F64:
