@@ -18,8 +18,8 @@ from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import SearchResult
 
-# samples that are tried, and forward evaluations of each
-TRIED, ASKED = 8, 500
+# samples that are tried, of all one in so many, at most so many of them, and forward evaluations of each
+_ONE_IN, _TRIED, ASKED = 8, 6, 300
 # where the walk shortens the median distance of these by more it is given all
 SHORTER = 0.05
 
@@ -62,7 +62,7 @@ def walk_where_needed(
         on_progress: told about the walk on all samples.
     """
     attacked = np.flatnonzero(result.correct)
-    at = spread(attacked, TRIED)
+    at = spread(attacked, min(-(-len(attacked) // _ONE_IN), _TRIED))
     by_decision = replace(options, method="decision", budget=ASKED)
     tried = Walk(tried=len(at), shorter=0.0)
     if not len(at) or options.method == "decision":

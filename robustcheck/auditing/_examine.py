@@ -128,7 +128,10 @@ def _gradient(classifier: Classifier) -> Finding:
             "PASS", "gradient", "it reaches the inputs, and no operation in sight blocks a part of it"
         )
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    detail = f"{', '.join(found[:3])}{more}: no gradient passes there, so distances may come out too long"
+    detail = (
+        f"{', '.join(found[:3])}{more}: no gradient passes there; an audit holds slopes against the scores "
+        "and, where they mislead, follows those of what is computed (robustcheck help trust)"
+    )
     return Finding("WARN", "gradient", detail)
 
 

@@ -10,7 +10,7 @@ from robustcheck.checks._limits import LIMITS
 from robustcheck.distortion import sloped_rows
 from robustcheck.models import Classifier
 from robustcheck.results import Check, SearchResult, Status
-from robustcheck.search import Agreement, agreement, best_slope, margin_slope
+from robustcheck.search import Agreement, choose_slope, margin_slope
 from robustcheck.text import percent
 
 # what is done about it, where something is
@@ -23,18 +23,16 @@ def gradient(classifier: Classifier, result: SearchResult, *, walked: bool) -> C
     ``walked``: whether the walk by decisions was given all samples after the search.
     """
     rows = sloped_rows(result.rows, np.flatnonzero(~result.is_(Status.NON_FINITE)))
-    slope = best_slope(classifier, rows)
-    declared = agreement(classifier, rows)
-    followed = declared if slope == "declared" else agreement(classifier.by(slope), rows)
-    flat = _flat(classifier.by(slope), result)
+    chosen = choose_slope(classifier, rows)
+    followed, flat = chosen.followed, _flat(classifier.by(chosen.slope), result)
     detail = f"the slopes are those of the scores within {percent(followed.off)}"
     if followed.misleads:
         detail = f"the slopes are not those of the scores, but {percent(followed.off)} of their length off"
-    if slope == "computed":
-        declares = f"the gradient that the model declares is {declared.fault}, so the search followed that of"
-        detail = f"{declares} what it computes: {detail}"
+    if chosen.slope == "computed":
+        declares = f"the gradient that the model declares is {chosen.declared.fault}, so the search followed"
+        detail = f"{declares} that of what it computes: {detail}"
     elif followed.misleads:
-        detail = f"the gradient is {declared.fault}: {detail}"
+        detail = f"the gradient is {followed.fault}: {detail}"
     if flat > LIMITS.flat_warn:
         detail += f"; there is none at {percent(flat)} of the samples"
     if followed.misleads:

@@ -31,7 +31,8 @@ class Limits:
         walk_warn: by which a walk by decisions shortens the median distance.
         on_the_way: samples whose way to their example, or to another class, is looked at, a number.
         known: samples of other classes that are looked for, a number.
-        nearer: by which something must be nearer than the example to count.
+        nearer: by which an example made for a reference must be nearer than the model's own to count.
+        nearer_class: by which a boundary must be that is found without the lead that examples have.
         nearer_fail: of the samples for which something is.
         eight_bit_warn: of the examples that have one on 256 levels beside them: fewer are few.
     """
@@ -59,6 +60,7 @@ class Limits:
     on_the_way: int = 64
     known: int = 1024
     nearer: float = 0.01
+    nearer_class: float = 0.05
     nearer_fail: float = 0.05
     eight_bit_warn: float = 0.9
 

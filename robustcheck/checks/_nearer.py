@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robustcheck.arrays import F32, F64, I64
+from robustcheck import numerics
+from robustcheck.arrays import F32, I64, Mask
 from robustcheck.checks._limits import LIMITS
 from robustcheck.checks._shared import graded
 from robustcheck.distortion import spread
@@ -56,7 +57,7 @@ def other_class(classifier: Classifier, result: SearchResult) -> Check:
     lower, upper = classifier.bounds(x)
     reached = _boundary(classifier, result, at, np.clip(result.rows[other[there]], lower, upper))
     length = NORMS[result.norm].distance(x, reached, classifier.features, classifier.cost)
-    further = result.distance[at] > (1 + LIMITS.nearer) * length
+    further = result.distance[at] > (1 + LIMITS.nearer_class) * length
     share = float(further.mean())
     detail = f"no distance of {len(at)} samples exceeds that to the boundary towards another class"
     if further.any():
@@ -67,7 +68,7 @@ def other_class(classifier: Classifier, result: SearchResult) -> Check:
     return Check(id="other_class", outcome=graded(share, 0.0, LIMITS.nearer_fail), detail=detail)
 
 
-def _nearest_of_another(result: SearchResult, at: I64) -> tuple[I64, F64]:
+def _nearest_of_another(result: SearchResult, at: I64) -> tuple[I64, Mask]:
     """The nearest sample that is right and of a class that is wanted, and where there is one."""
     right = spread(np.flatnonzero(result.correct), LIMITS.known)
     x, known = result.rows[at], result.rows[right]
@@ -86,9 +87,18 @@ def _boundary(classifier: Classifier, result: SearchResult, at: I64, other: F32)
         now = result.label.copy()
         there = x + middle[:, None] * (other - x)
         now[at] = own_labels(classifier, there)
-        wrong = result.reached(now)[at] & np.isfinite(logits_of(classifier, there)).all(axis=1)
+        wrong = result.reached(now)[at] & _leads(classifier, result, at, there)
         low, high = np.where(wrong, low, middle), np.where(wrong, middle, high)
     return x + high[:, None] * (other - x)
+
+
+def _leads(classifier: Classifier, result: SearchResult, at: I64, points: F32) -> Mask:
+    """Where the mistake leads by as much as half precision needs, ``[M]``; nowhere where scores are none."""
+    scores = logits_of(classifier, points)
+    label, target = result.label[at].astype(np.int32), result.target[at].astype(np.int32)
+    needed = numerics.needed_margin(scores, 0.0, classifier.rounding)
+    leads: Mask = numerics.adversarial_margin(scores, label, target) > needed
+    return leads & np.isfinite(scores).all(axis=1)
 
 
 def transferred(predictor: Predictor, result: SearchResult, made_for: Mapping[str, SearchResult]) -> Check:

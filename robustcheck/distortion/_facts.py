@@ -10,7 +10,7 @@ from robustcheck.arrays import F32, I64
 from robustcheck.models import Classifier, Slope, logits_of, own_labels
 from robustcheck.results import StartFacts
 from robustcheck.samples import Samples
-from robustcheck.search import Others, best_slope
+from robustcheck.search import Others, choose_slope
 
 # float32 rounding between batch sizes, as a share of the largest logit
 _ROUNDING = 4e-6
@@ -50,7 +50,7 @@ def start_facts(classifier: Classifier, samples: Samples) -> StartFacts:
         rounding=measured_rounding(classifier, samples),
         starts=starts.tolist(),
         labels=own_labels(classifier, samples.rows[starts]).tolist(),
-        slope=best_slope(classifier, sloped_rows(samples.rows, finite)),
+        slope=choose_slope(classifier, sloped_rows(samples.rows, finite)).slope,
     )
 
 

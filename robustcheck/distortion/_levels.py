@@ -15,8 +15,8 @@ from robustcheck.results import SearchResult, is_wanted
 # (how far on the way to the example, part of a step that is made whole), from plain rounding on: further out,
 # where rounding undid the example; and less than half a step made whole, where all of its steps are small
 _TRIES = (
-    *((scale, 0.5) for scale in (1, 1.002, 1.005, 1.01, 1.015, 1.02, 1.03, 1.04, 1.05, 1.07, 1.1, 1.15, 1.2)),
-    *((scale, 0.5) for scale in (1.3, 1.5, 2, 3)),
+    *((scale, 0.5) for scale in (1, 1.002, 1.005, 1.01, 1.02, 1.03, 1.04, 1.05, 1.07, 1.1, 1.15, 1.2, 1.3)),
+    *((scale, 0.5) for scale in (1.5, 2, 3)),
     *((scale, part) for scale in (1, 1.05, 1.2, 1.5, 2.5) for part in (0.4, 0.3, 0.2, 0.1, 0.05)),
 )
 
@@ -24,7 +24,7 @@ _TRIES = (
 def on_levels(classifier: Classifier, result: SearchResult) -> SearchResult:
     """The result with the nearest example of each sample that was found on 256 levels of the box.
 
-    Rounding is no search: what is tried are points a little further out and other ways to round, 42 of them,
+    Rounding is no search: what is tried are points a little further out and other ways to round, 41 of them,
     each a forward evaluation, and only while it could be nearer. Nothing is done where the box has infinite
     sides.
     """

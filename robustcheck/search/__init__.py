@@ -20,7 +20,7 @@ from robustcheck.search._boundary import search_boundary
 from robustcheck.search._constraint import margin_slope
 from robustcheck.search._decision import search_decision, shorten
 from robustcheck.search._problem import STAGE, Answer, Others, Problem
-from robustcheck.search._slopes import Agreement, agreement, best_slope
+from robustcheck.search._slopes import Agreement, agreement, choose_slope
 from robustcheck.search._szegedy import search_szegedy
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Others",
     "Problem",
     "agreement",
-    "best_slope",
+    "choose_slope",
     "margin_slope",
     "shorten",
 ]

@@ -7,6 +7,7 @@ tell what the gradient should be.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +16,23 @@ from robustcheck.arrays import F32, F64, I64
 from robustcheck.models import Classifier, Slope, logits_of
 from robustcheck.search._constraint import margin_slope
 
-# steps of the differences, in shares of the range of each feature: rounding hides what is small, and large
-# ones are bent
-STEPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+# steps of the differences, in shares of the range of each feature, in the order in which they are tried:
+# rounding hides what is small, and large ones are bent
+_STEPS = (1e-2, 1e-3, 1e-1, 1e-4, 1e-5)
 _DIRECTIONS, _SEED = 6, 7
 # a gradient that is further from the differences at every step is none; honest models are within 0.25
 MISLEADS = 0.4
-# which of the steps is a thousandth; slopes that fit at smaller ones alone, and so many times as steep there,
-# lead nowhere
-_COARSE = 2
+# slopes that agree so well at a step need no other
+_AGREES = 0.25
+# slopes that fit at steps below this alone, and are so many times as steep there as at it, lead nowhere
+_COARSE = 1e-3
 SHATTERS = 3.0
 # twice the length of the larger is as far as two of them can be apart
 _MOST_OFF = 2.0
 # a gradient is taken instead of the declared one if it is that much nearer to the differences
 _NEARER = 0.9
+# slopes with such a cosine differ in length alone; those that are so short are none
+_ALIKE, _NOTHING = 0.9, 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,14 +40,18 @@ class Agreement:
     """How far slopes are from differences of the scores, at steps ``S`` and samples ``N``.
 
     Attributes:
+        steps: in shares of the range of each feature, ``[S]``; those that it took to tell.
         apart: distance of the two over the length of the larger, ``[S, N]``; infinite where there is none.
         steepness: root mean square of the differences over the step, ``[S, N]``.
-        with_it: inner product of both over the length of the differences squared, ``[S, N]``.
+        cosine: of the two, ``[S, N]``; 0 where one is zero.
+        ratio: length of the slopes over that of the differences, ``[S, N]``.
     """
 
+    steps: F64
     apart: F64
     steepness: F64
-    with_it: F64
+    cosine: F64
+    ratio: F64
 
     @property
     def off(self) -> float:
@@ -57,8 +65,10 @@ class Agreement:
         1 where they fit at such steps or at larger ones.
         """
         fits = int(np.median(self.apart, axis=1).argmin())
-        coarse = np.maximum(self.steepness[_COARSE], np.finfo(float).tiny)
-        return float(np.median(self.steepness[fits] / coarse)) if fits > _COARSE else 1.0
+        if self.steps[fits] >= _COARSE:
+            return 1.0
+        coarse = self.steepness[self.steps.tolist().index(_COARSE)]
+        return float(np.median(self.steepness[fits] / np.maximum(coarse, np.finfo(float).tiny)))
 
     @property
     def misleads(self) -> bool:
@@ -68,26 +78,42 @@ class Agreement:
     @property
     def fault(self) -> str:
         """What is wrong, in a word or two."""
-        best = self.apart.argmin(axis=0), np.arange(self.apart.shape[1])
-        along = float(np.median(self.with_it[best]))
         if self.off <= MISLEADS:
             return "shattered" if self.shattered > SHATTERS else "right"
-        if np.abs(along) < 1e-3 and self.off > 0.99:
-            return "missing" if np.median(np.abs(self.with_it)) < 1e-6 else "too small or too large"
-        return "of the wrong sign" if along < -0.5 else "wrong, noisy or missing in part"
+        best = self.apart.argmin(axis=0), np.arange(self.apart.shape[1])
+        cosine, ratio = (float(np.median(values[best])) for values in (self.cosine, self.ratio))
+        if cosine > _ALIKE:
+            return "too small" if ratio < 1 else "too large"
+        if ratio < _NOTHING:
+            return "missing"
+        return "of the wrong sign" if cosine < -_ALIKE else "wrong, noisy or missing in part"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chosen:
+    """The gradient that searches should follow, and how it and the declared one agree with the scores."""
+
+    slope: Slope
+    declared: Agreement
+    followed: Agreement
 
 
 def agreement(classifier: Classifier, rows: F32) -> Agreement:
     """Compare the slopes that searches follow with differences of the scores at rows ``[N, D]``."""
     width = classifier.upper - classifier.lower
     width = np.where(classifier.free, np.where(np.isfinite(width), width, 1.0), 0.0).astype(np.float32)
-    compared = [_compared(classifier, rows, width, step) for step in STEPS]
-    apart, steepness, with_it = (np.stack(part) for part in zip(*compared, strict=True))
-    return Agreement(apart=apart, steepness=steepness, with_it=with_it)
+    compared: list[tuple[F64, F64, F64, F64]] = []
+    for step in _STEPS:
+        compared.append(_compared(classifier, rows, width, step))
+        if np.median(compared[-1][0]) <= _AGREES:
+            break
+    apart, steepness, cosine, ratio = (np.stack(part) for part in zip(*compared, strict=True))
+    steps = np.array(_STEPS[: len(compared)])
+    return Agreement(steps=steps, apart=apart, steepness=steepness, cosine=cosine, ratio=ratio)
 
 
-def _compared(classifier: Classifier, rows: F32, width: F32, step: float) -> tuple[F64, F64, F64]:
-    """At one step: how far apart, how steep, how much of the differences the slopes have; each ``[N]``."""
+def _compared(classifier: Classifier, rows: F32, width: F32, step: float) -> tuple[F64, F64, F64, F64]:
+    """The columns of an :class:`Agreement` at one step, each ``[N]``."""
     lower, upper = classifier.bounds(rows)
     inside = np.clip(rows, lower + step * width, upper - step * width).astype(np.float32)
     scores = logits_of(classifier, inside)
@@ -106,14 +132,14 @@ def _compared(classifier: Classifier, rows: F32, width: F32, step: float) -> tup
         )
         with np.errstate(invalid="ignore", over="ignore"):
             expected[number] = np.einsum("nd,nd->n", slope, ahead.astype(np.float64) - behind)
-    with np.errstate(invalid="ignore", over="ignore"):
-        true, declared = (np.sqrt(np.sum(part**2, axis=0)) for part in (differences, expected))
-        larger = np.maximum(np.maximum(true, declared), np.finfo(float).tiny)
-        apart = np.sqrt(np.sum((differences - expected) ** 2, axis=0)) / larger
-        along = np.sum(differences * expected, axis=0) / np.maximum(true**2, np.finfo(float).tiny)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        true, sloped = (np.sqrt(np.sum(part**2, axis=0)) for part in (differences, expected))
+        apart = np.sqrt(np.sum((differences - expected) ** 2, axis=0)) / np.maximum(true, sloped)
+        cosine = np.sum(differences / true * (expected / sloped), axis=0)
+        ratio = sloped / true
     # where neither has a slope they do not agree, they say nothing
-    says = np.isfinite(apart) & ((true > 0) | (declared > 0))
-    return np.where(says, apart, np.inf), np.nan_to_num(true / step), np.nan_to_num(along)
+    apart = np.where(np.isfinite(apart), apart, np.inf)
+    return apart, np.nan_to_num(true / step), np.nan_to_num(cosine), np.nan_to_num(ratio)
 
 
 def _margin(classifier: Classifier, rows: F32, label: I64, target: I64) -> F64:
@@ -123,17 +149,26 @@ def _margin(classifier: Classifier, rows: F32, label: I64, target: I64) -> F64:
     return margin
 
 
-def best_slope(classifier: Classifier, rows: F32) -> Slope:
-    """The gradient that searches should follow, judged at rows ``[N, D]``.
+def choose_slope(classifier: Classifier, rows: F32) -> Chosen:
+    """Which gradient searches should follow, judged at rows ``[N, D]``.
 
     The declared one, unless it misleads and that of what is computed is nearer to the differences.
     """
+    asked = hashlib.blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=16).hexdigest()
+    chosen: Chosen = classifier.traced(("slope", asked), lambda: _chosen(classifier, rows))
+    return chosen
+
+
+def _chosen(classifier: Classifier, rows: F32) -> Chosen:
     declared = agreement(classifier.by("declared"), rows)
+    as_it_is = Chosen(slope="declared", declared=declared, followed=declared)
     if not declared.misleads:
-        return "declared"
+        return as_it_is
     try:
         computed = agreement(classifier.by("computed"), rows)
     except Exception:
         # a graph that cannot be made again: what is declared is all there is
-        return "declared"
-    return "computed" if computed.off < _NEARER * declared.off else "declared"
+        return as_it_is
+    if computed.off >= _NEARER * declared.off:
+        return as_it_is
+    return Chosen(slope="computed", declared=declared, followed=computed)
