@@ -2,7 +2,7 @@
 
 A walk by decisions alone is given a few samples of every audit. It cannot be misled by what a model says of
 its scores, so where it comes nearer than the search did, the search did not see, whatever the reason, and the
-walk is given all samples.
+walk is given all samples. Samples that no example was found for it is given in any case.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustcheck.arrays import F64
-from robustcheck.config import DEFAULT_BUDGET, SearchOptions
+from robustcheck.arrays import F64, I64
+from robustcheck.config import SearchOptions
 from robustcheck.distortion import SetFacts, shortened, spread
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import SearchResult
 
 # samples that are tried, of all one in so many, at most so many of them, and forward evaluations of each
-_ONE_IN, _TRIED, ASKED = 8, 6, 300
+_ONE_IN, _TRIED, ASKED = 8, 6, 500
+# forward evaluations for a gradient of the search, where it is given more than a trial
+_A_GRADIENT = 17
 # where the walk shortens the median distance of these by more it is given all
 SHORTER = 0.05
 
@@ -31,7 +33,7 @@ class Walk:
     Attributes:
         tried: samples that were tried.
         shorter: by what share the median of their distances fell; 1 where they had none.
-        everywhere: samples that it was given thereafter, 0 = it was not needed.
+        given: samples that it was given thereafter: all, or those without an example; 0 = it was not needed.
         nearer: share of these that it came nearer for.
         falling: by what share their median fell in the second half of the walk.
         asked: forward evaluations of each of these.
@@ -39,7 +41,7 @@ class Walk:
 
     tried: int
     shorter: float
-    everywhere: int = 0
+    given: int = 0
     nearer: float = 0.0
     falling: float = 0.0
     asked: int = 0
@@ -53,6 +55,8 @@ def walk_where_needed(
     on_progress: OnProgress = silent,
 ) -> tuple[SearchResult, Walk]:
     """Try a walk by decisions on some samples and, where it comes nearer, on all: the shorter distances.
+
+    Samples without an example are given to it whatever the trial says.
 
     Args:
         classifier: the model.
@@ -69,30 +73,37 @@ def walk_where_needed(
         return result, replace(tried, tried=0)
     walked = shortened(classifier, result, at, facts, by_decision)
     tried = replace(tried, shorter=_fell(result.distance[at], walked.distance[at]))
-    if tried.shorter <= SHORTER or options.method != "boundary":
+    needs = attacked if tried.shorter > SHORTER else attacked[~result.found[attacked]]
+    if not len(needs) or options.method != "boundary":
         return result, tried
-    after = walk_on(classifier, result, facts, options, on_progress)
-    nearer = after.distance[attacked] < result.distance[attacked]
-    changed = attacked[nearer]
+    after = walk_on(classifier, result, needs, facts, options, on_progress)
+    nearer = after.distance[needs] < result.distance[needs]
+    changed = needs[nearer]
     return after, replace(
         tried,
-        everywhere=len(attacked),
+        given=len(needs),
         nearer=float(nearer.mean()),
         falling=_fell(after.halfway[changed], after.distance[changed]),
-        asked=DEFAULT_BUDGET["decision"],
+        asked=_asked(options),
     )
 
 
 def walk_on(
     classifier: Classifier,
     result: SearchResult,
+    at: I64,
     facts: SetFacts,
     options: SearchOptions,
     on_progress: OnProgress = silent,
 ) -> SearchResult:
-    """What a search found, and a walk by decisions from there with all samples that it attacked."""
-    whole = replace(options, method="decision", budget=None)
-    return shortened(classifier, result, np.flatnonzero(result.correct), facts, whole, on_progress)
+    """What a search found, and a walk by decisions from there with the samples at positions ``at``."""
+    whole = replace(options, method="decision", budget=_asked(options))
+    return shortened(classifier, result, at, facts, whole, on_progress)
+
+
+def _asked(options: SearchOptions) -> int:
+    """Forward evaluations of each sample: the walk takes about five times what the search took."""
+    return max(_A_GRADIENT * options.evaluations, ASKED)
 
 
 def _fell(before: F64, after: F64) -> float:

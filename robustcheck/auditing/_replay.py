@@ -101,7 +101,7 @@ def replay(
     )
     if again.distance[0] > (1 + _SAME) * stored.distance[row]:
         # what the audit did where the search did not see
-        again = walk_on(classifier, again, facts, options, on_progress)
+        again = walk_on(classifier, again, np.flatnonzero(again.correct), facts, options, on_progress)
     holds = _holds(classifier, stored, row)
     status, status_now = str(stored.status[row]), str(again.status[0])
     before, after = float(stored.distance[row]), float(again.distance[0])

@@ -17,12 +17,16 @@ def gradient_free(walk: Walk | None) -> Check:
         return Check(id="gradient_free", outcome="SKIP", detail=reason)
     few = f"{ASKED} decisions each, on {walk.tried} samples"
     shorter = f"a walk by decisions alone shortened the median distance by {percent(walk.shorter)} ({few})"
-    if not walk.everywhere:
+    if not walk.given:
         return Check(id="gradient_free", outcome=_over(walk.shorter), detail=shorter)
+    if walk.shorter <= LIMITS.walk_warn:
+        lost = f"the walk was given the {walk.given} samples without an example, {walk.asked} decisions each"
+        found = f"{shorter}; {lost}, and found one for {percent(walk.nearer)}"
+        return Check(id="gradient_free", outcome="PASS", detail=found)
     detail = (
-        f"{shorter}, so the search did not see all there is; the walk was given all {walk.everywhere} "
-        f"samples, {walk.asked} decisions each, came nearer for {percent(walk.nearer)}, and the report keeps "
-        f"the shorter distances; its second half made their median {percent(walk.falling)} shorter"
+        f"{shorter}, so the search did not see all there is; the walk was given all {walk.given} samples, "
+        f"{walk.asked} decisions each, came nearer for {percent(walk.nearer)}, and the report keeps the "
+        f"shorter distances; its second half made their median {percent(walk.falling)} shorter"
     )
     if walk.falling > LIMITS.walk_warn:
         detail += ", so still shorter ones are to be expected"

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from robustcheck.measures import doubling_name
 from robustcheck.report._wording import (
+    EIGHT_BITS,
     STATISTICS,
     TITLES,
     UPPER_BOUND,
@@ -171,7 +172,8 @@ def _lengths(lengths: LengthTable) -> Table:
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
     for title, figures in lengths.rows:
-        table.add_row(title.partition(" ")[0], *(number(figure.value) for figure in figures))
+        name = title if title.startswith(EIGHT_BITS) else title.partition(" ")[0]
+        table.add_row(name, *(number(figure.value) for figure in figures))
     return table
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
-from robustcheck.report._wording import TITLES, class_name
+from robustcheck.report._wording import EIGHT_BITS, TITLES, class_name
 from robustcheck.results import AuditReport, SearchResult
 from robustcheck.text import percent
 
@@ -97,11 +97,18 @@ def caption(report: AuditReport, result: SearchResult, row: int) -> Caption:
     def named(label: int, confidence: float) -> str:
         return f"{class_name(report, label)}, {percent(confidence)}"
 
+    lengths = [(TITLES[norm], float(getattr(result, norm)[row])) for norm in _SHOWN[result.norm]]
+    on_levels = float(result.distance8[row])
+    if np.isfinite(on_levels):
+        title = f"{EIGHT_BITS} {TITLES[result.norm]}"
+        # what is stored in 8 bits comes first where the data were
+        place = 0 if report.data.data_range == [0.0, 255.0] else len(lengths)
+        lengths.insert(place, (title, on_levels))
     return Caption(
         index=int(result.index[row]),
         before=named(int(result.label[row]), float(result.confidence_before[row])),
         after=named(int(result.predicted[row]), float(result.confidence_after[row])),
-        lengths=[(TITLES[norm], float(getattr(result, norm)[row])) for norm in _SHOWN[result.norm]],
+        lengths=lengths,
     )
 
 

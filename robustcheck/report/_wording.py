@@ -15,6 +15,8 @@ UPPER_BOUND = (
     "Distances are upper bounds of the true minimum: the search found a misclassified input at that "
     "distance, and a nearer one may exist."
 )
+# of lengths of examples that can be stored so
+EIGHT_BITS = "8-bit"
 TRANSFER_TITLE = "Error in % on examples made for another model (clean / noise of that RMS)"
 # of norms, by name
 TITLES = {norm.name: norm.title for norm in NORMS.values()}
@@ -70,11 +72,15 @@ def length_tables(document: ReportDocument) -> list[LengthTable]:
 def _length_rows(
     document: ReportDocument, make: Callable[[str, str], Metric]
 ) -> list[tuple[str, list[Measure]]]:
+    kinds: list[tuple[Callable[[str, str], Metric], str]] = [(make, "")]
+    if make == Metric.distortion:
+        kinds.append((Metric.distortion8, f"{EIGHT_BITS} "))
     rows = []
     for norm in NORMS.values():
-        named = [make(norm.name, statistic).name for statistic in STATISTICS]
-        if all(name in document.measures for name in named):
-            rows.append((norm.title, [document.measures[name] for name in named]))
+        for of, prefix in kinds:
+            named = [of(norm.name, statistic).name for statistic in STATISTICS]
+            if all(name in document.measures for name in named):
+                rows.append((prefix + norm.title, [document.measures[name] for name in named]))
     return rows
 
 
