@@ -18,8 +18,11 @@ from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import SearchResult
 
-# samples that are tried, of all one in so many, at most so many of them, and forward evaluations of each
+# samples that are tried: one in so many, at most so many of them, and forward evaluations of each
 _ONE_IN, _TRIED, ASKED = 8, 6, 500
+# and of each that is walked for afresh, too, where the scores jump: what the search found may be the best of
+# its valley, while slopes do not show the others
+_ANEW = 2000
 # forward evaluations for a gradient of the search, where it is given more than a trial
 _A_GRADIENT = 17
 # where the walk shortens the median distance of these by more it is given all
@@ -72,6 +75,9 @@ def walk_where_needed(
     if not len(at) or options.method == "decision":
         return result, replace(tried, tried=0)
     walked = shortened(classifier, result, at, facts, by_decision)
+    if classifier.jumps:
+        anew = replace(by_decision, budget=_ANEW)
+        walked = shortened(classifier, walked, at, facts, anew, afresh=True)
     tried = replace(tried, shorter=_fell(result.distance[at], walked.distance[at]))
     needs = attacked if tried.shorter > SHORTER else attacked[~result.found[attacked]]
     if not len(needs) or options.method != "boundary":
@@ -98,7 +104,10 @@ def walk_on(
 ) -> SearchResult:
     """What a search found, and a walk by decisions from there with the samples at positions ``at``."""
     whole = replace(options, method="decision", budget=_asked(options))
-    return shortened(classifier, result, at, facts, whole, on_progress)
+    walked = shortened(classifier, result, at, facts, whole, on_progress)
+    if classifier.jumps:
+        walked = shortened(classifier, walked, at, facts, whole, on_progress, afresh=True)
+    return walked
 
 
 def _asked(options: SearchOptions) -> int:

@@ -17,7 +17,7 @@ from robustcheck.auditing._load import load_data, load_models, wrap_subject
 from robustcheck.config import AuditConfig
 from robustcheck.distortion import default_batch_size
 from robustcheck.errors import RobustcheckError
-from robustcheck.models import Classifier, own_labels, random_rows
+from robustcheck.models import JUMPS, Classifier, own_labels, random_rows
 from robustcheck.results import Check
 from robustcheck.samples import Samples, as_samples
 from robustcheck.text import option, percent
@@ -25,10 +25,7 @@ from robustcheck.text import option, percent
 # samples that are looked at
 _SAMPLES = 200
 # operations through which no gradient passes
-_BLOCKING = (
-    "StopGradient", "PreventGradient", "Round", "Rint", "Floor", "Ceil", "Sign", "ArgMax", "Greater",
-    "GreaterEqual", "Less", "LessEqual", "OneHot", "Bucketize",
-)  # fmt: skip
+_BLOCKING = ("StopGradient", "PreventGradient", *JUMPS)
 # forward passes beside a gradient, as the default search makes them
 _FORWARDS = 0.3
 _NAMES = {"labels": "accuracy", "inputs": "range of the values", "stable": "stability"}

@@ -37,7 +37,13 @@ def gradient(classifier: Classifier, result: SearchResult, *, walked: bool) -> C
         detail += f"; there is none at {percent(flat)} of the samples"
     if followed.misleads:
         detail += f"; {_REMEDY}" if walked else "; distances may come out too long"
-    return Check(id="gradient", outcome=_outcome(followed, flat, walked=walked), detail=detail)
+    outcome = _outcome(followed, flat, walked=walked)
+    if classifier.jumps:
+        outcome = "WARN" if outcome == "PASS" else outcome
+        detail += (
+            "; the scores jump somewhere (rounding, comparisons), and no slope shows what is behind a jump"
+        )
+    return Check(id="gradient", outcome=outcome, detail=detail)
 
 
 def _outcome(followed: Agreement, flat: float, *, walked: bool) -> Literal["PASS", "WARN", "FAIL"]:

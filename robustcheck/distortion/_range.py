@@ -81,14 +81,17 @@ def shortened(
     facts: SetFacts,
     options: SearchOptions,
     on_progress: OnProgress = silent,
+    *,
+    afresh: bool = False,
 ) -> SearchResult:
     """Go on from the examples of the samples at positions ``at`` by decisions alone; what is nearer is kept.
 
-    Whatever gradients and scores say has no part in it. Samples without an example are searched anew.
+    Whatever gradients and scores say has no part in it. Samples without an example are searched anew, and all
+    of them ``afresh``.
     """
-
     posed = _posed(classifier, result, at, facts)
     points = result.points[at] * classifier.cost if classifier.priced else result.points[at]
+    points = np.full_like(points, np.nan) if afresh else points
     return _with(result, at, posed, shorten(posed.subject, posed.priced, options, points, on_progress))
 
 

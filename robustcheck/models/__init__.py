@@ -8,7 +8,7 @@ back, ``_calling`` calls the model on them, ``_heads`` gets scores out of a mode
 ``_graph`` walks the layers of a functional model.
 """
 
-from robustcheck.models._classifier import Classifier, Head, Slope, logits_of
+from robustcheck.models._classifier import JUMPS, Classifier, Head, Slope, logits_of
 from robustcheck.models._costs import in_costs
 from robustcheck.models._domain import random_rows
 from robustcheck.models._graph import LayerGraph, inputs_of, layer_of
@@ -19,6 +19,7 @@ from robustcheck.models._votes import Votes
 from robustcheck.models._wrap import wrap
 
 __all__ = [
+    "JUMPS",
     "Classifier",
     "Head",
     "InputLayout",

@@ -16,6 +16,11 @@ from robustcheck.models._votes import Votes
 Tensor = Any
 # which gradient searches follow: the one that the model declares, or that of what it computes
 Slope = Literal["declared", "computed"]
+# operations whose values jump, which no slope shows
+JUMPS = (
+    "Round", "Rint", "Floor", "Ceil", "Sign", "ArgMax", "Greater", "GreaterEqual", "Less", "LessEqual",
+    "OneHot", "Bucketize",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,6 +105,11 @@ class Classifier(Predictor):
             return self.logits
         made: Callable[[Tensor], Tensor] = self.traced("sloped", self.computed)
         return made
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the graph of the scores has operations whose values jump; of those that are in sight."""
+        return any(kind in JUMPS for kind, _ in getattr(self.logits, "operations", ()))
 
     def by(self, slope: Slope) -> Classifier:
         """The same classifier, of which searches follow another gradient."""

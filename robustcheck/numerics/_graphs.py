@@ -34,8 +34,16 @@ class Traced:
 
     @property
     def operations(self) -> list[tuple[str, str]]:
-        """Type and name of each operation, without those of functions that it calls."""
-        return [(operation.type, operation.name) for operation in self._graph.graph.get_operations()]
+        """Type and name of each operation that the output needs, without those of functions that it calls."""
+        needed: dict[str, Any] = {}
+        waiting = [output.op for output in self._graph.outputs]
+        while waiting:
+            operation = waiting.pop()
+            if operation.name not in needed:
+                needed[operation.name] = operation
+                waiting += [tensor.op for tensor in operation.inputs]
+        made = self._graph.graph.get_operations()
+        return [(operation.type, operation.name) for operation in made if operation.name in needed]
 
     @property
     def values_a_row(self) -> int:
