@@ -13,7 +13,7 @@ import numpy as np
 
 from robustcheck.arrays import F64, I64
 from robustcheck.config import SearchOptions
-from robustcheck.distortion import SetFacts, shortened, spread
+from robustcheck.distortion import SetFacts, default_batch_size, shortened, spread
 from robustcheck.models import Classifier
 from robustcheck.progress import OnProgress, silent
 from robustcheck.results import SearchResult
@@ -74,11 +74,8 @@ def walk_where_needed(
     tried = Walk(tried=len(at), shorter=0.0)
     if not len(at) or options.method == "decision":
         return result, replace(tried, tried=0)
-    walked = shortened(classifier, result, at, facts, by_decision)
-    if classifier.jumps:
-        anew = replace(by_decision, budget=_ANEW)
-        walked = shortened(classifier, walked, at, facts, anew, afresh=True)
-    tried = replace(tried, shorter=_fell(result.distance[at], walked.distance[at]))
+    walked = _walked(classifier, result.take(at), np.arange(len(at)), facts, by_decision, _ANEW)
+    tried = replace(tried, shorter=_fell(result.distance[at], walked.distance))
     needs = attacked if tried.shorter > SHORTER else attacked[~result.found[attacked]]
     if not len(needs) or options.method != "boundary":
         return result, tried
@@ -104,10 +101,25 @@ def walk_on(
 ) -> SearchResult:
     """What a search found, and a walk by decisions from there with the samples at positions ``at``."""
     whole = replace(options, method="decision", budget=_asked(options))
-    walked = shortened(classifier, result, at, facts, whole, on_progress)
-    if classifier.jumps:
-        walked = shortened(classifier, walked, at, facts, whole, on_progress, afresh=True)
-    return walked
+    return _walked(classifier, result, at, facts, whole, _asked(options), on_progress)
+
+
+def _walked(
+    classifier: Classifier,
+    result: SearchResult,
+    at: I64,
+    facts: SetFacts,
+    options: SearchOptions,
+    anew: int,
+    on_progress: OnProgress = silent,
+) -> SearchResult:
+    """Walks from the examples, and where scores jump afresh too, with ``anew`` evaluations."""
+    size = default_batch_size(classifier)
+    walked = shortened(classifier, result, at, facts, options, on_progress, batch_size=size)
+    if not classifier.jumps:
+        return walked
+    again = replace(options, budget=anew)
+    return shortened(classifier, walked, at, facts, again, on_progress, batch_size=size, afresh=True)
 
 
 def _asked(options: SearchOptions) -> int:

@@ -58,7 +58,7 @@ class Limits:
     flat_fail: float = 0.1
     walk_warn: float = SHORTER
     on_the_way: int = 64
-    known: int = 1024
+    known: int = 256
     nearer: float = 0.01
     nearer_class: float = 0.05
     nearer_fail: float = 0.05

@@ -20,7 +20,7 @@ from robustcheck.distortion._facts import SetFacts
 from robustcheck.measures import binomial_tail
 from robustcheck.models import Classifier, Votes, in_costs, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
-from robustcheck.progress import OnProgress, silent
+from robustcheck.progress import OnProgress, silent, within
 from robustcheck.results import SearchResult, Status, is_wanted, sample_ids
 from robustcheck.samples import Samples
 from robustcheck.search import METHODS, Answer, Others, Problem, shorten
@@ -71,7 +71,9 @@ def search_range(
 
     posed = _posed(classifier, bare, attacked, facts)
     answer = METHODS[options.method](posed.subject.by(facts.slope), posed.priced, options, on_progress)
-    return _with(bare, attacked, posed, answer)
+    columns = _changeable(bare)
+    _put(columns, bare, attacked, posed, answer)
+    return replace(bare, **columns)
 
 
 def shortened(
@@ -82,17 +84,23 @@ def shortened(
     options: SearchOptions,
     on_progress: OnProgress = silent,
     *,
+    batch_size: int,
     afresh: bool = False,
 ) -> SearchResult:
     """Go on from the examples of the samples at positions ``at`` by decisions alone; what is nearer is kept.
 
     Whatever gradients and scores say has no part in it. Samples without an example are searched anew, and all
-    of them ``afresh``.
+    of them ``afresh``; ``batch_size`` of them at once.
     """
-    posed = _posed(classifier, result, at, facts)
-    points = result.points[at] * classifier.cost if classifier.priced else result.points[at]
-    points = np.full_like(points, np.nan) if afresh else points
-    return _with(result, at, posed, shorten(posed.subject, posed.priced, options, points, on_progress))
+    columns = _changeable(result)
+    for start in range(0, len(at), batch_size):
+        block = at[start : start + batch_size]
+        posed = _posed(classifier, result, block, facts)
+        points = result.points[block] * classifier.cost if classifier.priced else result.points[block]
+        points = np.full_like(points, np.nan) if afresh else points
+        inside = within(on_progress, start, len(block), len(at))
+        _put(columns, result, block, posed, shorten(posed.subject, posed.priced, options, points, inside))
+    return replace(result, **columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,13 +128,15 @@ class _Checked:
     decided: I64
 
 
-def _with(result: SearchResult, at: I64, posed: _Posed, answer: Answer) -> SearchResult:
-    """The result with what was answered for the samples at positions ``at``, where it holds and is nearer."""
+def _changeable(result: SearchResult) -> dict[str, Any]:
+    """The columns that a search may change, to be changed."""
+    return {name: values.copy() for name, values in result.columns().items() if name not in _GIVEN}
+
+
+def _put(columns: dict[str, Any], result: SearchResult, at: I64, posed: _Posed, answer: Answer) -> None:
+    """Put what was answered for the samples at positions ``at`` of a result where it holds and is nearer."""
     classifier = posed.classifier
     new = _checked(posed, answer)
-    columns: dict[str, Any] = {
-        name: values.copy() for name, values in result.columns().items() if name not in _GIVEN
-    }
     lengths = {
         name: norm.distance(result.rows[at], new.points, classifier.features, classifier.cost)
         for name, norm in NORMS.items()
@@ -145,7 +155,6 @@ def _with(result: SearchResult, at: I64, posed: _Posed, answer: Answer) -> Searc
     columns["starts_agreed"][at[tells]] = answer.agreed[tells]
     columns["gradient_evaluations"][at] += answer.gradient_evaluations
     columns["forward_evaluations"][at] += answer.forward_evaluations
-    return replace(result, **columns)
 
 
 def _bare(

@@ -72,10 +72,19 @@ def _walked(walk: BoundaryWalk, on_progress: OnProgress) -> Answer:
 
 @dataclass(frozen=True, eq=False)
 class _Moves:
-    """Random moves ``[M, R, D]`` as far as the box lets them, and which were misclassified ``[M, R]``."""
+    """What random moves from points came to: sums over them, so that none is kept.
 
-    move: F32
-    wrong: Mask
+    Attributes:
+        count: how many there were.
+        wrong: how many of them were misclassified, ``[R]``.
+        towards: sum of these, less the sum of the others, ``[R, D]``; as far as the box let them.
+        total: sum of all, ``[R, D]``.
+    """
+
+    count: int
+    wrong: I64
+    towards: F32
+    total: F32
 
 
 class BoundaryWalk:
@@ -179,15 +188,19 @@ class BoundaryWalk:
         """Random moves from points on the boundary; the same directions for every sample."""
         free = rows.upper > rows.lower
         length = self.reach[at] * np.sqrt(np.sum((z - rows.x).astype(np.float64) ** 2, axis=1))
-        directions = self._draw(2, self.steps).standard_normal((count, z.shape[1])).astype(np.float32)
-        move, wrong = np.zeros((count, *z.shape), np.float32), np.zeros((count, len(z)), bool)
-        for number, direction in enumerate(directions):
-            along = np.where(free, direction, 0)
+        draw = self._draw(2, self.steps)
+        wrong, towards, total = np.zeros(len(z), np.int64), np.zeros_like(z), np.zeros_like(z)
+        for _ in range(count):
+            along = np.where(free, draw.standard_normal(z.shape[1], np.float32), 0)
             size = np.maximum(np.sqrt(np.sum(along * along, axis=1)), np.finfo(np.float32).tiny)
             there = np.clip(z + (length / size).astype(np.float32)[:, None] * along, rows.lower, rows.upper)
-            move[number], wrong[number] = there - z, beyond(self.classifier, rows.goal, there) > 0
+            errs = beyond(self.classifier, rows.goal, there) > 0
+            move = there - z
+            wrong += errs
+            towards += np.where(errs[:, None], move, -move)
+            total += move
         self.asked[at] += count
-        return _Moves(move, wrong)
+        return _Moves(count, wrong, towards, total)
 
     def _normal(self, at: I64, moves: _Moves) -> F32:
         """The way to the misclassified side, ``[R, D]``: where moves went that were, less where others did.
@@ -195,11 +208,9 @@ class BoundaryWalk:
         With the mean taken off (HopSkipJump, equation 16), and those of steps before. Moves that the box bent
         are what they became.
         """
-        sign = np.where(moves.wrong, 1.0, -1.0).astype(np.float32)
-        weight = sign - sign.mean(axis=0)
-        one_sided = ~moves.wrong.any(axis=0) | moves.wrong.all(axis=0)
-        weight[:, one_sided] = sign[:, one_sided]
-        normal = np.einsum("mr,mrd->rd", weight, moves.move)
+        one_sided = (moves.wrong == 0) | (moves.wrong == moves.count)
+        mean = np.where(one_sided, 0.0, 2.0 * moves.wrong / moves.count - 1.0).astype(np.float32)
+        normal = moves.towards - mean[:, None] * moves.total
         size = np.sqrt(np.sum(normal * normal, axis=1, keepdims=True))
         normal /= np.maximum(size, np.finfo(np.float32).tiny)
         kept: F32 = normal + _KEPT * self.normal[at]
