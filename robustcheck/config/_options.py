@@ -41,7 +41,7 @@ class SearchOptions:
     budget: int | None = field(
         default=None,
         metadata=said(
-            "gradient evaluations of a sample at most",
+            "gradient evaluations of a sample at most, forward ones for decision",
             "search",
             default=", ".join(f"{budget} for {method}" for method, budget in DEFAULT_BUDGET.items()),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +74,10 @@ def output_of(model: Any, layout: InputLayout, options: ModelOptions, probes: li
         nonlocal call
         out = call(rows)
         if is_called(out):
-            call = in_place(call, signature)
-            out = call(rows)
+            # what cannot be done in place is called as it is, and its end stays hidden
+            with suppress(Exception):
+                opened = in_place(call, signature)
+                call, out = opened, opened(rows)
         ends.append(end_of(out))
         return out
 
