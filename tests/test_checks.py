@@ -17,8 +17,8 @@ import robustcheck as rc
 from robustcheck.checks import better_than_chance, filling, noise_curve, run_checks, skipped, stability
 from robustcheck.distortion import on_levels
 from robustcheck.measures import binomial_tail
-from robustcheck.models import logits_of
-from robustcheck.results import CurvePoint, SearchResult, Status
+from robustcheck.models import Head, logits_of
+from robustcheck.results import Check, CurvePoint, SearchResult, Status
 
 QUICK = rc.SearchOptions(budget=60)
 
@@ -290,3 +290,44 @@ def test_only_the_target_counts_where_there_is_one(dense: Any, dense_result: Sea
     assert details["wrong"]["eight_bit"].startswith("0.0 % of the examples")
     assert not details["right"]["eight_bit"].startswith("0.0 %")
     assert details["wrong"]["verified"].startswith("0 of")
+
+
+def test_scores_that_say_nothing_or_something_else(dense: Any, dense_result: SearchResult) -> None:
+    """Made of probabilities that are rounded to 1, or not those that the output decides by."""
+    made = replace(dense, ends_in=Head("softmax", False))
+    blind = replace(dense_result, confidence_before=np.ones(len(dense_result)))
+    assert outcomes(made, blind)["saturated"] == "FAIL"
+    assert (
+        outcomes(made, replace(blind, confidence_before=0.9 * blind.confidence_before))["saturated"] == "PASS"
+    )
+    assert outcomes(dense, dense_result)["saturated"] == "PASS"
+    other = replace(dense, logits=lambda rows: -dense.logits(rows), traces={})
+    assert outcomes(other, dense_result)["saturated"] == "FAIL"
+
+
+def test_an_example_that_was_made_for_another_model(dense: Any, dense_result: SearchResult) -> None:
+    """The model's own examples, which are nearer than those that are said to be its own."""
+    points, x = dense_result.adversarial, dense_result.input
+    far = np.clip(x + 1.5 * (points - x), 0, 1).astype(np.float32)
+    length = np.sqrt(np.sum((far - x).astype(float) ** 2, axis=(1, 2)))
+    longer = replace(dense_result, adversarial=far, l2=np.where(dense_result.found, length, dense_result.l2))
+
+    def outcome(made_for: dict[str, SearchResult]) -> str:
+        checked = run_checks(dense, [longer], seed=0, made_for=made_for)
+        return next(check.outcome for check in checks_named("transferred", checked))
+
+    assert outcome({}) == "SKIP"
+    assert outcome({"other": dense_result}) == "FAIL"
+    assert outcome({"other": longer}) == "PASS"
+
+
+def test_a_boundary_on_the_way_to_another_class(dense: Any, dense_result: SearchResult) -> None:
+    assert outcomes(dense, dense_result)["other_class"] == "PASS"
+    far = replace(dense_result, l2=np.where(dense_result.found, 20.0, dense_result.l2))
+    assert outcomes(dense, far)["other_class"] == "FAIL"
+    alone = dense_result.take(np.flatnonzero(dense_result.label == dense_result.label[0]))
+    assert outcomes(dense, alone)["other_class"] == "SKIP"
+
+
+def checks_named(name: str, checked: list[Check]) -> list[Check]:
+    return [check for check in checked if check.id == name]

@@ -31,6 +31,7 @@ class Limits:
         walk_warn: by which a walk by decisions shortens the median distance.
         on_the_way: samples whose way to their example, or to another class, is looked at, a number.
         known: samples of other classes that are looked for, a number.
+        otherwise: of samples that scores give another class than the output, which may have ties.
         nearer: by which an example made for a reference must be nearer than the model's own to count.
         nearer_class: by which a boundary must be that is found without the lead that examples have.
         nearer_fail: of the samples for which something is.
@@ -59,6 +60,7 @@ class Limits:
     walk_warn: float = SHORTER
     on_the_way: int = 64
     known: int = 256
+    otherwise: float = 0.02
     nearer: float = 0.01
     nearer_class: float = 0.05
     nearer_fail: float = 0.05

@@ -125,13 +125,18 @@ def transferred(predictor: Predictor, result: SearchResult, made_for: Mapping[st
 
 
 def saturated(classifier: Classifier, result: SearchResult) -> Check:
-    """Whether scores that had to be made of probabilities are lost in their rounding."""
-    if classifier.ends_in.recovered is not False:
-        detail = f"scores are those before any saturation that the graph shows ({classifier.head})"
-        return Check(id="saturated", outcome="PASS", detail=detail)
+    """Whether scores are lost in rounded probabilities, or decide otherwise than the output they are of."""
     at = spread(np.flatnonzero(result.correct), LIMITS.slopes)
-    share = float(np.mean(result.confidence_before[at] >= 1.0 - 2.0**-23)) if len(at) else 0.0
-    detail = (
-        f"scores are made of probabilities, and those of {percent(share)} of the samples are rounded to 1"
-    )
-    return Check(id="saturated", outcome=graded(share, 0.0, LIMITS.flat_fail), detail=detail)
+    if classifier.ends_in.recovered is False:
+        share = float(np.mean(result.confidence_before[at] >= 1.0 - 2.0**-23)) if len(at) else 0.0
+        made = "scores are made of probabilities, and those"
+        detail = f"{made} of {percent(share)} of the samples are rounded to 1"
+        return Check(id="saturated", outcome=graded(share, 0.0, LIMITS.flat_fail), detail=detail)
+    detail = f"scores are those before any saturation that the graph shows ({classifier.head})"
+    if not classifier.ends_in.left_out or classifier.votes is not None or not len(at):
+        return Check(id="saturated", outcome="PASS", detail=detail)
+    rows = result.rows[at]
+    apart = float(np.mean(logits_of(classifier, rows).argmax(axis=1) != own_labels(classifier, rows)))
+    if apart > LIMITS.otherwise:
+        detail += f", but give {percent(apart)} of {len(at)} samples another class than the output"
+    return Check(id="saturated", outcome=graded(apart, LIMITS.otherwise, LIMITS.flat_fail), detail=detail)
