@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -98,6 +99,10 @@ class Chosen:
     followed: Agreement
 
 
+# what was chosen last for each classifier, with the digest of the rows
+_last: WeakKeyDictionary[Classifier, tuple[str, Chosen]] = WeakKeyDictionary()
+
+
 def agreement(classifier: Classifier, rows: F32) -> Agreement:
     """Compare the slopes that searches follow with differences of the scores at rows ``[N, D]``."""
     width = classifier.upper - classifier.lower
@@ -155,8 +160,12 @@ def choose_slope(classifier: Classifier, rows: F32) -> Chosen:
     The declared one, unless it misleads and that of what is computed is nearer to the differences.
     """
     asked = hashlib.blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=16).hexdigest()
-    chosen: Chosen = classifier.traced(("slope", asked), lambda: _chosen(classifier, rows))
-    return chosen
+    # a search asks, and the checks of what it found ask again
+    known = _last.get(classifier)
+    if known is None or known[0] != asked:
+        known = asked, _chosen(classifier, rows)
+        _last[classifier] = known
+    return known[1]
 
 
 def _chosen(classifier: Classifier, rows: F32) -> Chosen:
