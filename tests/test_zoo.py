@@ -12,7 +12,7 @@ from zoo import ZOO
 
 import robustcheck as rc
 from robustcheck.errors import ModelRefused
-from robustcheck.models import Classifier
+from robustcheck.models import Classifier, logits_of
 from robustcheck.results import AuditReport, SearchResult
 
 SAMPLES = 16
@@ -155,14 +155,31 @@ def test_votes_of_a_random_model(name: str, net: Any, data: Any) -> None:
     assert outcomes(report)["stable"] == "PASS"
     assert report.model.options["votes"] == 16
     found = report.samples.found
-    assert found.sum() >= 0.95 * report.samples.correct.sum()
+    assert found.sum() >= report.samples.correct.sum() - 1
     draw = tf.function(ZOO[name].make(net))
     points, label = tf.constant(report.samples.adversarial[found]), report.samples.label[found]
-    # each draw of the model as it is, of one sample at a time where a draw is of the whole batch
-    drawn = np.array([[int(tf.argmax(draw(point[None])[0])) for point in points] for _ in range(60)])
-    of_label = (drawn == label).mean(axis=0)
-    most = np.array([np.bincount(column, minlength=10).max() / 60 for column in drawn.T])
-    assert np.mean(of_label < most) >= 0.9
+    # draws of the model as it is, of one sample at a time where a draw is of the whole batch
+    drawn = np.array([[int(tf.argmax(draw(point[None])[0])) for point in points] for _ in range(200)])
+    votes = np.stack([np.bincount(column, minlength=10) for column in drawn.T]) / 200
+    at = np.arange(len(label))
+    of_label = votes[at, label].copy()
+    votes[at, label] = -1.0
+    ahead = votes.max(axis=1) - of_label
+    # 0.07 is the deviation of a lead that there is not
+    assert (ahead > -0.25).all()
+    assert np.mean(ahead > 0) >= 0.5
+    assert np.median(ahead) > 0
+
+
+def test_draws_are_numbered(net: Any, data: Any) -> None:
+    """The same model made again draws the same, for a row in any batch, and others draw otherwise."""
+    rows = data[0].reshape(SAMPLES, -1)
+    first, again = (rc.wrap(ZOO["noise"].make(net), input_shape=(8, 8, 1), votes=5) for _ in range(2))
+    scores = logits_of(first, rows)
+    np.testing.assert_allclose(logits_of(again, rows), scores, rtol=1e-5)
+    np.testing.assert_allclose(logits_of(first, rows, batch_size=1), scores, rtol=1e-4, atol=1e-4)
+    more = rc.wrap(ZOO["noise"].make(net), input_shape=(8, 8, 1), votes=6)
+    assert np.abs(logits_of(more, rows) - scores).max() > 1e-3
 
 
 def test_rows_that_influence_one_another_are_refused(net: Any, data: Any) -> None:

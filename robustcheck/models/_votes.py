@@ -8,7 +8,7 @@ and Wagner 2018 (arXiv:1802.00420, section 4.2) differentiate.
 
 from __future__ import annotations
 
-import zlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -97,14 +97,18 @@ def _drawn(function: Function, signature: tf.TensorSpec, rules: dict[str, Rule])
 def _seeded(count: Tensor, draw: Tensor) -> dict[str, Rule]:
     """Rules by which random operations draw by the number of the draw, alike for all of ``count`` rows."""
 
-    def seed(operation: Operation) -> Tensor:
-        return tf.stack([draw, tf.constant(zlib.crc32(operation.name.encode()) & 0x7FFFFFFF)])
+    # by their order, since names differ from process to process
+    order = itertools.count()
+
+    def seed() -> Tensor:
+        return tf.stack([draw, tf.constant(next(order))])
 
     def floats(make: Callable[..., Tensor]) -> Rule:
         def rule(operation: Operation, inputs: list[Tensor], _: Done) -> list[Tensor]:
             (wanted,) = operation.outputs
             kind = wanted.dtype if wanted.dtype in (tf.float16, tf.bfloat16, tf.float64) else tf.float32
-            made = _alike(inputs[0], count, lambda shape: make(shape, seed(operation), dtype=kind))
+            at = seed()
+            made = _alike(inputs[0], count, lambda shape: make(shape, at, dtype=kind))
             return [tf.ensure_shape(made, wanted.shape)]
 
         return rule
@@ -112,10 +116,8 @@ def _seeded(count: Tensor, draw: Tensor) -> dict[str, Rule]:
     def integers(low: int, high: int) -> Rule:
         def rule(operation: Operation, inputs: list[Tensor], _: Done) -> list[Tensor]:
             kind, ends = operation.outputs[0].dtype, (inputs[low], inputs[high])
-            uniform = tf.random.stateless_uniform
-            return [
-                _alike(inputs[0], count, lambda shape: uniform(shape, seed(operation), *ends, dtype=kind))
-            ]
+            uniform, at = tf.random.stateless_uniform, seed()
+            return [_alike(inputs[0], count, lambda shape: uniform(shape, at, *ends, dtype=kind))]
 
         return rule
 
