@@ -30,11 +30,12 @@ def levels_between(
         threshold: part of a step from which on it is made whole: 0.5 rounds, less moves more features.
     """
     step = _step(lower, upper)
-    at, share, cut = (np.asarray(value, np.float64) for value in (1.0, scale, threshold))
-    share, cut = (np.broadcast_to(value, len(rows))[:, None] for value in (share, cut))
+    share, cut = (
+        np.broadcast_to(np.asarray(value, np.float64), len(rows))[:, None] for value in (scale, threshold)
+    )
     base = np.rint((rows.astype(np.float64) - lower) / step)
     there = np.where(np.isfinite(points), points, rows).astype(np.float64)
-    moved = (rows + at * share * (there - rows) - lower) / step - base
+    moved = (rows + share * (there - rows) - lower) / step - base
     whole = np.sign(moved) * np.floor(np.abs(moved) + 1.0 - cut)
     levels: NDArray[np.uint8] = np.clip(base + whole, 0, _LAST).astype(np.uint8)
     return levels

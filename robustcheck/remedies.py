@@ -49,6 +49,11 @@ class Walk:
     falling: float = 0.0
     asked: int = 0
 
+    @property
+    def saw_more(self) -> bool:
+        """Whether the search did not see what the walk came upon."""
+        return self.shorter > SHORTER
+
 
 def walk_where_needed(
     classifier: Classifier,
@@ -76,7 +81,7 @@ def walk_where_needed(
         return result, replace(tried, tried=0)
     walked = _walked(classifier, result.take(at), np.arange(len(at)), facts, by_decision, _ANEW)
     tried = replace(tried, shorter=_fell(result.distance[at], walked.distance))
-    needs = attacked if tried.shorter > SHORTER else attacked[~result.found[attacked]]
+    needs = attacked if tried.saw_more else attacked[~result.found[attacked]]
     if not len(needs) or options.method != "boundary":
         return result, tried
     after = walk_on(classifier, result, needs, facts, options, on_progress)

@@ -64,7 +64,7 @@ def run_checks(
     none = Check(id="labels", outcome="SKIP", detail="the labels are the model's own predictions")
     first = results[0]
     stable = _stable.stable(classifier, first)
-    walked = any(walk.given and walk.shorter > LIMITS.walk_warn for walk in (walks or {}).values())
+    walked = any(walk.given and walk.saw_more for walk in (walks or {}).values())
 
     def of_each(check: Callable[[SearchResult], Check]) -> Check:
         return _together([(result.norm, check(result)) for result in results])

@@ -19,7 +19,7 @@ def gradient_free(walk: Walk | None) -> Check:
     shorter = f"a walk by decisions alone shortened the median distance by {percent(walk.shorter)} ({few})"
     if not walk.given:
         return Check(id="gradient_free", outcome=_over(walk.shorter), detail=shorter)
-    if walk.shorter <= LIMITS.walk_warn:
+    if not walk.saw_more:
         lost = f"the walk was given the {walk.given} samples without an example, {walk.asked} decisions each"
         found = f"{shorter}; {lost}, and found one for {percent(walk.nearer)}"
         return Check(id="gradient_free", outcome="PASS", detail=found)

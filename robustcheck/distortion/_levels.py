@@ -36,11 +36,6 @@ def on_levels(classifier: Classifier, result: SearchResult) -> SearchResult:
     return replace(result, distance8=distance, scale8=scale, threshold8=threshold)
 
 
-def example_on_levels(classifier: Classifier, result: SearchResult, at: I64) -> F32:
-    """The examples on levels of samples at these positions, in units of the box, ``[M, D]``."""
-    return _points(classifier, result, at, result.scale8[at], result.threshold8[at])
-
-
 def _nearest(classifier: Classifier, result: SearchResult, block: I64) -> tuple[F64, F64, F64]:
     best = np.full(len(block), np.inf)
     scale, threshold = np.full((2, len(block)), np.nan)

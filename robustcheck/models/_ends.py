@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from robustcheck.models._recorded import CALLS
+
 Tensor = Any
 
 # what the last operation of a graph says of the output
@@ -15,10 +17,9 @@ _ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "BiasAdd": 
 # operations that hand on what they are given; the second may change its shape
 _HANDING_ON = ("Identity", "Cast", "EnsureShape", "CheckNumerics", "StopGradient", "PreventGradient")
 _SHAPING = ("Reshape", "Squeeze", "ExpandDims", "StridedSlice")
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # operations that a softmax or sigmoid written by hand, or one in a function of its own, may end in
 _HIDING = (
-    *_CALLS, "RealDiv", "Reciprocal", "Exp", "Mul", "Pow", "Minimum", "Maximum", "ClipByValue", "Relu6",
+    *CALLS, "RealDiv", "Reciprocal", "Exp", "Mul", "Pow", "Minimum", "Maximum", "ClipByValue", "Relu6",
     "OneHot",
 )  # fmt: skip
 _EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float64": 2.0**-52}
@@ -60,7 +61,7 @@ def end_of(out: Tensor) -> End:
 
 def is_called(out: Tensor) -> bool:
     """Whether an output comes out of a function that the graph calls, which hides what it ends in."""
-    return last_operation(out).type in _CALLS
+    return last_operation(out).type in CALLS
 
 
 def last_operation(out: Tensor) -> Any:

@@ -22,7 +22,7 @@ from robustcheck.models._calling import Function, Output
 from robustcheck.models._classifier import Head
 from robustcheck.models._computed import computed
 from robustcheck.models._ends import End, last_operation, scores_before
-from robustcheck.models._votes import Votes, majority_of, mean_of
+from robustcheck.models._votes import Votes, mean_of
 from robustcheck.text import option
 
 Tensor = Any
@@ -81,7 +81,7 @@ def find_head(output: Output, asked: HeadKind | Literal["auto"], votes: int | No
     if votes is not None:
         drawn = Votes.of(read.decide, at, votes, read.classes, output.graph)
         score = mean_of(read.score, at, votes)
-        decide = majority_of(read.decide, at, votes, read.classes)
+        decide = drawn.majority
 
     def honest() -> Function:
         made = computed(read.score, at) if votes is None else mean_of(read.score, at, votes, honest=True)
@@ -139,7 +139,6 @@ def _decides_the_same(output: Output) -> bool:
 
 def _without_flat(call: Function) -> Function:
     """The output without all that is flat somewhere and does not matter for the decision, float32."""
-
     return lambda rows: _scores(call(rows))
 
 

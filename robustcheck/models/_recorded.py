@@ -14,10 +14,13 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from robustcheck.numerics import operations_behind
+
 Tensor = Any
 Operation = Any
 Function = Callable[[Tensor], Tensor]
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# operations that call a function of the graph
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # which operations lie beside it, by their old names
 _NOT_AGAIN = ("_class",)
 # names the gradient that is declared for an operation
@@ -65,7 +68,7 @@ class _Again:
 
     def outputs(self) -> list[Tensor]:
         """Of the graph."""
-        for operation in _needed(self._graph, self._known):
+        for operation in operations_behind(self._graph, self._known):
             inputs = [self.known(tensor) for tensor in operation.inputs]
             rule = None if self._instead is None else self._instead.get(operation.type)
             made = rule(operation, inputs, self) if rule else None
@@ -82,7 +85,7 @@ class _Again:
     def __call__(self, operation: Operation, inputs: list[Tensor]) -> list[Tensor]:
         """An operation as it is."""
         kind = operation.type
-        if kind in _CALLS:
+        if kind in CALLS:
             return self._called(operation.get_attr("f"), inputs)
         if kind in ("While", "StatelessWhile"):
             return self._loop(operation, inputs)
@@ -119,18 +122,6 @@ class _Again:
             shape_invariants=shapes,
         )
         return _several(made)
-
-
-def _needed(graph: Any, known: Mapping[Any, Tensor]) -> list[Operation]:
-    """Operations that the outputs are made by, each after those that it needs."""
-    needed: set[str] = set()
-    waiting = [tensor for tensor in graph.outputs if tensor.ref() not in known]
-    while waiting:
-        operation = waiting.pop().op
-        if operation.name not in needed:
-            needed.add(operation.name)
-            waiting += [tensor for tensor in operation.inputs if tensor.ref() not in known]
-    return [operation for operation in graph.get_operations() if operation.name in needed]
 
 
 def _several(made: Any) -> list[Tensor]:

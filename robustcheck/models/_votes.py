@@ -45,10 +45,14 @@ class Votes:
         verifying = range(votes, (1 + _FRESH) * votes)
         return Votes(
             draws=votes,
-            counts=graph(counts_of(decide, signature, range(votes), classes)),
+            counts=graph(_counts_of(decide, signature, range(votes), classes)),
             fresh_draws=len(verifying),
-            fresh=graph(counts_of(decide, signature, verifying, classes)),
+            fresh=graph(_counts_of(decide, signature, verifying, classes)),
         )
+
+    def majority(self, rows: Tensor) -> Tensor:
+        """The class ``[B]`` that most of the draws that decide give; to be traced."""
+        return tf.argmax(self.counts(rows), axis=-1, output_type=tf.int32)
 
     def asked(self, of: Graph) -> Votes:
         """The same asked in another way."""
@@ -69,13 +73,7 @@ def mean_of(function: Function, signature: tf.TensorSpec, votes: int, *, honest:
     return mean
 
 
-def majority_of(decide: Function, signature: tf.TensorSpec, votes: int, classes: int) -> Function:
-    """The class ``[B]`` that most draws give; to be traced."""
-    count = counts_of(decide, signature, range(votes), classes)
-    return lambda rows: tf.argmax(count(rows), axis=-1, output_type=tf.int32)
-
-
-def counts_of(decide: Function, signature: tf.TensorSpec, draws: range, classes: int) -> Function:
+def _counts_of(decide: Function, signature: tf.TensorSpec, draws: range, classes: int) -> Function:
     """How many of the draws give each class, ``[B, K]``; to be traced."""
     drawn = _drawn(decide, signature, {})
 

@@ -5,7 +5,7 @@ files. Rows are NumPy's, since on a CPU an inner product of rows takes it a thir
 takes, most operations half as long, and nothing has to be traced; models are TensorFlow's graphs.
 """
 
-from robustcheck.numerics._graphs import Traced, traced, with_gradient
+from robustcheck.numerics._graphs import Traced, operations_behind, traced, with_gradient
 from robustcheck.numerics._half_space import (
     nearest_in_half_space,
     nearest_in_half_space_l1,
@@ -41,6 +41,7 @@ __all__ = [
     "nearest_in_polyhedron",
     "nearest_sparse_in_polyhedron",
     "needed_margin",
+    "operations_behind",
     "rowwise_dot",
     "to_unit_slope",
     "traced",

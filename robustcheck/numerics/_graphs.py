@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import cached_property
 from typing import Any
 
@@ -35,15 +35,7 @@ class Traced:
     @property
     def operations(self) -> list[tuple[str, str]]:
         """Type and name of each operation that the output needs, without those of functions that it calls."""
-        needed: dict[str, Any] = {}
-        waiting = [output.op for output in self._graph.outputs]
-        while waiting:
-            operation = waiting.pop()
-            if operation.name not in needed:
-                needed[operation.name] = operation
-                waiting += [tensor.op for tensor in operation.inputs]
-        made = self._graph.graph.get_operations()
-        return [(operation.type, operation.name) for operation in made if operation.name in needed]
+        return [(operation.type, operation.name) for operation in operations_behind(self._graph.graph)]
 
     @property
     def values_a_row(self) -> int:
@@ -58,6 +50,21 @@ class Traced:
     def output(self) -> Tensor:
         """The symbolic output: its type and shape."""
         return self._graph.outputs[0]
+
+
+def operations_behind(graph: Any, known: Container[Any] = ()) -> list[Any]:
+    """Operations that the outputs of a graph need, in an order in which each comes after those that it needs.
+
+    ``known``: references of tensors that are there already, and need nothing.
+    """
+    needed: set[str] = set()
+    waiting = [tensor for tensor in graph.outputs if tensor.ref() not in known]
+    while waiting:
+        operation = waiting.pop().op
+        if operation.name not in needed:
+            needed.add(operation.name)
+            waiting += [tensor for tensor in operation.inputs if tensor.ref() not in known]
+    return [operation for operation in graph.get_operations() if operation.name in needed]
 
 
 def traced(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Traced]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from robustcheck.arrays import F32, I32
 
@@ -49,13 +52,20 @@ def adversarial_margin(logits: F32, label: I32, target: I32) -> F32:
     Untargeted rows (``target`` [B] is -1): the best other class minus the label ``[B]``. Targeted rows: the
     target minus the best other class. In units of the logits, ``[B]``.
     """
-    at = np.arange(len(logits))
-    asked = np.where(target < 0, label, target)
-    chosen, others = logits[at, asked], logits.copy()
-    others[at, asked] = -np.inf
-    best = others.max(axis=1)
+    chosen, best = _rivals(logits, label, target, -np.inf)
     margin: F32 = np.where(target < 0, best - chosen, chosen - best)
     return margin
+
+
+def _rivals(
+    values: NDArray[Any], label: I32, target: I32, lowest: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of ``[B, K]`` that of the label, or of the target where there is one, and the best of the others."""
+    at = np.arange(len(values))
+    asked = np.where(target < 0, label, target)
+    chosen, others = values[at, asked], values.copy()
+    others[at, asked] = lowest
+    return chosen, others.max(axis=1)
 
 
 def needed_margin(logits: F32, relative: float, absolute: float) -> F32:
@@ -74,11 +84,7 @@ def votes_for(counts: I32, label: I32, target: I32) -> tuple[I32, I32]:
     Untargeted rows (``target`` is -1): the best other class against the label. Targeted rows: the target
     against the best other class.
     """
-    at = np.arange(len(counts))
-    asked = np.where(target < 0, label, target)
-    chosen, others = counts[at, asked], counts.copy()
-    others[at, asked] = -1
-    best = others.max(axis=1)
+    chosen, best = _rivals(counts, label, target, -1)
     mistaken: I32 = np.where(target < 0, best, chosen)
     return mistaken, chosen + best
 

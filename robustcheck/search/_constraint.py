@@ -60,7 +60,13 @@ def margin_slope(classifier: Classifier, rows: F32, label: I64, wanted: I64) -> 
     """
     others = logits_of(classifier, rows)
     np.put_along_axis(others, label[:, None], -np.inf, axis=1)
-    target = np.where(wanted >= 0, wanted, others.argmax(axis=1))
+    return slope_towards(
+        classifier, rows, label, np.where(wanted >= 0, wanted, others.argmax(axis=1)), wanted
+    )
+
+
+def slope_towards(classifier: Classifier, rows: F32, label: I64, target: I64, wanted: I64) -> F32:
+    """The same where the class that is headed for is known, ``[R]``."""
     goal = Goal(
         label=label.astype(np.int32),
         target=target.astype(np.int32),

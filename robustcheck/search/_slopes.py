@@ -15,7 +15,7 @@ import numpy as np
 
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.models import Classifier, Slope, logits_of
-from robustcheck.search._constraint import margin_slope
+from robustcheck.search._constraint import slope_towards
 
 # steps of the differences, in shares of the range of each feature, in the order in which they are tried:
 # rounding hides what is small, and large ones are bent
@@ -123,9 +123,9 @@ def _compared(classifier: Classifier, rows: F32, width: F32, step: float) -> tup
     inside = np.clip(rows, lower + step * width, upper - step * width).astype(np.float32)
     scores = logits_of(classifier, inside)
     label = scores.argmax(axis=1)
-    slope = margin_slope(classifier, inside, label, np.full(len(rows), -1)).astype(np.float64)
     np.put_along_axis(scores, label[:, None], -np.inf, axis=1)
     target = scores.argmax(axis=1)
+    slope = slope_towards(classifier, inside, label, target, np.full_like(label, -1)).astype(np.float64)
     draw = np.random.default_rng(_SEED)
     differences, expected = np.zeros((2, _DIRECTIONS, len(rows)))
     for number in range(_DIRECTIONS):
