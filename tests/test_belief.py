@@ -199,3 +199,14 @@ def test_what_a_policy_cannot_accept() -> None:
         Accept(check="foo", because="so")
     with pytest.raises(ConfigError, match="because: expected the reason in words"):
         Accept(check="noise", because=" ")
+
+
+def test_why_little_was_found_comes_first() -> None:
+    """A random model is told to be one, and not to ask for a larger budget."""
+    check = Check(id="stable", outcome="FAIL", detail="the model is random: votes= (--votes 16)")
+    given = believed(replace(poor(), checks=[check]))
+    (judged_rule,) = judge(Policy.of(MET[MEDIAN]), given.evidence)
+    assert judged_rule.outcome == "INCOMPLETE"
+    assert "--votes 16" in judged_rule.reason
+    with pytest.raises(Incomplete, match="--votes 16"):
+        testing.figure(given, MEDIAN)

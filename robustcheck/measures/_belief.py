@@ -118,6 +118,11 @@ def doubt(
     # how much budget the search still used says the same of few samples
     if n is not None and n < min_samples and metric.family != "doubling":
         return Doubt("few_samples", f"expected at least {min_samples} samples, got {n}")
+    # what failed is why too little was found, and says what to do
+    for check, detail in grounds.failed.items():
+        if metric.needs_found and check != _ASKED_ELSEWHERE:
+            sentence = f"the check {check}{whose} failed: {detail}"
+            return Doubt("failed_check", sentence, check)
     share = grounds.share_found(metric)
     if metric.needs_found and min_found > 0 and (share is None or share < min_found):
         sentence = (
@@ -125,10 +130,6 @@ def doubt(
             f"{percent(min_found)}, so it says nothing of the model: a larger budget may find more"
         )
         return Doubt("poor_search", sentence)
-    for check, detail in grounds.failed.items():
-        if metric.needs_found and check != _ASKED_ELSEWHERE:
-            sentence = f"the check {check}{whose} failed: {detail}"
-            return Doubt("failed_check", sentence, check)
     return None
 
 
