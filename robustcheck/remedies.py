@@ -2,21 +2,23 @@
 
 A walk by decisions alone is given a few samples of every audit. It cannot be misled by what a model says of
 its scores, so where it comes nearer than the search did, the search did not see, whatever the reason, and the
-walk is given all samples. Samples that no example was found for it is given in any case.
+walk is given all samples. Samples that no example was found for it is given in any case. Before that it goes
+on from examples made for other models that are nearer than the model's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustcheck.arrays import F64, I64
+from robustcheck.arrays import F32, F64, I64
 from robustcheck.config import SearchOptions
 from robustcheck.distortion import SetFacts, default_batch_size, shortened, spread
-from robustcheck.models import Classifier
+from robustcheck.models import Classifier, own_labels
 from robustcheck.progress import OnProgress, silent
-from robustcheck.results import SearchResult
+from robustcheck.results import CHECKS, SearchResult, is_wanted
 
 # samples that are tried: one in so many, at most so many of them, and forward evaluations of each
 _ONE_IN, _TRIED, ASKED = 8, 6, 500
@@ -25,8 +27,10 @@ _ONE_IN, _TRIED, ASKED = 8, 6, 500
 _ANEW = 2000
 # forward evaluations for a gradient of the search, where it is given more than a trial
 _A_GRADIENT = 17
+# an example made for another model counts if it is nearer by so much
+_NEARER = 0.01
 # where the walk shortens the median distance of these by more it is given all
-SHORTER = 0.05
+SHORTER = CHECKS["gradient_free"].warn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ class Walk:
         nearer: share of these that it came nearer for.
         falling: by what share their median fell in the second half of the walk.
         asked: forward evaluations of each of these.
+        adopted: samples that an example made for a reference was nearer to, and was gone on from.
     """
 
     tried: int
@@ -48,6 +53,7 @@ class Walk:
     nearer: float = 0.0
     falling: float = 0.0
     asked: int = 0
+    adopted: int = 0
 
     @property
     def saw_more(self) -> bool:
@@ -96,6 +102,41 @@ def walk_where_needed(
     )
 
 
+def nearer_transferred(
+    classifier: Classifier, result: SearchResult, made_for: Mapping[str, SearchResult]
+) -> tuple[I64, F32]:
+    """Samples that an example made for another model fools this one nearer to, and the nearest such ones.
+
+    Positions ``[M]`` and points ``[M, D]``. Of ``made_for`` those count that are in the same norm.
+    """
+    nearest, points = (1 - _NEARER) * result.distance, np.full_like(result.rows, np.nan)
+    for other in made_for.values():
+        at = np.flatnonzero(result.correct & other.found & (other.distance < nearest))
+        if other.norm != result.norm or not len(at):
+            continue
+        wanted = {"label": result.label[at], "target": result.target[at]}
+        at = at[is_wanted(own_labels(classifier, other.points[at]), **wanted)]
+        nearest[at], points[at] = other.distance[at], other.points[at]
+    at = np.flatnonzero(np.isfinite(points).all(axis=1))
+    return at, points[at]
+
+
+def adopt_transferred(
+    classifier: Classifier,
+    result: SearchResult,
+    made_for: Mapping[str, SearchResult],
+    facts: SetFacts,
+    options: SearchOptions,
+) -> tuple[SearchResult, int]:
+    """Go on by decisions from examples made for references that are nearer: what is found, how many were."""
+    at, points = nearer_transferred(classifier, result, made_for)
+    if not len(at) or options.method != "boundary":
+        return result, 0
+    by_decision = replace(options, method="decision", budget=ASKED)
+    size = default_batch_size(classifier)
+    return shortened(classifier, result, at, facts, by_decision, batch_size=size, begin=points), len(at)
+
+
 def walk_on(
     classifier: Classifier,
     result: SearchResult,
@@ -124,7 +165,8 @@ def _walked(
     if not classifier.jumps:
         return walked
     again = replace(options, budget=anew)
-    return shortened(classifier, walked, at, facts, again, on_progress, batch_size=size, afresh=True)
+    afresh = np.full_like(result.rows[at], np.nan)
+    return shortened(classifier, walked, at, facts, again, on_progress, batch_size=size, begin=afresh)
 
 
 def _asked(options: SearchOptions) -> int:

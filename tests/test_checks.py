@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,11 +15,15 @@ import scipy.stats
 import tensorflow as tf
 
 import robustcheck as rc
+import robustcheck.checks
 from robustcheck.checks import better_than_chance, filling, noise_curve, run_checks, skipped, stability
-from robustcheck.distortion import on_levels
-from robustcheck.measures import binomial_tail
+from robustcheck.cli._help import page
+from robustcheck.distortion import facts_of, on_levels
+from robustcheck.measures import binomial_tail, count
 from robustcheck.models import Head, logits_of
-from robustcheck.results import Check, CurvePoint, SearchResult, Status
+from robustcheck.remedies import Walk, adopt_transferred
+from robustcheck.results import CHECKS, Check, Cost, CurvePoint, NormFacts, SearchResult, Status
+from robustcheck.samples import as_samples
 
 QUICK = rc.SearchOptions(budget=60)
 
@@ -307,10 +312,7 @@ def test_scores_that_say_nothing_or_something_else(dense: Any, dense_result: Sea
 
 def test_an_example_that_was_made_for_another_model(dense: Any, dense_result: SearchResult) -> None:
     """The model's own examples, which are nearer than those that are said to be its own."""
-    points, x = dense_result.adversarial, dense_result.input
-    far = np.clip(x + 1.5 * (points - x), 0, 1).astype(np.float32)
-    length = np.sqrt(np.sum((far - x).astype(float) ** 2, axis=(1, 2)))
-    longer = replace(dense_result, adversarial=far, l2=np.where(dense_result.found, length, dense_result.l2))
+    longer = stretched(dense_result, 1.5)
 
     def outcome(made_for: dict[str, SearchResult]) -> str:
         checked = run_checks(dense, [longer], seed=0, made_for=made_for)
@@ -321,12 +323,148 @@ def test_an_example_that_was_made_for_another_model(dense: Any, dense_result: Se
     assert outcome({"other": longer}) == "PASS"
 
 
+def test_nearer_examples_of_others_are_gone_on_from(dense: Any, dense_result: SearchResult) -> None:
+    """What is far is left for what was made for another model, and that is walked on from."""
+    longer = stretched(dense_result, 1.5)
+    samples = as_samples(dense, longer.input, longer.label)
+    facts = facts_of(dense, samples)
+    nearer, adopted = adopt_transferred(dense, longer, {"other": dense_result}, facts, QUICK)
+    there = longer.l2 > 1.02 * dense_result.l2  # the box may have stopped it
+    assert adopted == there[longer.found].sum() > 30
+    assert (nearer.l2[there] <= 1.0001 * dense_result.l2[there]).all()
+    untouched = adopt_transferred(dense, dense_result, {"other": longer}, facts, QUICK)
+    assert untouched == (dense_result, 0)
+    (check,) = checks_named(
+        "transferred",
+        run_checks(
+            dense,
+            [nearer],
+            seed=0,
+            made_for={"other": dense_result},
+            walks={"l2": Walk(tried=1, shorter=0.0, adopted=adopted)},
+        ),
+    )
+    assert check.outcome == "PASS"
+    assert check.detail.endswith(f"for {adopted} one was, and a walk by decisions went on from there")
+
+
 def test_a_boundary_on_the_way_to_another_class(dense: Any, dense_result: SearchResult) -> None:
     assert outcomes(dense, dense_result)["other_class"] == "PASS"
     far = replace(dense_result, l2=np.where(dense_result.found, 20.0, dense_result.l2))
     assert outcomes(dense, far)["other_class"] == "FAIL"
     alone = dense_result.take(np.flatnonzero(dense_result.label == dense_result.label[0]))
     assert outcomes(dense, alone)["other_class"] == "SKIP"
+
+
+def test_starts_that_ended_elsewhere(dense: Any, dense_result: SearchResult) -> None:
+    def with_starts(agreed: int) -> str:
+        each = np.full(len(dense_result), agreed)
+        return outcomes(dense, replace(dense_result, starts_agreed=each))["starts"]
+
+    assert [with_starts(agreed) for agreed in (0, 1, 2)] == ["SKIP", "WARN", "PASS"]
+
+
+def test_noise_that_is_shorter_than_the_example() -> None:
+    """In two dimensions one direction in six reaches a line at 0.85 of the distance; none does beyond it."""
+    classifier = rc.wrap(
+        lambda rows: tf.stack([0.5 - rows[:, 0], rows[:, 0] - 0.5], axis=1),
+        box=(-10.0, 10.0),
+        input_shape=(2,),
+        head="logits",
+    )
+    x = np.zeros((40, 2), np.float32)
+    found = rc.minimal_distortion(classifier, x, np.zeros(40, int), options=QUICK)
+    detail = {check.id: check for check in run_checks(classifier, [found], seed=0)}["noise"]
+    assert detail.outcome == "PASS"
+    draws = int(re.findall(r"of (\d+) draws of 0.95", detail.detail)[0])
+    assert draws % 20 == 0
+    assert 20 <= draws <= 0.05 * (3 * found.gradient_evaluations.sum() + found.forward_evaluations.sum())
+    far = {check.id: check for check in run_checks(classifier, [stretched(found, 1.25)], seed=0)}["noise"]
+    assert far.outcome == "FAIL"
+    hits = int(re.findall(r"20 samples (\d+) do", far.detail)[0])
+    chance = np.arccos(0.5 / (0.95 * 1.25 * 0.5)) / np.pi
+    assert scipy.stats.binomtest(hits, draws, chance).pvalue > 1e-4
+
+
+def test_a_curve_above_that_under_noise(dense: Any, dense_result: SearchResult) -> None:
+    free = Cost(gradient_evaluations_per_sample=None, forward_evaluations_per_sample=None, seconds=0.0)
+
+    def of(*accuracies: float, under_noise: float = 1.0) -> str:
+        points: list[Any] = [CurvePoint(float(at), share) for at, share in enumerate(accuracies)]
+        noise: list[Any] = [CurvePoint(0.5, 1.0), CurvePoint(1.5, under_noise)]
+        facts = NormFacts(counts=count(dense_result), curve=points, noise_curve=noise, cost=free)
+        checked = run_checks(dense, [dense_result], seed=0, facts={"l2": facts})
+        return next(check.outcome for check in checks_named("curve", checked))
+
+    assert of(1.0, 0.5, 0.0) == "PASS"
+    assert of(1.0, 0.5, 0.0, under_noise=0.48) == "WARN"
+    assert of(1.0, 0.5, 0.0, under_noise=0.4) == "FAIL"
+    assert of(1.0, 0.5, 0.02) == "WARN"
+    assert outcomes(dense, dense_result)["curve"] == "SKIP"
+
+
+def test_examples_in_half_precision() -> None:
+    """Half precision has steps of 32 just below 65504, and nothing above that."""
+
+    def threshold(at: float) -> Check:
+        classifier = rc.wrap(
+            lambda rows: tf.concat([at - rows, rows - at], axis=1),
+            box=(0.0, 1e5),
+            input_shape=(1,),
+            head="logits",
+        )
+        x = np.full((40, 1), 4e4, np.float32)
+        found = rc.minimal_distortion(classifier, x, np.zeros(40, int), options=QUICK)
+        return next(iter(checks_named("float16", run_checks(classifier, [found], seed=0))))
+
+    # rounded down to 60000, and up again a little further out
+    assert threshold(60010.0).outcome == "PASS"
+    assert threshold(60010.0).detail.startswith("rounded to half precision 0.0 % of 40")
+    assert threshold(80000.0).outcome == "WARN"
+
+
+def test_examples_that_are_stored_as_png(dense: Any, dense_result: SearchResult) -> None:
+    on_grid = on_levels(dense, dense_result)
+    assert outcomes(dense, on_grid)["png"] == "PASS"
+    assert outcomes(dense, dense_result)["png"] == "SKIP"  # not looked for
+    # levels of the sample itself
+    none = replace(on_grid, scale8=np.where(on_grid.found, 0.0, np.nan))
+    assert outcomes(dense, none)["png"] == "WARN"
+    flat = rc.wrap(
+        lambda rows: tf.concat([rows[:, :1], 1 - rows[:, :1]], axis=1), input_shape=(2,), head="logits"
+    )
+    found = rc.minimal_distortion(flat, np.full((4, 2), 0.2, np.float32), np.ones(4, int), options=QUICK)
+    assert outcomes(flat, on_levels(flat, found))["png"] == "SKIP"
+
+
+def test_every_check_has_a_module_a_question_and_a_line_in_the_manual() -> None:
+    folder = Path(robustcheck.checks.__file__).parent
+    shared = {"__init__", "_given"}
+    assert {f"_{name}" for name in CHECKS} == {path.stem for path in folder.glob("*.py")} - shared
+    for name, about in CHECKS.items():
+        line = f"| `{name}` | {about.asks} | {about.lines} | {about.advice} |"
+        assert line in page("numbers").splitlines(), f"expected this line of the manual: {line}"
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "expected"),
+    [
+        ("noise", 0.1, "PASS"), ("noise", 0.11, "WARN"), ("noise", 0.51, "FAIL"),
+        ("search", 1.0, "PASS"), ("search", 0.96, "WARN"), ("search", 0.94, "FAIL"),
+        ("finite", 0.0, "PASS"), ("finite", 1.0, "WARN"),
+        ("verified", 0.99, "FAIL"),
+    ],
+)  # fmt: skip
+def test_where_the_lines_are(name: str, figure: float, expected: str) -> None:
+    assert CHECKS[name].outcome(figure) == expected
+
+
+def stretched(result: SearchResult, factor: float) -> SearchResult:
+    """The result with examples further away, as far as the box goes to 1 or is wide."""
+    points, x = result.adversarial, result.input
+    far = np.clip(x + factor * (points - x), 0, 1).astype(np.float32)
+    length = np.sqrt(np.sum((far - x).reshape(len(x), -1).astype(float) ** 2, axis=1))
+    return replace(result, adversarial=far, l2=np.where(result.found, length, result.l2))
 
 
 def checks_named(name: str, checked: list[Check]) -> list[Check]:

@@ -53,7 +53,7 @@ def begin(
                 )
         if (store.folder / PLAN).is_file():
             return store.resume(document)
-    finite = np.flatnonzero(plan.samples.finite)[: checks.LIMITS.company_rows]
+    finite = np.flatnonzero(plan.samples.finite)
     for name in plan.attacked:
         checks.require_own_rows(plan.models[name], plan.samples.rows[finite])
     measured = [start_facts(plan.models[shared], plan.samples) for shared in plan.attacked]

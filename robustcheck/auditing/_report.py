@@ -67,6 +67,7 @@ def whole_report(
         strata=plan.strata,
         walks=found.walks,
         made_for=found.made_for,
+        facts=facts,
     )
     bare = _bare(plan, begun, found, facts, transfer)
     return _believed(replace(bare, checks=checked, made_for=dict(found.made_for)))

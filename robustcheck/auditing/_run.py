@@ -21,7 +21,7 @@ from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Ta
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
 from robustcheck.norms import NORMS
 from robustcheck.progress import OnProgress
-from robustcheck.remedies import walk_where_needed
+from robustcheck.remedies import adopt_transferred, walk_where_needed
 from robustcheck.results import AuditReport, PlanDocument, SearchResult, ShardDone, ShardFacts, TransferMatrix
 from robustcheck.shards import KEPT, ShardStore
 from robustcheck.startup import start_worker
@@ -156,10 +156,12 @@ def _remedied(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
     results, seconds, walks = dict(found.results), dict(found.seconds), {}
     for options in plan.searches:
         begun = time.perf_counter()
-        results[options.norm], walks[options.norm] = walk_where_needed(
-            plan.subject, results[options.norm], facts, options, on_progress
+        result, adopted = adopt_transferred(
+            plan.subject, results[options.norm], found.made_for, facts, options
         )
-        results[options.norm] = on_levels(plan.subject, results[options.norm])
+        result, walk = walk_where_needed(plan.subject, result, facts, options, on_progress)
+        walks[options.norm] = replace(walk, adopted=adopted)
+        results[options.norm] = on_levels(plan.subject, result)
         seconds[options.norm] += time.perf_counter() - begun
     return replace(found, results=results, seconds=seconds, walks=walks)
 

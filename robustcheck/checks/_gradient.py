@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from robustcheck.checks._limits import LIMITS
+from robustcheck.checks._given import Given
 from robustcheck.distortion import sloped_rows
 from robustcheck.models import Classifier
-from robustcheck.results import Check, SearchResult, Status
+from robustcheck.results import CHECKS, Check, CheckOutcome, SearchResult, Status
 from robustcheck.search import Agreement, choose_slope, margin_slope
 from robustcheck.text import percent
 
+# samples whose gradient is looked at
+_LOOKED_AT = 128
 # what is done about it, where something is
 _REMEDY = "the walk by decisions was given all samples, and the report keeps the shorter distances"
 
 
-def gradient(classifier: Classifier, result: SearchResult, *, walked: bool) -> Check:
-    """Hold slopes against differences of the scores.
-
-    ``walked``: whether the walk by decisions was given all samples after the search.
-    """
+def gradient(given: Given) -> Check:
+    """Hold slopes against differences of the scores."""
+    classifier, result, walked = given.classifier, given.result, given.walked
     rows = sloped_rows(result.rows, np.flatnonzero(~result.is_(Status.NON_FINITE)))
     chosen = choose_slope(classifier, rows)
     followed, flat = chosen.followed, _flat(classifier.by(chosen.slope), result)
@@ -33,7 +31,7 @@ def gradient(classifier: Classifier, result: SearchResult, *, walked: bool) -> C
         detail = f"{declares} that of what it computes: {detail}"
     elif followed.misleads:
         detail = f"the gradient is {followed.fault}: {detail}"
-    if flat > LIMITS.flat_warn:
+    if CHECKS["gradient"].outcome(flat) != "PASS":
         detail += f"; there is none at {percent(flat)} of the samples"
     if followed.misleads:
         detail += f"; {_REMEDY}" if walked else "; distances may come out too long"
@@ -46,15 +44,14 @@ def gradient(classifier: Classifier, result: SearchResult, *, walked: bool) -> C
     return Check(id="gradient", outcome=outcome, detail=detail)
 
 
-def _outcome(followed: Agreement, flat: float, *, walked: bool) -> Literal["PASS", "WARN", "FAIL"]:
-    if (followed.misleads and not walked) or flat > LIMITS.flat_fail:
-        return "WARN" if walked else "FAIL"
-    return "WARN" if followed.misleads or flat > LIMITS.flat_warn else "PASS"
+def _outcome(followed: Agreement, flat: float, *, walked: bool) -> CheckOutcome:
+    outcome = "FAIL" if followed.misleads else CHECKS["gradient"].outcome(flat)
+    return "WARN" if walked and outcome == "FAIL" else outcome
 
 
 def _flat(classifier: Classifier, result: SearchResult) -> float:
     """Share of the samples at which the margin has no slope, or none that is finite."""
-    where = np.flatnonzero(result.correct)[: LIMITS.slopes]
+    where = np.flatnonzero(result.correct)[:_LOOKED_AT]
     slope = margin_slope(classifier, result.rows[where], result.label[where], result.target[where])
     slope = slope[:, classifier.free]
     return float(np.mean(~np.isfinite(slope).all(axis=1) | ~slope.any(axis=1)))

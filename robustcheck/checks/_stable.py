@@ -5,28 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from robustcheck.arrays import F32, I64, Mask
-from robustcheck.checks._limits import LIMITS
+from robustcheck.checks._given import Given
 from robustcheck.errors import ModelRefused
 from robustcheck.models import Classifier, logits_of, own_labels
-from robustcheck.results import Check, SearchResult, Status
+from robustcheck.results import Check, Status
 from robustcheck.text import option, percent
 
 # scores [N, K] and decisions [N]
 Answers = tuple[F32, I64]
+# samples that are asked about
+_LOOKED_AT = 128
+# scores that differ by more, in shares of the largest, are others: of the same batch, and of another, where
+# half precision rounds
+_SAME_BATCH, _OTHER_BATCH = 1e-3, 0.05
+# samples that are asked about before an audit begins, and how many of them may get other answers
+_BEFORE, _MOST_OTHERS = 32, 0.1
 # times that a model is asked the same before it is not taken for random
 _ASKED_AGAIN = 12
 
 
-def stable(classifier: Classifier, result: SearchResult) -> Check:
+def stable(given: Given) -> Check:
     """Ask the same of the model in other ways; random layers and batch statistics give other answers."""
-    there = np.flatnonzero(~result.is_(Status.NON_FINITE))[: LIMITS.asked_again]
-    return stability(classifier, result.rows[there])
+    there = np.flatnonzero(~given.result.is_(Status.NON_FINITE))[:_LOOKED_AT]
+    return stability(given.classifier, given.result.rows[there])
 
 
 def stability(classifier: Classifier, rows: F32) -> Check:
     """The check on rows ``[N, D]``."""
     first = _answers(classifier, rows)
-    if _differ(first, _answers(classifier, rows), LIMITS.again).any():
+    if _differ(first, _answers(classifier, rows), _SAME_BATCH).any():
         # what is random is so in every company: asked some more, so that few changes are seen too
         changed = np.zeros(len(rows), bool)
         for _ in range(3):
@@ -44,7 +51,7 @@ def stability(classifier: Classifier, rows: F32) -> Check:
         "in another order": (turned[0][back], turned[1][back]),
         "in other company": _in_other_company(classifier, rows),
     }
-    apart = {way: _differ(first, again, LIMITS.company) for way, again in ways.items()}
+    apart = {way: _differ(first, again, _OTHER_BATCH) for way, again in ways.items()}
     worst = max(apart, key=lambda way: int(apart[way].sum()))
     count = int(apart[worst].sum())
     if count:
@@ -60,16 +67,17 @@ def stability(classifier: Classifier, rows: F32) -> Check:
 
 
 def require_own_rows(classifier: Classifier, rows: F32) -> None:
-    """Refuse a model whose answers for rows ``[N, D]`` depend on the others of their batch.
+    """Refuse a model whose answers for the first of rows ``[N, D]`` depend on the others of their batch.
 
     A random model is not refused: its answers change in the same company too.
 
     Raises:
         ModelRefused: they do for more than a tenth of the rows.
     """
+    rows = rows[:_BEFORE]
     first = _answers(classifier, rows)
-    share = float(np.mean(_differ(first, _in_other_company(classifier, rows), LIMITS.company)))
-    if share <= LIMITS.company_fail or _is_random(classifier, rows, first):
+    share = float(np.mean(_differ(first, _in_other_company(classifier, rows), _OTHER_BATCH)))
+    if share <= _MOST_OTHERS or _is_random(classifier, rows, first):
         return
     raise ModelRefused(
         f"{classifier.name}: expected answers that are each sample's own, got other ones for "
@@ -81,7 +89,7 @@ def require_own_rows(classifier: Classifier, rows: F32) -> None:
 def _is_random(classifier: Classifier, rows: F32, first: Answers) -> bool:
     """Whether answers change with nothing but the time; few draws may be alike by chance."""
     again = (_answers(classifier, rows) for _ in range(_ASKED_AGAIN))
-    return any(_differ(first, answers, LIMITS.again).any() for answers in again)
+    return any(_differ(first, answers, _SAME_BATCH).any() for answers in again)
 
 
 def _answers(classifier: Classifier, rows: F32, batch_size: int = 256) -> Answers:

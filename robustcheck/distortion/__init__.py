@@ -15,7 +15,7 @@ from robustcheck.distortion._facts import (
     spread,
     start_facts,
 )
-from robustcheck.distortion._levels import on_levels
+from robustcheck.distortion._levels import example_levels, on_levels
 from robustcheck.distortion._minimal import minimal_distortion
 from robustcheck.distortion._range import beyond_float32, search_range, shortened
 from robustcheck.distortion._work import SearchSetup, ShardWork, run_shard
@@ -27,6 +27,7 @@ __all__ = [
     "attack",
     "beyond_float32",
     "default_batch_size",
+    "example_levels",
     "facts_of",
     "measured_rounding",
     "minimal_distortion",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustcheck.arrays import F32, F64, I64, Mask, blocks
 from robustcheck.levels import has_levels, levels_between, values_of
@@ -51,11 +52,23 @@ def _nearest(classifier: Classifier, result: SearchResult, block: I64) -> tuple[
     return best, scale, threshold
 
 
+def example_levels(classifier: Classifier, result: SearchResult, at: I64) -> NDArray[np.uint8]:
+    """The levels ``[M, D]`` of the examples on levels of samples at these positions that have one."""
+    return _levels(classifier, result, at, result.scale8[at], result.threshold8[at])
+
+
+def _levels(
+    classifier: Classifier, result: SearchResult, at: I64, scale: float | F64, threshold: float | F64
+) -> NDArray[np.uint8]:
+    box = classifier.lower, classifier.upper
+    return levels_between(result.rows[at], result.points[at], *box, scale, threshold)
+
+
 def _points(
     classifier: Classifier, result: SearchResult, at: I64, scale: float | F64, threshold: float | F64
 ) -> F32:
     rows, lower, upper = result.rows[at], classifier.lower, classifier.upper
-    levels = levels_between(rows, result.points[at], lower, upper, scale, threshold)
+    levels = _levels(classifier, result, at, scale, threshold)
     # what may not change stays as it is, on a level or not
     return np.where(classifier.free, values_of(levels, lower, upper), rows)
 

@@ -85,19 +85,20 @@ def shortened(
     on_progress: OnProgress = silent,
     *,
     batch_size: int,
-    afresh: bool = False,
+    begin: F32 | None = None,
 ) -> SearchResult:
     """Go on from the examples of the samples at positions ``at`` by decisions alone; what is nearer is kept.
 
-    Whatever gradients and scores say has no part in it. Samples without an example are searched anew, and all
-    of them ``afresh``; ``batch_size`` of them at once.
+    Whatever gradients and scores say has no part in it. ``begin`` are other points to go on from, ``[M, D]``;
+    where there is none, and where it is NaN, samples are searched anew; ``batch_size`` of them at once.
     """
+    begin = result.points[at] if begin is None else begin
     columns = _changeable(result)
     for start in range(0, len(at), batch_size):
         block = at[start : start + batch_size]
         posed = _posed(classifier, result, block, facts)
-        points = result.points[block] * classifier.cost if classifier.priced else result.points[block]
-        points = np.full_like(points, np.nan) if afresh else points
+        points = begin[start : start + batch_size]
+        points = points * classifier.cost if classifier.priced else points
         inside = within(on_progress, start, len(block), len(at))
         _put(columns, result, block, posed, shorten(posed.subject, posed.priced, options, points, inside))
     return replace(result, **columns)

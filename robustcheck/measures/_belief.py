@@ -14,13 +14,12 @@ from typing import Literal
 from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError
 from robustcheck.measures._metric import Metric, parse_metric
-from robustcheck.results import Baseline, Measure, ReportDocument
+from robustcheck.results import CHECKS, Baseline, Measure, ReportDocument
 from robustcheck.text import percent
 
 # a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
-MIN_FOUND, MIN_SAMPLES = 0.95, 30
-# checks that say that distances came out too long, and of these the one that ``min_found`` asks
-_FLATTERING = ("budget", "saturated", "gradient", "gradient_free", "other_class", "transferred", "noise")
+MIN_FOUND, MIN_SAMPLES = CHECKS["search"].fail, 30
+# the check that ``min_found`` asks
 _ASKED_ELSEWHERE = "search"
 
 # which audit a sentence is about, where there are two
@@ -44,7 +43,8 @@ class Doubt:
     @property
     def flatters(self) -> bool:
         """Whether the truth can only be worse than the figure, so that a bound it breaks is broken."""
-        return self.code == "poor_search" or self.check in _FLATTERING
+        of_check = self.check is not None and CHECKS[self.check].flatters
+        return self.code == "poor_search" or of_check
 
 
 @dataclass(frozen=True, kw_only=True)

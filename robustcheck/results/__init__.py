@@ -1,20 +1,19 @@
 """All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
 
 ``_outcomes`` has a row a sample, ``_searches`` what a search came to over all of them, ``_measure`` a figure,
-``_conditions`` where a search may go, ``_transfer`` the models against each other, ``_document`` what
+``_conditions`` where a search may go, ``_transfer`` the models against each other, ``_checks`` what is
+checked and where the lines are drawn, ``_document`` what
 ``report.json`` holds, ``_places`` what it keeps of paths, ``_baseline`` what a test keeps of it,
 ``_comparison`` two reports side by side.
 """
 
 from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
+from robustcheck.results._checks import CHECKS, Accept, Check, CheckFacts, CheckOutcome, judged, not_asked
 from robustcheck.results._comparison import Change, Comparison, Direction, Moved, Standing
 from robustcheck.results._conditions import Conditions
 from robustcheck.results._document import (
-    CHECKS,
     SCHEMA,
-    Accept,
     AuditReport,
-    Check,
     DataFacts,
     Evidence,
     ModelFacts,
@@ -65,6 +64,8 @@ __all__ = [
     "Baseline",
     "Change",
     "Check",
+    "CheckFacts",
+    "CheckOutcome",
     "Comparison",
     "Conditions",
     "Cost",
@@ -104,6 +105,8 @@ __all__ = [
     "TransferRow",
     "is_wanted",
     "join",
+    "judged",
+    "not_asked",
     "plain",
     "plan_without_places",
     "sample_ids",

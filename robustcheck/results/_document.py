@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError
+from robustcheck.results._checks import Accept, Check
 from robustcheck.results._conditions import Conditions
 from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import SampleOutcomes, SearchResult
 from robustcheck.results._searches import Cost, Counts, NormFacts, Point
 from robustcheck.results._transfer import TransferMatrix
-from robustcheck.text import brief
 
 SCHEMA = "robustcheck.report/2"
 Outcome: TypeAlias = Literal["PASS", "FAIL", "INCOMPLETE"]
-# what a report checks, in this order
-CHECKS = (
-    "labels", "inputs", "sample", "stable", "search", "budget", "verified", "saturated", "finite", "gradient",
-    "gradient_free", "other_class", "transferred", "noise", "eight_bit",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +70,6 @@ class DataFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """A sign that a number can or cannot be trusted."""
-
-    id: str
-    outcome: Literal["PASS", "WARN", "FAIL", "SKIP"]
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class RuleResult:
     """How one bound of a policy was met.
 
@@ -118,26 +104,6 @@ def verdict_of(rules: Sequence[RuleResult], *, complete: bool = True) -> Outcome
     if "FAIL" in outcomes:
         return "FAIL"
     return "INCOMPLETE" if "INCOMPLETE" in outcomes or not complete or not rules else "PASS"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accept:
-    """A check that may fail, and why that is no reason to doubt the figures.
-
-    Raises:
-        ConfigError: a check that is none, or no reason.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
-
-    check: str
-    because: str
-
-    def __post_init__(self) -> None:
-        if self.check not in CHECKS:
-            raise ConfigError(f"check: expected one of {list(CHECKS)}, got {brief(self.check)}")
-        if not self.because.strip():
-            raise ConfigError("because: expected the reason in words, got none")
 
 
 @dataclass(frozen=True, kw_only=True)
