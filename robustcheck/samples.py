@@ -35,6 +35,8 @@ class Samples:
         label: ``[N]``.
         finite: whether the row can be searched, ``[N]``.
         notes: what was adapted, one sentence each.
+        stored: the range of stored values that was mapped to the box; None where they were taken as they are,
+            or ranges differ by input.
     """
 
     index: I64
@@ -42,6 +44,7 @@ class Samples:
     label: I64
     finite: Mask
     notes: tuple[str, ...]
+    stored: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -88,7 +91,7 @@ def as_samples(
             f"expected a classifier, got {type(predictor).__name__}: pass robustcheck.wrap(model)"
         )
     notes: list[str] = []
-    rows = _rows(predictor, x, data_range, notes)
+    rows, stored = _rows(predictor, x, data_range, notes)
     finite: Mask = np.concatenate([np.isfinite(rows[block]).all(axis=1) for block in slices(len(rows))])
     if not finite.any():
         raise DataRefused(f"samples: expected finite values, got a NaN or an infinity in all {len(rows)}")
@@ -107,10 +110,14 @@ def as_samples(
         label=label,
         finite=finite,
         notes=tuple(notes),
+        stored=stored,
     )
 
 
-def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]) -> F32:
+def _rows(
+    predictor: Predictor, x: Any, data_range: DataRange, notes: list[str]
+) -> tuple[F32, tuple[float, float] | None]:
+    """Rows ``[N, D]``, and the one range of stored values that was mapped to the box."""
     layout = predictor.layout
     parts = [
         _fit_shape(part, shape, name, notes)
@@ -122,18 +129,21 @@ def _rows(predictor: Predictor, x: Any, data_range: DataRange, notes: list[str])
             f"samples: expected as many rows in every input, got {lengths} for {list(layout.names)}"
         )
     rows, start = room((lengths[0], layout.width), np.float32), 0
+    spans: set[tuple[float, float] | None] = set()
     for part, name, size, moves in zip(parts, layout.names, layout.sizes, layout.perturbed, strict=True):
         side = slice(start, start + size)
         start += size
         own = data_range.get(name) if isinstance(data_range, Mapping) else data_range
         span = _stored_range(part, own, notes) if moves else None
+        if moves:
+            spans.add(span)
         for block in slices(len(part)):  # values may be mapped from a file, and larger than memory
             values = np.asarray(part[block]).reshape(-1, size)
             if span is not None:
                 values = _to_box(values, predictor.lower[side], predictor.upper[side], span)
             with np.errstate(over="ignore"):  # what float32 cannot hold is infinite: a status, not an error
                 rows[block, side] = values
-    return rows
+    return rows, spans.pop() if len(spans) == 1 else None
 
 
 def _fit_shape(array: NDArray[Any], shape: tuple[int, ...], name: str, notes: list[str]) -> NDArray[Any]:
@@ -161,7 +171,7 @@ def _stored_range(
         low, high = data_range
         if not (np.isfinite([low, high]).all() and low < high):
             raise ConfigError(f"{option('data_range')}: expected finite low < high, got {low} and {high}")
-        return data_range
+        return float(low), float(high)
     if values.dtype != np.uint8:
         return None
     if values.max() < _DARK:

@@ -13,6 +13,8 @@ import robustcheck as rc
 from robustcheck.levels import has_levels, levels_between, values_of
 from robustcheck.measures import measure, parse_metric
 from robustcheck.models import own_labels
+from robustcheck.report._triples import caption, shown_example
+from robustcheck.report._wording import length_tables
 from robustcheck.samples import as_samples
 
 LOWER, UPPER = np.zeros(3, np.float32), np.full(3, 255, np.float32)
@@ -38,6 +40,27 @@ def test_a_box_without_sides_has_none() -> None:
     free = np.array([True, True, False])
     assert has_levels(LOWER, np.array([1, 1, np.inf], np.float32), free)
     assert not has_levels(LOWER, np.array([1, np.inf, 1], np.float32), free)
+
+
+def test_what_came_in_8_bits_is_shown_so_first(digit_models: list[Any], digits: Any) -> None:
+    """The page's first length, row and picture are of the example that a file can hold."""
+    stored = (digits[0][:12].astype(float) * 255 / 16).astype(np.uint8)
+    first, last = (
+        rc.audit(digit_models[0], x, digits[1][:12], options=rc.SearchOptions(budget=60))
+        for x in (stored, (stored / 255).astype(np.float32))
+    )
+    assert first.data.data_range == [0.0, 255.0]
+    assert last.data.data_range is None
+    names = [[name for name, _ in length_tables(report)[0].rows] for report in (first, last)]
+    assert [row[0] for row in names] == ["8-bit L2", "L2"]
+    row = int(np.flatnonzero(first.samples.found)[0])
+    lengths = [caption(report, report.samples, row).lengths for report in (first, last)]
+    assert [lengths[0][0][0], lengths[1][-1][0]] == ["8-bit L2", "8-bit L2"]
+    drawn = shown_example(first, first.samples, row) * 255
+    np.testing.assert_allclose(drawn, np.rint(drawn), atol=1e-4)
+    assert np.abs(drawn - 255 * first.samples.adversarial[row]).max() > 0.01
+    exact = shown_example(last, last.samples, row)
+    np.testing.assert_array_equal(exact, last.samples.adversarial[row])
 
 
 def test_they_hold_after_a_png(digit_models: list[Any], digits: Any) -> None:

@@ -19,7 +19,7 @@ from robustcheck.auditing._load import (
     recipe_like,
     subject_recipe,
 )
-from robustcheck.config import AuditConfig, DataRange, SearchOptions, Target, TransferOptions
+from robustcheck.config import AuditConfig, SearchOptions, Target, TransferOptions
 from robustcheck.distortion import beyond_float32, default_batch_size
 from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
 from robustcheck.models import Classifier, logits_of
@@ -217,7 +217,7 @@ def _data_facts(
         limit=config.limit,
         box=subject.box,
         box_sha256=conditions_of(subject).sha256,
-        data_range=_as_list(config.data_range),
+        data_range=None if samples.stored is None else list(samples.stored),
         labels=config.labels,
         target=None if config.target is None else str(config.target),
         frozen=int(subject.features - subject.free.sum()),
@@ -227,10 +227,3 @@ def _data_facts(
         left_out=data.left_out,
         cost=[float(subject.cost.min()), float(subject.cost.max())] if subject.priced else None,
     )
-
-
-def _as_list(data_range: DataRange) -> list[float] | None:
-    """One range for the report; of several, by input, the sides one after the other."""
-    if data_range is None:
-        return None
-    return list(data_range) if not isinstance(data_range, Mapping) else None

@@ -20,7 +20,7 @@ class Picture:
 
     def __init__(self, report: AuditReport, result: SearchResult, row: int) -> None:
         low, high = shown_range(report, result, np.array([row]))
-        parts, self.factor = triple_values(result, row, low, high)
+        parts, self.factor = triple_values(report, result, row, low, high)
         self._images = [_drawings.image_pixels(*part) for part in parts]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

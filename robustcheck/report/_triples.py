@@ -10,8 +10,9 @@ import numpy as np
 
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.config import SearchedNorm
+from robustcheck.levels import levels_between, values_of
 from robustcheck.report import _drawings
-from robustcheck.report._wording import EIGHT_BITS, TITLES, class_name
+from robustcheck.report._wording import EIGHT_BITS, TITLES, class_name, eight_bits_first
 from robustcheck.results import AuditReport, SearchResult
 from robustcheck.text import percent
 
@@ -101,9 +102,7 @@ def caption(report: AuditReport, result: SearchResult, row: int) -> Caption:
     on_levels = float(result.distance8[row])
     if np.isfinite(on_levels):
         title = f"{EIGHT_BITS} {TITLES[result.norm]}"
-        # what is stored in 8 bits comes first where the data were
-        place = 0 if report.data.data_range == [0.0, 255.0] else len(lengths)
-        lengths.insert(place, (title, on_levels))
+        lengths.insert(0 if eight_bits_first(report) else len(lengths), (title, on_levels))
     return Caption(
         index=int(result.index[row]),
         before=named(int(result.label[row]), float(result.confidence_before[row])),
@@ -133,7 +132,7 @@ def triples(report: AuditReport, result: SearchResult, limits: PageLimits = PAGE
 def _pictures(report: AuditReport, result: SearchResult, rows: I64) -> Iterator[Triple]:
     low, high = shown_range(report, result, rows) if len(rows) else (0.0, 1.0)
     for row in rows:
-        pictures, factor = triple_values(result, int(row), low, high)
+        pictures, factor = triple_values(report, result, int(row), low, high)
         yield Triple(
             index=int(result.index[row]),
             pictures=tuple(_drawings.image_png(*picture) for picture in pictures),  # type: ignore[arg-type]
@@ -152,11 +151,24 @@ def shown_range(report: AuditReport, result: SearchResult, rows: I64) -> tuple[f
     return min(float(values.min()) for values in shown), max(float(values.max()) for values in shown)
 
 
+def shown_example(report: AuditReport, result: SearchResult, row: int) -> F32:
+    """The example of a row as a picture has it: on 256 levels where the data came in 8 bits."""
+    exact: F32 = result.adversarial[row]
+    if not (eight_bits_first(report) and np.isfinite(result.distance8[row])):
+        return exact
+    at, box = slice(row, row + 1), (report.conditions.lower, report.conditions.upper)
+    levels = levels_between(
+        result.rows[at], result.points[at], *box, result.scale8[row], result.threshold8[row]
+    )
+    moved = np.where(report.conditions.freeze, result.rows[at], values_of(levels, *box))
+    return moved.reshape(exact.shape)
+
+
 def triple_values(
-    result: SearchResult, row: int, low: float, high: float
+    report: AuditReport, result: SearchResult, row: int, low: float, high: float
 ) -> tuple[list[tuple[F32, float, float]], float]:
     """Values with their range for original, perturbation and example; and the perturbation's factor."""
-    before, after = result.input[row], result.adversarial[row]
+    before, after = result.input[row], shown_example(report, result, row)
     perturbation = after - before
     largest = float(np.abs(perturbation).max()) or 1.0
     factor = 0.5 * (high - low) / largest
@@ -167,7 +179,7 @@ def triple_png(report: AuditReport, result: SearchResult, row: int) -> bytes | N
     """Original, perturbation and example of a row side by side; None where there is nothing to draw."""
     if not _drawings.is_image(result.input.shape[1:]) or not result.found[row]:
         return None
-    parts, _ = triple_values(result, row, *shown_range(report, result, np.array([row])))
+    parts, _ = triple_values(report, result, row, *shown_range(report, result, np.array([row])))
     return _drawings.side_by_side([_drawings.image_pixels(*part) for part in parts])
 
 

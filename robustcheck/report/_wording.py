@@ -74,7 +74,8 @@ def _length_rows(
 ) -> list[tuple[str, list[Measure]]]:
     kinds: list[tuple[Callable[[str, str], Metric], str]] = [(make, "")]
     if make == Metric.distortion:
-        kinds.append((Metric.distortion8, f"{EIGHT_BITS} "))
+        place = 0 if eight_bits_first(document) else len(kinds)
+        kinds.insert(place, (Metric.distortion8, f"{EIGHT_BITS} "))
     rows = []
     for norm in NORMS.values():
         for of, prefix in kinds:
@@ -82,6 +83,11 @@ def _length_rows(
             if all(name in document.measures for name in named):
                 rows.append((prefix + norm.title, [document.measures[name] for name in named]))
     return rows
+
+
+def eight_bits_first(document: ReportDocument) -> bool:
+    """Whether the data came in 8 bits, so that examples that can be stored so are shown first."""
+    return document.data.data_range == [0.0, 255.0]
 
 
 def searched(document: ReportDocument) -> str:
