@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robustcheck.config import Box, ModelOptions, PoolOptions, SearchOptions, TransferOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.hardening import PoolTraining, harden
-    from robustcheck.models import Classifier, wrap
+    from robustcheck.models import Classifier, Predictor, predictor, wrap
     from robustcheck.results import AuditReport, Measure, SearchResult, Status, TransferMatrix
     from robustcheck.transfer import split_halves, transfer_matrix
 
@@ -27,6 +27,7 @@ _HOME = {
     "ModelOptions": "config",
     "PoolOptions": "config",
     "PoolTraining": "hardening",
+    "Predictor": "models",
     "SearchOptions": "config",
     "SearchResult": "results",
     "Status": "results",
@@ -35,6 +36,7 @@ _HOME = {
     "audit": "auditing",
     "harden": "hardening",
     "minimal_distortion": "distortion",
+    "predictor": "models",
     "split_halves": "transfer",
     "transfer_matrix": "transfer",
     "wrap": "models",
@@ -50,6 +52,7 @@ __all__ = [
     "ModelOptions",
     "PoolOptions",
     "PoolTraining",
+    "Predictor",
     "SearchOptions",
     "SearchResult",
     "Status",
@@ -58,6 +61,7 @@ __all__ = [
     "audit",
     "harden",
     "minimal_distortion",
+    "predictor",
     "split_halves",
     "transfer_matrix",
     "wrap",

@@ -50,8 +50,13 @@ def start_facts(classifier: Classifier, samples: Samples) -> StartFacts:
         rounding=measured_rounding(classifier, samples),
         starts=starts.tolist(),
         labels=own_labels(classifier, samples.rows[starts]).tolist(),
-        slope=choose_slope(classifier, sloped_rows(samples.rows, finite)).slope,
+        slope=_slope(classifier, sloped_rows(samples.rows, finite)),
     )
+
+
+def _slope(classifier: Classifier, rows: F32) -> Slope:
+    """Which gradient to follow; there is no choice where there is none."""
+    return choose_slope(classifier, rows).slope if classifier.differentiable else "declared"
 
 
 def sloped_rows(rows: F32, finite: I64) -> F32:

@@ -17,17 +17,17 @@ from robustcheck.distortion._facts import facts_of
 from robustcheck.distortion._work import SearchSetup, ShardWork
 from robustcheck.distribute import Futures, Lost, Task, work_off
 from robustcheck.errors import ConfigError, DataRefused, Incomplete
-from robustcheck.models import Classifier
+from robustcheck.models import Classifier, Predictor, by_decisions
 from robustcheck.progress import OnProgress, silent
 from robustcheck.recipe import Recipe
 from robustcheck.results import Joined, SampleExamples, SearchResult
 from robustcheck.samples import Samples, as_samples
 from robustcheck.search import STAGE
-from robustcheck.text import brief
+from robustcheck.text import brief, option
 
 
 def minimal_distortion(
-    classifier: Classifier,
+    classifier: Classifier | Predictor,
     x: Any,
     y: Any,
     targets: Any = None,
@@ -41,7 +41,8 @@ def minimal_distortion(
     """Find for each sample the nearest input that the model misclassifies.
 
     Args:
-        classifier: from :func:`robustcheck.wrap`.
+        classifier: from :func:`robustcheck.wrap`; or from :func:`robustcheck.predictor`, for the method
+            ``"decision"``.
         x: samples ``[N, *input_shape]``.
         y: labels ``[N]`` or one-hot; None = the model's own predictions.
         targets: class that each example is to be given, ``[N]`` or one for all; None = any other.
@@ -61,9 +62,12 @@ def minimal_distortion(
     """
     if batch_size is not None:
         require_batch_size(batch_size)
+    options = options or SearchOptions()
+    if not isinstance(classifier, Classifier):
+        classifier = _by_decisions(classifier, options)
     samples = as_samples(classifier, x, y, data_range=data_range)
     wanted = _targets(targets, samples, classifier.classes)
-    options, batch_size = options or SearchOptions(), batch_size or default_batch_size(classifier)
+    batch_size = batch_size or default_batch_size(classifier)
     if executor is not None:
         if not hasattr(executor, "submit"):
             raise ConfigError(f"executor: expected a concurrent.futures.Executor, got {brief(executor)}")
@@ -79,6 +83,17 @@ def minimal_distortion(
         batch_size=batch_size,
         on_progress=on_progress or silent,
     )
+
+
+def _by_decisions(predictor: Predictor, options: SearchOptions) -> Classifier:
+    """A predictor, of which only a search by decisions can ask."""
+    if options.method != "decision" and isinstance(predictor, Predictor):
+        raise ConfigError(
+            f"{predictor.name}: expected {option('method', 'decision')} for what decides and has no "
+            f"gradient, got {options.method!r}"
+        )
+    # as_samples says what is wrong with anything else
+    return by_decisions(predictor) if isinstance(predictor, Predictor) else predictor
 
 
 def _targets(targets: Any, samples: Samples, classes: int) -> I64:

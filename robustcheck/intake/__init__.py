@@ -34,13 +34,16 @@ from robustcheck.intake._npz import (
     read_by_input,
     read_class_names,
 )
+from robustcheck.intake._runtimes import RUNTIME_SUFFIXES, RuntimeModel
 from robustcheck.intake._streams import is_labelled, is_stream
 
 __all__ = [
     "MODEL_SUFFIXES",
+    "RUNTIME_SUFFIXES",
     "LoadedData",
     "LoadedModel",
     "ModelSource",
+    "RuntimeModel",
     "Wanted",
     "import_layers",
     "is_function",

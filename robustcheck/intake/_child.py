@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from robustcheck.errors import is_of_memory
+from robustcheck.intake._copy import ModelFile
+from robustcheck.intake._runtimes import RUNTIME_SUFFIXES, RuntimeModel, load_runtime
 
 # in place of a size that a model leaves open
 _OPEN = 64
@@ -70,6 +73,9 @@ def _limit_memory(more: int) -> None:
 
 
 def _loaded(keras: Any, task: dict[str, Any]) -> Any:
+    path = Path(task["path"])
+    if path.suffix in RUNTIME_SUFFIXES:
+        return load_runtime(ModelFile(source=path, path=path, sha256="", size=0))
     if task["imports"]:
         sys.path.insert(0, task["folder"])
     from robustcheck.intake._models import import_layers
@@ -84,6 +90,8 @@ def _loaded(keras: Any, task: dict[str, Any]) -> Any:
 
 def _call(tf: Any, model: Any) -> None:
     """Call a model on one sample of zeros; what it says of a size that it leaves open is no matter."""
+    if isinstance(model, RuntimeModel):
+        return  # was called to be loaded
     given = []
     for tensor in model.inputs:
         shape = [1, *(_OPEN if size is None else size for size in tuple(tensor.shape)[1:])]

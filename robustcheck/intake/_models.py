@@ -20,10 +20,13 @@ from robustcheck.intake._files import (
     is_function,
 )
 from robustcheck.intake._keras_files import is_saved_model, load_file, load_saved_model, refuse_saved_model
-from robustcheck.intake._look import look
+from robustcheck.intake._look import Look, look
 from robustcheck.intake._preflight import needed, preflight, remember
+from robustcheck.intake._runtimes import RUNTIME_SUFFIXES, load_runtime, look_at_runtime
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+# of files that hold a model, with or without a gradient
+_SUFFIXES = (*MODEL_SUFFIXES, *RUNTIME_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,13 +175,13 @@ def look_at_model(source: ModelSource, imports: Sequence[str] = ()) -> None:
         _require_trust(path, files)
     else:
         with _opened(path, files) as file:
-            look(file, most_parameters=files.max_params, imports=imports, trusted=files.trust_model)
+            _look(file, imports, files)
 
 
 def _is_file(path: Path) -> bool:
     """Whether a file is meant, which may not be there."""
     # os.path says no, where Path raises, of what no file can be called
-    return path.suffix.lower() in MODEL_SUFFIXES or os.path.exists(path)
+    return path.suffix.lower() in _SUFFIXES or os.path.exists(path)
 
 
 def _require_function(spec: str) -> None:
@@ -198,8 +201,8 @@ def _require_trust(path: Path, files: FileOptions) -> None:
 @contextlib.contextmanager
 def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
     """A model file by its suffix, opened once, if it is the one that is expected."""
-    if os.path.exists(path) and path.suffix.lower() not in MODEL_SUFFIXES:
-        raise ModelRefused(f"{path}: expected a file ending in {' or '.join(MODEL_SUFFIXES)}")
+    if os.path.exists(path) and path.suffix.lower() not in _SUFFIXES:
+        raise ModelRefused(f"{path}: expected a file ending in {' or '.join(_SUFFIXES)}")
     with private_copy(path) as file:
         expected = files.expect_sha256
         if expected is not None and file.sha256 != expected.lower():
@@ -210,9 +213,15 @@ def _opened(path: Path, files: FileOptions) -> Iterator[ModelFile]:
         yield file
 
 
+def _look(file: ModelFile, imports: Sequence[str], files: FileOptions) -> Look:
+    if file.path.suffix in RUNTIME_SUFFIXES:
+        return look_at_runtime(file, files.max_params)
+    return look(file, most_parameters=files.max_params, imports=imports, trusted=files.trust_model)
+
+
 def _try(file: ModelFile, imports: Sequence[str], files: FileOptions) -> None:
     """Look at a file, and load it in a process of its own where that is asked for."""
-    seen = look(file, most_parameters=files.max_params, imports=imports, trusted=files.trust_model)
+    seen = _look(file, imports, files)
     if needed(file, files.preflight) and preflight(file, seen, imports=imports, trusted=files.trust_model):
         remember(file)
 
@@ -224,7 +233,7 @@ def try_model(source: ModelSource, imports: Sequence[str]) -> None:
         ModelRefused: it ran out of memory or time there, or crashed.
     """
     path = Path(source.spec) if isinstance(source.spec, str | Path) else None
-    if path is not None and path.suffix.lower() in MODEL_SUFFIXES:
+    if path is not None and path.suffix.lower() in _SUFFIXES:
         with _opened(path, source.files) as file:
             _try(file, imports, source.files)
 
@@ -238,6 +247,7 @@ def _load_file(path: Path, imports: Sequence[str], own: dict[str, Any], files: F
         return LoadedModel(model=model, name=None, path=None, sha256=digest, trusted=True, link=link)
     with _opened(path, files) as file:
         _try(file, imports, files)
-        model = load_file(file, own, trusted=files.trust_model)
-        trusted = files.trust_model
+        runs = file.path.suffix in RUNTIME_SUFFIXES
+        model = load_runtime(file) if runs else load_file(file, own, trusted=files.trust_model)
+        trusted = files.trust_model and not runs
         return LoadedModel(model=model, name=None, path=None, sha256=file.sha256, trusted=trusted, link=link)

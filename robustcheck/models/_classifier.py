@@ -73,6 +73,7 @@ class Classifier(Predictor):
         logits: ``[B, D] float32 -> [B, K] float32``, in inference mode, differentiable and traced once.
         computed: makes the same function with the gradient of what it computes, whatever the model declares.
         slope: which gradient searches follow.
+        differentiable: whether there is one: where not, only searches by decisions can be made.
         ends_in: the model's head, and how its logits were had.
         rounding: lead that a decision needs because the head rounds, in logits.
         votes: how draws of a random model decide, where it is asked several times.
@@ -85,6 +86,7 @@ class Classifier(Predictor):
     logits: Callable[[Tensor], Tensor]
     computed: Callable[[], Callable[[Tensor], Tensor]]
     slope: Slope = "declared"
+    differentiable: bool = True
     ends_in: Head
     rounding: float
     votes: Votes | None = None

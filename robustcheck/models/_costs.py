@@ -30,7 +30,9 @@ def _made(classifier: Classifier) -> Classifier:
     rows = tf.TensorSpec([None, classifier.layout.width])
 
     def of(ask: Any) -> Any:
-        return traced(rows)(lambda z: ask(z / cost))
+        # what is no graph is not traced
+        graph = traced(rows) if classifier.differentiable else lambda call: call
+        return graph(lambda z: ask(z / cost))
 
     return replace(
         classifier,

@@ -33,6 +33,7 @@ class Predictor:
         features: how many features the perturbed inputs have: the ``n`` of the RMS.
         classes: ``K``.
         parameters: number of weights, or None where unknown.
+        digest: SHA-256 of what decides, where it is known and is no model file.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Predictor:
     features: int
     classes: int
     parameters: int | None
+    digest: str | None = None
 
     @property
     def priced(self) -> bool:
