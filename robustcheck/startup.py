@@ -24,7 +24,7 @@ from robustcheck.text import printable
 
 _CHATTER = re.compile(
     rb"All log messages before absl::InitializeLog|cudart_stub\.cc|cuda_platform\.cc.*failed call to cuInit"
-    rb"|oneDNN custom operations|cpu_feature_guard|To enable the following instructions"
+    rb"|oneDNN custom operations|cpu_feature_guard|To enable the following instructions|XNNPACK delegate"
 )
 
 # filled once TensorFlow is there and has looked for devices
@@ -75,7 +75,7 @@ def import_tensorflow(log: Console, *, worker: tuple[int, int] | None = None) ->
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "tensorflow" not in sys.modules:
         log.print("Starting TensorFlow", style="dim")
-    with _held_back(), warnings.catch_warnings():
+    with held_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow as tf
 
@@ -116,7 +116,8 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
-def _held_back() -> Iterator[None]:
+def held_back() -> Iterator[None]:
+    """Hold back what libraries write to stderr, and then let through what is no chatter."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         kept = os.dup(2)

@@ -63,6 +63,7 @@ LAYERS = {
     "policy": 5,
     "progress": 0,
     "checks": 8,
+    "deployed": 7,
     "hardening": 7,
     "transfer": 7,
     "auditing": 9,

@@ -17,6 +17,7 @@ from robustcheck.config import (
     AuditConfig,
     BoxLike,
     DataRange,
+    DeployedOptions,
     Draw,
     FileOptions,
     HeadKind,
@@ -41,6 +42,8 @@ def audit(
     y: Any = None,
     *,
     references: Mapping[str, Any] | None = None,
+    deployed: Mapping[str, Any] | None = None,
+    deployed_options: DeployedOptions | None = None,
     labels: Literal["data", "model"] | None = None,
     y_key: str | None = None,
     limit: int | None = None,
@@ -89,6 +92,9 @@ def audit(
             gives both: a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a finite generator, a list of
             batches. A list is several inputs where the model has them, else samples or batches of them.
         references: models by name that the examples are tried on; they are attacked too.
+        deployed: what the model is deployed as, by name: a ``.tflite``, ``.onnx`` or Keras file, a Keras
+            model, or what :func:`robustcheck.predictor` makes; held against the samples and examples.
+        deployed_options: how these take samples, and forms to be made on the spot.
         labels: ``"model"`` audits against the model's own predictions, as is done where there are no labels.
         y_key: which label is meant where each sample has a mapping of them.
         limit: samples at most.
@@ -138,6 +144,7 @@ def audit(
         model=model,
         data=x if streamed else (x, y),
         references=references or {},
+        deployed=replace(deployed_options or DeployedOptions(), forms=deployed or {}),
         out=None if out is None else Path(out),
         force=force,
         box=box,

@@ -55,8 +55,8 @@ def begin(
             return store.resume(document)
     finite = np.flatnonzero(plan.samples.finite)
     for name in plan.attacked:
-        checks.require_own_rows(plan.models[name], plan.samples.rows[finite])
-    measured = [start_facts(plan.models[shared], plan.samples) for shared in plan.attacked]
+        checks.require_own_rows(plan.attacked[name], plan.samples.rows[finite])
+    measured = [start_facts(model, plan.samples) for model in plan.attacked.values()]
     document = replace(document, facts=measured)
     store.begin(document)
     return document
@@ -66,10 +66,10 @@ def _document(plan: Plan, settings: Mapping[str, Any] | None, *, kept: bool) -> 
     """The plan without what is measured."""
     first = plan.searches[0]
     shards = [(plan.subject.name, options) for options in plan.searches]
-    shards += [(name, first) for name in plan.attacked[1:]]
+    shards += [(name, first) for name in list(plan.attacked)[1:]]
     return PlanDocument(
         models=list(plan.facts.values()),
-        contents=[recipe.content() if kept else None for recipe in plan.recipes.values()],
+        contents=[_content(plan, name) if kept else None for name in plan.facts],
         data=plan.data,
         samples_sha256=_digest(plan),
         options=search_facts(first),
@@ -93,6 +93,12 @@ def _document(plan: Plan, settings: Mapping[str, Any] | None, *, kept: bool) -> 
         command=plan.command,
         settings=None if settings is None else dict(settings),
     )
+
+
+def _content(plan: Plan, name: str) -> str | None:
+    """Digest of a model; None where that cannot be told."""
+    recipe = plan.recipes.get(name)
+    return plan.facts[name].sha256 if recipe is None else recipe.content()
 
 
 def search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:

@@ -43,7 +43,7 @@ def collect(plan: Plan, begun: PlanDocument, store: ShardStore) -> Searched:
     for norm, part in zip(begun.norms[1:], further, strict=True):
         if part is not None and np.isin(first.positions, part.positions).all():
             parts[norm] = part
-    made_for = {name: _joined(plan, begun, store, name, begun.norms[0]) for name in plan.attacked[1:]}
+    made_for = {name: _joined(plan, begun, store, name, begun.norms[0]) for name in list(plan.attacked)[1:]}
     there = {name: part for name, part in made_for.items() if part is not None}
     return Searched(
         results={norm: _at(part, first.positions) for norm, part in parts.items()},

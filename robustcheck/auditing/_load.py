@@ -10,8 +10,9 @@ import numpy as np
 
 from robustcheck import intake
 from robustcheck.config import AuditConfig, FileOptions, ModelOptions
+from robustcheck.deployed import Form, in_precision, make_form
 from robustcheck.errors import ConfigError
-from robustcheck.models import Classifier, declared_classes, input_names, input_shapes
+from robustcheck.models import Classifier, Predictor, declared_classes, input_names, input_shapes
 from robustcheck.progress import OnProgress
 from robustcheck.recipe import KNOWN, Recipe
 from robustcheck.results import Conditions
@@ -27,6 +28,36 @@ def load_models(config: AuditConfig, on_progress: OnProgress) -> list[intake.Loa
         loaded.append(intake.load_model(source.spec, source.name, config.imports, source.files))
     on_progress("load", len(sources), len(sources))
     return loaded
+
+
+def load_forms(config: AuditConfig, subject: Classifier) -> list[Form]:
+    """The deployed forms under the conditions of the subject, then those that are made of it.
+
+    Raises:
+        ModelRefused: a form of another model.
+        ConfigError: names that measures cannot tell apart.
+    """
+    options = config.deployed
+    forms = []
+    for number, source in enumerate(intake.other_sources(options.forms, config.files), 1):
+        loaded = intake.load_model(source.spec, source.name, config.imports, source.files)
+        forms.append(make_form(loaded, subject, options, _name(loaded, number)))
+    for precision in options.precision:
+        model = in_precision(subject.model, precision, subject.name)
+        made = intake.LoadedModel(model=model, name=precision, path=None, sha256=None)
+        forms.append(make_form(made, subject, options, precision))
+    names = [form.name for form in forms]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"{option('deployed')}: expected names that differ, got {names}: name=FILE gives another"
+        )
+    return forms
+
+
+def _name(loaded: intake.LoadedModel, number: int) -> str:
+    """What measures call a form."""
+    own = getattr(loaded.model, "name", None)
+    return loaded.name or (own if isinstance(own, str) and own else f"deployed-{number}")
 
 
 def _wanted(config: AuditConfig, model: Any) -> intake.Wanted:
@@ -142,7 +173,7 @@ def for_reference(options: ModelOptions, model: Any) -> ModelOptions:
     return replace(options, output=output, perturb=perturb, input_shape=shape)
 
 
-def named_apart(classifiers: list[Classifier], *, named: bool) -> list[Classifier]:
+def named_apart(classifiers: list[Predictor], *, named: bool) -> list[Predictor]:
     """Classifiers whose names ``transfer.A->B`` can tell apart.
 
     A suffix makes names different that were found; a clash of names that the caller chose is refused.

@@ -14,15 +14,17 @@ from robustcheck.arrays import I64, blocks, slices
 from robustcheck.auditing._load import (
     for_reference,
     load_data,
+    load_forms,
     load_models,
     named_apart,
     recipe_like,
     subject_recipe,
 )
-from robustcheck.config import AuditConfig, SearchOptions, Target, TransferOptions
+from robustcheck.config import AuditConfig, DeployedOptions, SearchOptions, Target, TransferOptions
+from robustcheck.deployed import Form, make_form
 from robustcheck.distortion import beyond_float32, default_batch_size
-from robustcheck.errors import ConfigError, DataRefused, RobustcheckError
-from robustcheck.models import Classifier, logits_of
+from robustcheck.errors import ConfigError, DataRefused, ModelRefused, RobustcheckError
+from robustcheck.models import Classifier, Predictor, logits_of
 from robustcheck.progress import OnProgress
 from robustcheck.recipe import Recipe
 from robustcheck.results import Conditions, DataFacts, ModelFacts
@@ -35,11 +37,13 @@ class Plan:
     """One audit: classifiers, samples with their targets, and what the report is to say of them.
 
     ``recipes``: how each model is made in another process; ``searches``: how to search, once for each norm;
-    ``strata``: class of every row of the source that the samples were drawn from, None where unknown.
+    ``strata``: class of every row of the source that the samples were drawn from, None where unknown;
+    ``forms``: what is deployed, and ``deployed`` how it takes samples.
     """
 
     subject: Classifier
-    references: Mapping[str, Classifier]
+    references: Mapping[str, Predictor]
+    forms: tuple[Form, ...]
     recipes: Mapping[str, Recipe]
     facts: Mapping[str, ModelFacts]
     samples: Samples
@@ -50,21 +54,29 @@ class Plan:
     strata: NDArray[Any] | None
     attack_references: bool
     transfer: TransferOptions
+    deployed: DeployedOptions
     command: str | None
 
     @property
-    def models(self) -> dict[str, Classifier]:
+    def models(self) -> dict[str, Predictor]:
+        """All that examples are tried on, by name, the subject first."""
         return {self.subject.name: self.subject, **self.references}
 
     @property
-    def attacked(self) -> list[str]:
-        """The models that examples are made for, the subject first."""
-        return [self.subject.name, *(self.references if self.attack_references else ())]
+    def attacked(self) -> dict[str, Classifier]:
+        """The models that examples are made for, by name, the subject first; what has no gradient is none."""
+        asked = self.models if self.attack_references else {self.subject.name: self.subject}
+        return {name: model for name, model in asked.items() if isinstance(model, Classifier)}
 
 
 def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     """Load and wrap the models and data of a configuration."""
     loaded = load_models(config, on_progress)
+    if isinstance(loaded[0].model, intake.RuntimeModel):
+        raise ModelRefused(
+            f"{loaded[0].path}: expected a Keras model to audit, got a file that decides and has no "
+            f"gradient: audit the model that it was made of, and give the file with {option('deployed')}"
+        )
     data = load_data(config, loaded[0].model)
     recipe = subject_recipe(config, loaded[0], data)
     subject = recipe.shared()
@@ -72,14 +84,31 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     sides = conditions_of(subject)
     if config.freeze is None:
         sides = replace(sides, freeze=np.zeros_like(sides.freeze))
-    recipes, classifiers = [recipe], [subject]
+    models: list[Predictor] = [subject]
+    recipes: list[Recipe | None] = [recipe]
     for reference in loaded[1:]:
+        if isinstance(reference.model, intake.RuntimeModel) or not _is_model(reference.model):
+            form = make_form(reference, subject, config.deployed, reference.name or "reference")
+            models.append(form.predictor)
+            recipes.append(None)
+            continue
         options = for_reference(subject.options, reference.model)
-        recipes.append(replace(recipe_like(reference, sides, options), imports=config.imports))
-        classifiers.append(_reference(recipes[-1], subject))
-    classifiers = named_apart(classifiers, named=isinstance(config.references, Mapping))
-    recipes = [replace(made, name=made_of.name) for made, made_of in zip(recipes, classifiers, strict=True)]
-    return _plan(config, loaded, classifiers, recipes, data)
+        made = replace(recipe_like(reference, sides, options), imports=config.imports)
+        models.append(_reference(made, subject))
+        recipes.append(made)
+    models = named_apart(models, named=isinstance(config.references, Mapping))
+    named = {
+        model.name: replace(made, name=model.name)
+        for made, model in zip(recipes, models, strict=True)
+        if made is not None
+    }
+    subject = models[0] if isinstance(models[0], Classifier) else subject
+    return _plan(config, loaded, [subject, *models[1:]], named, data)
+
+
+def _is_model(given: Any) -> bool:
+    """Whether a reference can be wrapped: what decides alone cannot."""
+    return isinstance(given, Classifier) or not isinstance(given, Predictor)
 
 
 def _reference(recipe: Recipe, subject: Classifier) -> Classifier:
@@ -96,19 +125,22 @@ def _reference(recipe: Recipe, subject: Classifier) -> Classifier:
 def _plan(
     config: AuditConfig,
     loaded: list[intake.LoadedModel],
-    classifiers: list[Classifier],
-    recipes: list[Recipe],
+    models: list[Predictor],
+    recipes: Mapping[str, Recipe],
     data: intake.LoadedData,
 ) -> Plan:
-    subject, names = classifiers[0], data.class_names
+    subject, names = models[0], data.class_names
+    assert isinstance(subject, Classifier)
     if names is not None and len(names) != subject.classes:
         raise ConfigError(f"{option('class_names')}: expected {subject.classes} names, got {len(names)}")
     if data.folders is not None and config.class_names is None:
         intake.require_folders(str(data.path), data.folders, subject.classes)
     label = None if config.labels == "model" else data.y
     samples = as_samples(subject, data.x, label, data_range=config.data_range, index=data.index)
+    without = [model.name for model in models if not isinstance(model, Classifier)]
+    alone = [f"no examples were made for {name}, which has no gradient" for name in without]
     links = [f"the file of {file.name} is a link to {file.link}" for file in loaded if file.link is not None]
-    for note in (*data.notes, *links):
+    for note in (*data.notes, *links, *alone):
         samples = samples.noted(note)
     held = _held_by_cost(subject, samples)
     if held:
@@ -118,12 +150,10 @@ def _plan(
     samples, targets = choose_targets(subject, samples, config.target, seed=config.options.seed)
     return Plan(
         subject=subject,
-        references={classifier.name: classifier for classifier in classifiers[1:]},
-        recipes={classifier.name: recipe for classifier, recipe in zip(classifiers, recipes, strict=True)},
-        facts={
-            classifier.name: model_facts(classifier, file)
-            for classifier, file in zip(classifiers, loaded, strict=True)
-        },
+        references={model.name: model for model in models[1:]},
+        forms=tuple(load_forms(config, subject)),
+        recipes=recipes,
+        facts={model.name: model_facts(model, file) for model, file in zip(models, loaded, strict=True)},
         samples=samples,
         targets=targets,
         data=_data_facts(config, subject, samples, data),
@@ -132,6 +162,7 @@ def _plan(
         strata=None if config.labels == "model" else data.strata,
         attack_references=config.transfer == "all",
         transfer=TransferOptions(rms=config.transfer_rms, draws=config.noise_draws, seed=config.options.seed),
+        deployed=config.deployed,
         command=config.command,
     )
 
@@ -180,23 +211,29 @@ def choose_targets(
     return kept, np.full(len(kept), target, np.int64)
 
 
-def model_facts(classifier: Classifier, loaded: intake.LoadedModel) -> ModelFacts:
+def model_facts(model: Predictor, loaded: intake.LoadedModel) -> ModelFacts:
     """What a report says of a model."""
-    return ModelFacts(
-        name=classifier.name,
-        path=loaded.path,
-        sha256=loaded.sha256,
-        trusted=loaded.trusted,
-        parameters=classifier.parameters,
-        input_shape=list(classifier.input_shape),
-        classes=classifier.classes,
-        head=classifier.head,
-        options={
+    head, options = "decisions alone", {}
+    if isinstance(loaded.model, intake.RuntimeModel):
+        head += f", {loaded.model.runtime}, {loaded.model.types}"
+    if isinstance(model, Classifier):
+        head = model.head
+        options = {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(classifier.options).items()
+            for name, value in vars(model.options).items()
             # the shape is there already
             if name != "input_shape" and value not in (None, "auto")
-        },
+        }
+    return ModelFacts(
+        name=model.name,
+        path=loaded.path,
+        sha256=loaded.sha256 or model.digest,
+        trusted=loaded.trusted,
+        parameters=model.parameters,
+        input_shape=list(model.input_shape),
+        classes=model.classes,
+        head=head,
+        options=options,
     )
 
 

@@ -11,11 +11,13 @@ from robustcheck import checks, measures
 from robustcheck.auditing._begin import search_facts, versions
 from robustcheck.auditing._plan import Plan, conditions_of
 from robustcheck.config import SearchedNorm
+from robustcheck.deployed import Held
 from robustcheck.norms import NORMS
 from robustcheck.remedies import Walk
 from robustcheck.results import (
     AuditReport,
     Cost,
+    DeployedRows,
     NormFacts,
     PlanDocument,
     Provenance,
@@ -34,6 +36,7 @@ class Searched:
         made_for: of the references, by name.
         notes: on the searches.
         walks: by decisions alone, after each.
+        held: what deployed forms came to, by name.
     """
 
     results: Mapping[SearchedNorm, SearchResult]
@@ -41,6 +44,7 @@ class Searched:
     made_for: Mapping[str, SearchResult] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     walks: Mapping[SearchedNorm, Walk] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
 
     @property
     def first(self) -> SearchResult:
@@ -68,6 +72,7 @@ def whole_report(
         walks=found.walks,
         made_for=found.made_for,
         facts=facts,
+        forms=_rows(found),
     )
     bare = _bare(plan, begun, found, facts, transfer)
     return _believed(replace(bare, checks=checked, made_for=dict(found.made_for)))
@@ -118,7 +123,9 @@ def _bare(
         data=replace(plan.data, notes=[*plan.data.notes, *found.notes]),
         norm=norm,
         **vars(facts[norm]),
-        measures=measures.audit_measures(found.results, transfer),
+        measures=measures.audit_measures(found.results, transfer, _rows(found)),
+        deployed=[held.facts for held in found.held.values()],
+        deployed_rows=_rows(found),
         transfer=transfer,
         further={name: facts[name] for name in more},
         provenance=_provenance(plan, begun),
@@ -126,6 +133,11 @@ def _bare(
         conditions=conditions_of(plan.subject),
         further_samples={name: found.results[name] for name in more},
     )
+
+
+def _rows(found: Searched) -> dict[str, DeployedRows]:
+    """What deployed forms make of the samples, by name."""
+    return {name: held.rows for name, held in found.held.items()}
 
 
 def _believed(report: AuditReport) -> AuditReport:

@@ -16,6 +16,7 @@ from robustcheck.auditing._collect import collect
 from robustcheck.auditing._plan import Plan
 from robustcheck.auditing._report import Searched, partial_report, whole_report
 from robustcheck.config import AuditConfig
+from robustcheck.deployed import hold
 from robustcheck.distortion import SearchSetup, ShardWork, on_levels, run_shard, set_facts
 from robustcheck.distribute import Futures, Here, Lost, Processes, RayActors, Task, Tell, Workers, work_off
 from robustcheck.errors import Incomplete, Interrupted, RobustcheckError, one_line
@@ -58,6 +59,7 @@ def run(audit: Run, config: AuditConfig, on_progress: OnProgress) -> AuditReport
         _require_attacked(audit, found.first)
         found = _remedied(audit, found, on_progress)
         transfer = _transfer(audit.plan, found, on_progress)
+        found = _with_forms(audit, found, on_progress)
         on_progress("check", 0, 1)
         report = whole_report(audit.plan, audit.begun, found, transfer)
         on_progress("check", 1, 1)
@@ -133,7 +135,7 @@ def _workers(audit: Run, config: AuditConfig, on_news: Callable[[int, int, int],
     if config.executor == "local" and config.jobs in (None, 1):
 
         def work(shard: ShardWork, tell: Tell) -> ShardDone:
-            return run_shard(plan.models[shard.model], facts[shard.model], shard, tell)
+            return run_shard(plan.attacked[shard.model], facts[shard.model], shard, tell)
 
         yield Here(work, on_news)
         return
@@ -164,6 +166,18 @@ def _remedied(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
         results[options.norm] = on_levels(plan.subject, result)
         seconds[options.norm] += time.perf_counter() - begun
     return replace(found, results=results, seconds=seconds, walks=walks)
+
+
+def _with_forms(audit: Run, found: Searched, on_progress: OnProgress) -> Searched:
+    """Deployed forms held against the samples and examples of the subject, in the first norm."""
+    plan, held = audit.plan, {}
+    facts = set_facts(plan.samples, audit.begun.facts[0])
+    for done, form in enumerate(plan.forms):
+        on_progress("deployed", done, len(plan.forms))
+        held[form.name] = hold(form, plan.subject, found.first, facts, plan.deployed, plan.searches[0])
+    if plan.forms:
+        on_progress("deployed", len(plan.forms), len(plan.forms))
+    return replace(found, held=held)
 
 
 def _transfer(plan: Plan, found: Searched, on_progress: OnProgress) -> TransferMatrix | None:

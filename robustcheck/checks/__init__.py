@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from robustcheck.checks._budget import budget
 from robustcheck.checks._curve import curve
+from robustcheck.checks._deployed import deployed
 from robustcheck.checks._eight_bit import eight_bit
 from robustcheck.checks._finite import finite
 from robustcheck.checks._float16 import float16
@@ -37,7 +38,7 @@ from robustcheck.config import SearchedNorm
 from robustcheck.models import Classifier
 from robustcheck.norms import NORMS
 from robustcheck.remedies import Walk
-from robustcheck.results import CHECKS, Check, NormFacts, SearchResult, not_asked
+from robustcheck.results import CHECKS, Check, DeployedRows, NormFacts, SearchResult, not_asked
 
 __all__ = [
     "better_than_chance",
@@ -69,6 +70,7 @@ _ASK: Mapping[str, Callable[[Given], Check]] = {
     "eight_bit": eight_bit,
     "float16": float16,
     "png": png,
+    "deployed": deployed,
 }
 # what is worse comes later; a check that could not be made is worse than one that passed
 _GRAVITY = ("PASS", "SKIP", "WARN", "FAIL")
@@ -84,12 +86,14 @@ def run_checks(
     walks: Mapping[SearchedNorm, Walk] | None = None,
     made_for: Mapping[str, SearchResult] | None = None,
     facts: Mapping[SearchedNorm, NormFacts] | None = None,
+    forms: Mapping[str, DeployedRows] | None = None,
 ) -> list[Check]:
     """All checks of what searches found for a model, one a norm, in the order of ``CHECKS``.
 
     ``unlabelled``: the labels are the model's own predictions; ``strata``: class of every row of the source
     that the samples were drawn from; ``walks``: by decisions alone, after the search in each norm;
-    ``made_for``: what searches found for references, by name; ``facts``: what each search came to.
+    ``made_for``: what searches found for references, by name; ``facts``: what each search came to;
+    ``forms``: what deployed forms make of the samples, by name.
     """
     walks, facts = walks or {}, facts or {}
     made: dict[str, Check] = {}
@@ -104,6 +108,7 @@ def run_checks(
             walked=any(walk.given and walk.saw_more for walk in walks.values()),
             made_for=made_for or {},
             facts=facts.get(result.norm),
+            forms=forms or {},
             before=made,
         )
         for result in results

@@ -15,7 +15,7 @@ from robustcheck.distortion import spread
 from robustcheck.models import Classifier, Predictor, own_labels
 from robustcheck.noise import directions
 from robustcheck.remedies import Walk
-from robustcheck.results import Check, NormFacts, SearchResult, is_wanted
+from robustcheck.results import Check, DeployedRows, NormFacts, SearchResult, is_wanted
 
 # samples whose way to somewhere is looked at, where that takes several evaluations
 ON_THE_WAY = 64
@@ -35,6 +35,7 @@ class Given:
         walked: whether such a walk was given all samples in some norm.
         made_for: what searches found for references, by name.
         facts: what the search came to, with accuracy under noise.
+        forms: what deployed forms make of the samples, by name.
         before: the checks that were made, by name.
     """
 
@@ -47,6 +48,7 @@ class Given:
     walked: bool = False
     made_for: Mapping[str, SearchResult] = field(default_factory=dict)
     facts: NormFacts | None = None
+    forms: Mapping[str, DeployedRows] = field(default_factory=dict)
     before: Mapping[str, Check] = field(default_factory=dict)
 
     def found(self, most: int) -> I64:

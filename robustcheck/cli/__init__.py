@@ -20,6 +20,7 @@ from robustcheck.cli import (
     _compare,
     _completion,
     _demo,
+    _deploy_check,
     _doctor,
     _gate,
     _harden,
@@ -37,6 +38,7 @@ from robustcheck.text import printable
 _COMMANDS = (
     _demo,
     _audit,
+    _deploy_check,
     _merge,
     _gate,
     _compare,

@@ -60,7 +60,9 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model to audit")
     add_data_flag(parser)
-    shown = groups_of_audit("transfer", "data", "model", "trust", "search", "work", "gate", "output")
+    shown = groups_of_audit(
+        "transfer", "deployed", "data", "model", "trust", "search", "work", "gate", "output"
+    )
     add_flags(parser, with_default(shown, "out", DEFAULT_OUT))
     add_result_flags(parser, "report.json")
     parser.add_argument(

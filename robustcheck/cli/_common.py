@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +92,27 @@ def _tried(sources: Sequence[intake.ModelSource], imports: Sequence[str]) -> Ite
         yield thread.submit(work)
 
 
-def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
-    """Audit with a progress display, and print the result; stdout is the result, stderr all else."""
+def by_verdict(report: AuditReport) -> int:
+    """The exit code of a report that a policy judged."""
+    return exit_code(report.verdict)
+
+
+def run_audit(
+    config: AuditConfig,
+    arguments: argparse.Namespace,
+    *,
+    only_forms: bool = False,
+    code: Callable[[AuditReport], int] = by_verdict,
+) -> int:
+    """Audit with a progress display, and print the result; stdout is the result, stderr all else.
+
+    ``only_forms``: print what deployed forms came to; ``code``: the exit code of a report.
+    """
     log = log_console(quiet=arguments.quiet)
-    sources = intake.model_sources(config.model, config.references, config.files)
+    sources = [
+        *intake.model_sources(config.model, config.references, config.files),
+        *intake.other_sources(config.deployed.forms, config.files),
+    ]
     look_before(sources, config.imports, config.policy)
     try:
         with _tried(sources, config.imports) as tried, working(log) as display:
@@ -108,19 +125,26 @@ def run_audit(config: AuditConfig, arguments: argparse.Namespace) -> int:
         goes_on = "; the same command with --resume goes on" if config.out is not None else ""
         log_console().print(Text(f"interrupted: the report holds what was done{goes_on}", "bold red"))
         return EXIT_INTERRUPTED
-    print_report(report, config.out, as_json=arguments.json, quiet=arguments.quiet)
-    return exit_code(report.verdict)
+    print_report(report, config.out, as_json=arguments.json, quiet=arguments.quiet, only_forms=only_forms)
+    return code(report)
 
 
-def print_report(report: AuditReport, folder: Path | None, *, as_json: bool, quiet: bool = False) -> None:
+def print_report(
+    report: AuditReport,
+    folder: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool = False,
+    only_forms: bool = False,
+) -> None:
     """The result of an audit on stdout, and where the page is."""
-    from robustcheck.report import summary
+    from robustcheck.report import forms_summary, summary
 
     if as_json:
         sys.stdout.write(report.to_json())
     elif not quiet:
         console = ResultConsole()
-        console.print(summary(report))
+        console.print((forms_summary if only_forms else summary)(report))
         if folder is None:
             return
         console.print()

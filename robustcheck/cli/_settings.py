@@ -110,7 +110,8 @@ def planned_audit(plan: PlanDocument, here: Sourced, out: Path) -> AuditConfig |
     faults = _faults(str(out / "plan.json"), "", planned)
     if faults or not _of_figures(planned) == planned:
         raise ReportRefused(*listed(faults or [f"{out}: plan.json: expected settings of figures alone"]))
-    sources = [planned.get("model"), planned.get("data"), *planned.get("reference", ())]
+    sources = [planned.get("model"), planned.get("data")]
+    sources += [*planned.get("reference", ()), *planned.get("deployed", ())]
     if planned.get("imports") or any(_runs_code(str(source)) for source in sources):
         return None
     after = [name for name, setting in here.table.items() if setting.group in AFTERWARDS]

@@ -8,6 +8,7 @@ from robustcheck.config._box import Box, BoxLike
 from robustcheck.config._harden import RUN_FILES, HardenConfig, PoolOptions
 from robustcheck.config._options import (
     DEFAULT_BUDGET,
+    DeployedOptions,
     FileOptions,
     ModelOptions,
     SearchOptions,
@@ -33,6 +34,7 @@ __all__ = [
     "Box",
     "BoxLike",
     "DataRange",
+    "DeployedOptions",
     "Draw",
     "FileOptions",
     "HardenConfig",

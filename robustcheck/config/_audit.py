@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from robustcheck.config._box import Box, BoxLike
-from robustcheck.config._options import FileOptions, ModelOptions, SearchOptions, TransferOptions
+from robustcheck.config._options import (
+    DeployedOptions,
+    FileOptions,
+    ModelOptions,
+    SearchOptions,
+    TransferOptions,
+)
 from robustcheck.config._values import (
     DataRange,
     Draw,
@@ -71,6 +77,7 @@ class AuditConfig:
         max_data_bytes: that data may unpack to, or that are read of what does not tell its length.
         skip_bad: leave images out that cannot be read, as long as they are no more than a share ``max_bad``.
         files: how far model files are believed before they are loaded.
+        deployed: forms of the subject that are held against it.
         model_options: how the models are to be read, where they do not tell. References with one input or
             output need no word on which.
         imports: modules with the user's own layers, for model files that are saved with them.
@@ -212,6 +219,7 @@ class AuditConfig:
         default=0.01,
         metadata=said("share of images that may be left out; beyond it nothing is audited", "data"),
     )
+    deployed: DeployedOptions = field(default_factory=DeployedOptions, metadata=nested(DeployedOptions))
     model_options: ModelOptions = field(default_factory=ModelOptions, metadata=nested(ModelOptions))
     files: FileOptions = field(default_factory=FileOptions, metadata=nested(FileOptions))
     imports: tuple[str, ...] = field(

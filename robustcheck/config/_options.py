@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from robustcheck.config._values import HeadKind, Method, SearchedNorm, number_or_word, require, said, whole
 from robustcheck.text import option
@@ -185,6 +186,79 @@ class FileOptions:
         )
         words = ("auto", "always", "never")
         require(self.preflight in words, option("preflight"), f"one of {list(words)}", self.preflight)
+
+
+Layout: TypeAlias = Literal["auto", "same", "channels-first", "transposed", "flipped"]
+Precision: TypeAlias = Literal["float16", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedOptions:
+    """Forms of the subject that are to be deployed, and how they take its samples.
+
+    Attributes:
+        forms: ``.tflite``, ``.onnx`` or Keras files, ``package.module:factory``, models or predictors; by
+            name, or as the subject is given.
+        precision: forms that are made of the subject on the spot: its layers in this type.
+        takes: the values that files take in place of the box, mapped affinely; None = those of the box.
+        layout: how an image ``[H, W, C]`` is handed to a file: ``"same"``; ``"channels-first"``,
+            ``[C, H, W]``; ``"transposed"``, ``[W, H, C]``; ``"flipped"``, with the channels the other way
+            round; ``"auto"`` sees by the shape whether channels come first.
+        max_calls: rows that each form may be asked about; each is then asked about once.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    forms: tuple[Any, ...] | Mapping[str, Any] = field(
+        default=(),
+        metadata=said(
+            "what the model is deployed as: .tflite, .onnx or a Keras file, or package.module:factory",
+            "deployed",
+            key="deployed",
+            metavar="MODEL",
+            written=tuple[str, ...],
+        ),
+    )
+    precision: tuple[Precision, ...] = field(
+        default=(), metadata=said("also a form of the model made on the spot, in this type", "deployed")
+    )
+    takes: tuple[float, float] | None = field(
+        default=None,
+        metadata=said(
+            "values that deployed files take in place of the box",
+            "deployed",
+            key="deployed_range",
+            metavar=("LO", "HI"),
+            written=tuple[float, float],
+            default="the box",
+        ),
+    )
+    layout: Layout = field(
+        default="auto",
+        metadata=said(
+            "how deployed files take an image; auto: channels first where the shape says so",
+            "deployed",
+            key="deployed_layout",
+        ),
+    )
+    max_calls: int | None = field(
+        default=None,
+        metadata=said("rows that each deployed form may be asked about, each once", "deployed"),
+    )
+
+    def __post_init__(self) -> None:
+        given = self.takes
+        finite = given is None or (all(map(math.isfinite, given)) and given[0] < given[1])
+        require(finite, option("deployed_range"), "finite low < high", given)
+        require(
+            self.layout in get_args(Layout), option("deployed_layout"), f"one of {list(get_args(Layout))}",
+            self.layout,
+        )  # fmt: skip
+        known = set(self.precision) <= set(get_args(Precision))
+        require(known, option("precision"), f"some of {list(get_args(Precision))}", self.precision)
+        limited = self.max_calls is None or whole(self.max_calls, 1)
+        require(limited, option("max_calls"), "a whole number of at least 1", self.max_calls)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from robustcheck.intake._models import (
     load_model,
     look_at_model,
     model_sources,
+    other_sources,
     try_model,
 )
 from robustcheck.intake._npz import (
@@ -53,6 +54,7 @@ __all__ = [
     "load_model",
     "look_at_model",
     "model_sources",
+    "other_sources",
     "read_arrays",
     "read_box",
     "read_by_input",

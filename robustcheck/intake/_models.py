@@ -63,16 +63,22 @@ def model_sources(
     Raises:
         ModelRefused: a folder of references without model files.
     """
-    if isinstance(references, Mapping):
-        others: list[tuple[Any, str | None]] = [(given, name) for name, given in references.items()]
-    else:
-        others = [_named(spec) for given in references for spec in _model_specs(given)]
-    others_believed = replace(files, expect_sha256=None)
     subject, name = _named(model)
-    return [
-        ModelSource(spec=subject, name=name, files=files),
-        *(ModelSource(spec=spec, name=named, files=others_believed) for spec, named in others),
-    ]
+    return [ModelSource(spec=subject, name=name, files=files), *other_sources(references, files)]
+
+
+def other_sources(given: Mapping[str, Any] | Sequence[Any], files: FileOptions) -> list[ModelSource]:
+    """Models beside the subject: references, or deployed forms.
+
+    Raises:
+        ModelRefused: a folder of models without model files.
+    """
+    if isinstance(given, Mapping):
+        others: list[tuple[Any, str | None]] = [(spec, name) for name, spec in given.items()]
+    else:
+        others = [_named(spec) for either in given for spec in _model_specs(either)]
+    believed = replace(files, expect_sha256=None)
+    return [ModelSource(spec=spec, name=name, files=believed) for spec, name in others]
 
 
 def _named(spec: Any) -> tuple[Any, str | None]:
@@ -153,8 +159,8 @@ def load_model(
         model = factory()
     except (Exception, SystemExit) as error:
         raise ModelRefused(f"{spec}: the factory failed: {one_line(error)}") from error
-    # a classifier that the factory wrapped itself has logits; every model can be called
-    if not callable(model) and not hasattr(model, "logits"):
+    # a classifier or predictor that the factory made itself decides; every model can be called
+    if not callable(model) and not hasattr(model, "label"):
         raise ModelRefused(f"{spec}: expected a function that returns a model, got {type(model).__name__}")
     return LoadedModel(model=model, name=name or spec.rpartition(":")[2], path=spec, sha256=None)
 

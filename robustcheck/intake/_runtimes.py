@@ -16,6 +16,7 @@ from robustcheck.errors import ModelRefused, one_line
 from robustcheck.intake._copy import ModelFile
 from robustcheck.intake._look import Look
 from robustcheck.intake._weights import StoredWeights
+from robustcheck.startup import held_back
 
 Array: TypeAlias = NDArray[Any]
 # rows that a LiteRT interpreter is made for, where the file allows it; the rest goes one by one
@@ -79,7 +80,9 @@ def load_runtime(file: ModelFile) -> RuntimeModel:
     """
     load = _LOADERS[file.path.suffix]
     try:
-        return load(file)
+        # runtimes tell of themselves on stderr
+        with held_back():
+            return load(file)
     except ModelRefused:
         raise
     except Exception as error:

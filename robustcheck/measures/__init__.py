@@ -15,18 +15,16 @@ from robustcheck.measures._audit import (
 )
 from robustcheck.measures._belief import MIN_FOUND, MIN_SAMPLES, Doubt, Grounds, Whose, believed, doubt
 from robustcheck.measures._bootstrap import bootstrapped, resamples
-from robustcheck.measures._metric import (
-    GRAMMAR,
-    MEASURED,
-    SEARCHED,
+from robustcheck.measures._column import (
+    WEAKER,
     Column,
-    Metric,
     column,
+    deployed_measures,
     doubling_name,
     measure,
-    parse_metric,
     transfer_measures,
 )
+from robustcheck.measures._metric import GRAMMAR, MEASURED, SEARCHED, Metric, parse_metric
 from robustcheck.measures._paired import McNemar, PairedMean, mcnemar, paired_mean
 from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, mean, quantile, share
 
@@ -37,6 +35,7 @@ __all__ = [
     "MIN_SAMPLES",
     "QUANTILES",
     "SEARCHED",
+    "WEAKER",
     "Column",
     "Doubt",
     "Grounds",
@@ -50,6 +49,7 @@ __all__ = [
     "bootstrapped",
     "column",
     "count",
+    "deployed_measures",
     "distortion_measures",
     "doubling_name",
     "doubt",

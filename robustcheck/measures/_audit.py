@@ -7,17 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from robustcheck.config import SearchedNorm
-from robustcheck.measures._metric import (
-    STATISTICS,
-    Metric,
-    column,
-    doubling_name,
-    parse_metric,
-    transfer_measures,
-)
+from robustcheck.measures._column import column, deployed_measures, doubling_name, transfer_measures
+from robustcheck.measures._metric import STATISTICS, Metric, parse_metric
 from robustcheck.measures._statistics import quantile
 from robustcheck.norms import NORMS
-from robustcheck.results import POINTS, Counts, Measure, Point, SampleOutcomes, Status, TransferMatrix
+from robustcheck.results import (
+    POINTS,
+    Counts,
+    DeployedRows,
+    Measure,
+    Point,
+    SampleOutcomes,
+    Status,
+    TransferMatrix,
+)
 
 _CURVE_POINTS = 101
 _ROUNDING = 1e-6
@@ -59,9 +62,14 @@ def _example_measures(result: SampleOutcomes) -> dict[str, Measure]:
 
 
 def audit_measures(
-    results: Mapping[SearchedNorm, SampleOutcomes], transfer: TransferMatrix | None
+    results: Mapping[SearchedNorm, SampleOutcomes],
+    transfer: TransferMatrix | None,
+    deployed: Mapping[str, DeployedRows] | None = None,
 ) -> dict[str, Measure]:
-    """All measures of an audit by name, from what each search found, the first norm first."""
+    """All measures of an audit by name, from what each search found, the first norm first.
+
+    ``deployed``: what deployed forms make of the samples, by name.
+    """
     first, *further = results.values()
     measures = {
         **{name: _of_rows(parse_metric(name), first) for name in ("accuracy.clean", "attack.found")},
@@ -74,7 +82,7 @@ def audit_measures(
         measures[doubling_name(result.norm, first.norm)] = last_doubling(result)
     if transfer is not None:
         measures |= transfer_measures(transfer)
-    return measures
+    return measures | deployed_measures(deployed or {})
 
 
 def last_doubling(result: SampleOutcomes) -> Measure:

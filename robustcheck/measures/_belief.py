@@ -19,8 +19,6 @@ from robustcheck.text import percent
 
 # a search that finds an example for fewer of the samples, or fewer samples, says nothing of the model
 MIN_FOUND, MIN_SAMPLES = CHECKS["search"].fail, 30
-# the check that ``min_found`` asks
-_ASKED_ELSEWHERE = "search"
 
 # which audit a sentence is about, where there are two
 Whose = Literal["", " of the baseline", " of the old report", " of the new report"]
@@ -120,7 +118,7 @@ def doubt(
         return Doubt("few_samples", f"expected at least {min_samples} samples, got {n}")
     # what failed is why too little was found, and says what to do
     for check, detail in grounds.failed.items():
-        if metric.needs_found and check != _ASKED_ELSEWHERE:
+        if metric.needs_found and CHECKS[check].doubts:
             sentence = f"the check {check}{whose} failed: {detail}"
             return Doubt("failed_check", sentence, check)
     share = grounds.share_found(metric)

@@ -5,7 +5,7 @@ from robustcheck.report._drawings import image_png
 from robustcheck.report._files import file_names, prepare_folder, store_report, write_report
 from robustcheck.report._picture import picture
 from robustcheck.report._read import json_schema, read_document, read_evidence, read_report
-from robustcheck.report._terminal import comparison, summary, verdict
+from robustcheck.report._terminal import comparison, forms_summary, summary, verdict
 from robustcheck.report._triples import nearest, triple_png
 from robustcheck.report._wording import TITLES, class_name, interval, number
 
@@ -15,6 +15,7 @@ __all__ = [
     "comparison",
     "comparison_page",
     "file_names",
+    "forms_summary",
     "image_png",
     "interval",
     "json_schema",

@@ -44,6 +44,11 @@ def _predicate(document: ReportDocument) -> dict[str, Any]:
         "result": passed if document.verdict == "PASS" else "FAILED",
         "configuration": [
             {"name": "policy", "digest": _sha256(document.policy.sha256)},
+            *(
+                {"name": f"deployed {printable(form.name)}", "digest": _sha256(form.sha256)}
+                for form in document.deployed
+                if form.sha256
+            ),
             *([{"name": "data", "digest": _sha256(document.data.sha256)}] if document.data.sha256 else []),
         ],
         "passedTests": named["PASS"],

@@ -105,20 +105,20 @@ def two_curves_svg(curve: Sequence[Point], other: Sequence[Point], norm: str = "
     return "".join([*parts, "</svg>"])
 
 
-def histogram_svg(distances: F64, norm: str = "L2", unit: str = UNIT) -> str:
-    """How many samples lie at each distance; all distances finite, at least one."""
-    largest = max(float(distances.max()), np.finfo(float).tiny)
-    counts, edges = np.histogram(distances, bins=_BINS, range=(0.0, largest))
+def histogram_svg(values: F64, what: str = "L2 distance", unit: str = UNIT) -> str:
+    """How many samples lie at each value; all values 0 or more and finite, at least one."""
+    largest = max(float(values.max()), np.finfo(float).tiny)
+    counts, edges = np.histogram(values, bins=_BINS, range=(0.0, largest))
     axes = _Axes(largest, max(int(counts.max()), 1))
     ticks = sorted({0, int(axes.top) // 2, int(axes.top)})
-    parts = [axes.opening(f"Samples at each {norm} distance"), axes.up(ticks, [f"{tick}" for tick in ticks])]
+    parts = [axes.opening(f"Samples at each {what}"), axes.up(ticks, [f"{tick}" for tick in ticks])]
     for count, left, right in zip(counts, edges[:-1], edges[1:], strict=True):
         (x, y), (end, floor) = axes.place(left, float(count)), axes.place(right, 0)
         parts.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(end - x - 1, 0.5):.1f}" '
             f'height="{floor - y:.1f}"/>'
         )
-    return "".join([*parts, axes.across(f"{norm} distance, {unit}"), "</svg>"])
+    return "".join([*parts, axes.across(f"{what}, {unit}"), "</svg>"])
 
 
 def classes_svg(classes: Sequence[tuple[str, F64]], norm: str = "L2", unit: str = UNIT) -> str:

@@ -31,10 +31,12 @@ FORMATS: Mapping[str, Callable[[AuditReport], str | None]] = {
 }
 # files of a report
 _REPORT = re.compile(
-    "|".join(map(re.escape, (*FORMATS, "report.html", "samples.npz", "box.npz", "transfer", "assets")))
+    "|".join(
+        map(re.escape, (*FORMATS, "report.html", "samples.npz", "box.npz", "transfer", "deployed", "assets"))
+    )
     + r"|samples\.(l2|linf|l1)\.(npz|csv)"
-    + r"|transfer/[\w.-]+\.npz|assets/style\.css"
-    + r"|assets/((l2|linf|l1)-)?\d{3}-(original|perturbation|adversarial)\.png",
+    + r"|(transfer|deployed)/[\w.-]+\.npz|assets/style\.css"
+    + r"|assets/((l2|linf|l1|form\d+)-)?\d{3}-(original|perturbation|adversarial)\.png",
     re.ASCII,
 )
 # what else a report folder may hold, of an audit under way; anything else is somebody else's
@@ -103,7 +105,7 @@ def _is_left(name: str) -> bool:
 def _is_own(folder: Path, name: str) -> bool:
     """Whether a path is what a report or the work of an audit is called, and is of that kind."""
     if _REPORT.fullmatch(name) or _WORK.fullmatch(name):
-        return (folder / name).is_dir() == (name in ("shards", "transfer", "assets"))
+        return (folder / name).is_dir() == (name in ("shards", "transfer", "deployed", "assets"))
     return False
 
 
@@ -192,6 +194,10 @@ def _save_arrays(report: AuditReport, folder: Path) -> None:
         (folder / "transfer").mkdir()
     for file, result in zip(file_names(report.made_for), report.made_for.values(), strict=True):
         kept(result).save(folder / "transfer" / f"{file}.npz")
+    if report.deployed_rows:
+        (folder / "deployed").mkdir()
+    for file, rows in zip(file_names(report.deployed_rows), report.deployed_rows.values(), strict=True):
+        rows.save(folder / "deployed" / f"{file}.npz")
 
 
 def _documents(report: AuditReport, *, assets: bool) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
+from robustcheck.report._forms import COLUMNS, EXPLAINED, TITLE, FormLine, form_lines
 from robustcheck.report._triples import (
     PAGE,
     Caption,
@@ -24,6 +25,7 @@ from robustcheck.report._triples import (
     changed_rows,
     most_changed,
     triples,
+    weakest,
 )
 from robustcheck.report._wording import (
     STATISTICS,
@@ -41,7 +43,7 @@ from robustcheck.report._wording import (
     trusted,
     unit,
 )
-from robustcheck.results import AuditReport, NormFacts, SearchResult
+from robustcheck.results import AuditReport, DeployedRows, NormFacts, SearchResult
 from robustcheck.text import percent, printable
 
 _MOST_CLASSES = 30
@@ -81,6 +83,16 @@ class _Search:
     rows: list[ChangedRow]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """A deployed form as the page shows it; ``beyond``: samples that it never errs on in the scan."""
+
+    line: FormLine
+    histogram: Markup | None
+    beyond: int
+    weakest: list[_Shown]
+
+
 def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits = PAGE) -> Page:
     """The page. Everything from outside is escaped by the template engine.
 
@@ -90,16 +102,15 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
     files = {"assets/style.css": style.encode()} if assets else {}
     searches: list[_Search] = []
     for number_of, (norm, result) in enumerate(report.results.items()):
-        shown: list[_Shown] = []
-        for triple in triples(report, result, limits):
-            stem = f"assets/{f'{norm}-' if number_of else ''}{len(shown):03}"
-            paths = [f"{stem}-{part}.png" for part in ("original", "perturbation", "adversarial")]
-            if assets:
-                files |= dict(zip(paths, triple.pictures, strict=True))
-            shown.append(
-                _Shown(triple.index, paths if assets else _inline(triple), triple.factor, triple.caption)
-            )
+        stem = f"{norm}-" if number_of else ""
+        shown, made = _addressed(triples(report, result, limits), stem, assets=assets)
+        files |= made
         searches.append(_search(report, norm, result, shown))
+    forms: list[_Form] = []
+    for line, rows in zip(form_lines(report), report.deployed_rows.values(), strict=True):
+        shown, made = _addressed(weakest(report, rows), f"form{len(forms)}-", assets=assets)
+        files |= made
+        forms.append(_form(line, rows, shown))
     text: str = (
         environment()
         .get_template("report.html")
@@ -117,9 +128,39 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             rules=rules_by_outcome(report),
             caveats=caveats(report),
             transfer=transfer_tables(report),
+            forms=forms,
+            form_columns=COLUMNS,
+            form_title=TITLE,
+            explained=EXPLAINED,
         )
     )
     return Page(text, files)
+
+
+def _addressed(made: list[Triple], stem: str, *, assets: bool) -> tuple[list[_Shown], dict[str, bytes]]:
+    """Triples as the page addresses them, and the files that are made for that."""
+    shown: list[_Shown] = []
+    files: dict[str, bytes] = {}
+    for triple in made:
+        parts = ("original", "perturbation", "adversarial")
+        paths = [f"assets/{stem}{len(shown):03}-{part}.png" for part in parts]
+        if assets:
+            files |= dict(zip(paths, triple.pictures, strict=True))
+        shown.append(
+            _Shown(triple.index, paths if assets else _inline(triple), triple.factor, triple.caption)
+        )
+    return shown, files
+
+
+def _form(line: FormLine, rows: DeployedRows, shown: list[_Shown]) -> _Form:
+    """What the page shows of a deployed form."""
+    ratios = rows.ratio[rows.found & np.isfinite(rows.ratio)]
+    drawn = (
+        Markup(_drawings.histogram_svg(ratios, "ratio", "of the model's distance")) if len(ratios) else None
+    )
+    return _Form(
+        line=line, histogram=drawn, beyond=int(np.isinf(rows.ratio[rows.found]).sum()), weakest=shown
+    )
 
 
 def _inline(triple: Triple) -> list[str]:
@@ -142,7 +183,9 @@ def _search(report: AuditReport, norm: SearchedNorm, result: SearchResult, shown
         title=title,
         facts=facts,
         curve=Markup(_drawings.curve_svg(facts.curve, facts.noise_curve, title, unit(report))),
-        histogram=Markup(_drawings.histogram_svg(found, title, unit(report))) if len(found) else None,
+        histogram=Markup(_drawings.histogram_svg(found, f"{title} distance", unit(report)))
+        if len(found)
+        else None,
         triples=shown,
         features=[] if shown else most_changed(result),
         rows=[] if shown else changed_rows(report, result),

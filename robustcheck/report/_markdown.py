@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines
+from robustcheck.report._forms import TITLE as FORMS
 from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
@@ -48,6 +50,7 @@ def markdown_summary(document: ReportDocument) -> str:
             for line in table.rows
         ]
         lines += ["", f"{table.title}:", "", *_table(header, rows)]
+    lines += _forms(document)
     notes = [line for caveat in caveats(document) for line in ("", _escape(caveat))]
     doubts = [
         line
@@ -56,6 +59,25 @@ def markdown_summary(document: ReportDocument) -> str:
         for line in ("", f"Check {check.outcome}: {_escape(check.detail)}.")
     ]
     return "\n".join([*lines, *doubts, "", UPPER_BOUND, *notes, ""])
+
+
+def _forms(document: ReportDocument) -> list[str]:
+    """The table of deployed forms, with what is odd of them."""
+    there = form_lines(document)
+    if not there:
+        return []
+    rows = [[_escape(line.name), *line.cells] for line in there]
+    noted = [f"{line.name}: {note}." for line in there for note in line.notes]
+    table = _table(["form", *COLUMNS], rows)
+    return [
+        "",
+        f"{FORMS}:",
+        "",
+        *table,
+        "",
+        EXPLAINED,
+        *(line for note in noted for line in ("", _escape(note))),
+    ]
 
 
 def _further(document: ReportDocument) -> list[str]:

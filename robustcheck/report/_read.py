@@ -16,11 +16,12 @@ from robustcheck.config import SearchedNorm
 from robustcheck.errors import ReportRefused
 from robustcheck.measures import Grounds, believed
 from robustcheck.report._files import file_names
-from robustcheck.report._validate import require_consistent, require_samples
+from robustcheck.report._validate import require_consistent, require_forms, require_samples
 from robustcheck.results import (
     SCHEMA,
     AuditReport,
     Conditions,
+    DeployedRows,
     Evidence,
     ReportDocument,
     SampleOutcomes,
@@ -91,8 +92,9 @@ def read_evidence(path: Path) -> Evidence:
     }
     found = {norm: SampleOutcomes.load(file) for norm, file in files.items()}
     require_samples(document, found, folder)
+    deployed = _deployed(document, folder, needed=path.is_dir())
     samples = found.pop(document.norm, None)
-    return Evidence(document=document, samples=samples, further=found, path=str(path))
+    return Evidence(document=document, samples=samples, further=found, path=str(path), deployed=deployed)
 
 
 def _sample_files(document: ReportDocument, folder: Path) -> dict[SearchedNorm, Path]:
@@ -135,7 +137,23 @@ def read_report(path: Path) -> AuditReport:
         conditions=conditions,
         further_samples=found,
         made_for=_made_for(document, folder / "transfer"),
+        deployed_rows=_deployed(document, folder, needed=True),
     )
+
+
+def _deployed(document: ReportDocument, folder: Path, *, needed: bool) -> dict[str, DeployedRows]:
+    """What deployed forms make of the samples, by name; nothing where that is not there and not ``needed``.
+
+    Raises:
+        ReportRefused: they are of another report.
+    """
+    names = [form.name for form in document.deployed]
+    files = [folder / "deployed" / f"{file}.npz" for file in file_names(names)]
+    if not needed and not all(map(os.path.lexists, files)):
+        return {}
+    rows = {name: DeployedRows.load(file) for name, file in zip(names, files, strict=True)}
+    require_forms(document, rows, folder)
+    return rows
 
 
 def _made_for(document: ReportDocument, folder: Path) -> dict[str, SearchResult]:

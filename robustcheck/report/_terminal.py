@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from robustcheck.measures import doubling_name
+from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines
+from robustcheck.report._forms import TITLE as FORMS
 from robustcheck.report._wording import (
     EIGHT_BITS,
     STATISTICS,
@@ -24,12 +26,16 @@ from robustcheck.report._wording import (
     transfer_tables,
     trusted,
 )
-from robustcheck.results import Change, Comparison, Moved, ReportDocument
+from robustcheck.results import Change, Check, Comparison, Moved, ReportDocument
 from robustcheck.text import percent, printable
 
 _STYLES = {
     "PASS": "bold green", "FAIL": "bold red", "INCOMPLETE": "bold yellow", "WARN": "bold yellow",
 }  # fmt: skip
+
+
+# what is told of checks at a terminal
+_TOLD = ("WARN", "FAIL")
 
 
 def summary(document: ReportDocument) -> RenderableType:
@@ -43,16 +49,43 @@ def summary(document: ReportDocument) -> RenderableType:
     for table in transfer_tables(document):
         assert document.transfer is not None
         parts += [Text(), Text(table.title, style="bold"), _transfer(document.transfer.models, table.rows)]
+    if document.deployed:
+        parts += [Text(), *_forms(document)]
     parts += [Text(), Text(UPPER_BOUND, style="dim")]
-    parts += [
-        Text.assemble(
-            (f"check {check.id}: {check.outcome}  ", _STYLES[check.outcome]), printable(check.detail)
-        )
-        for check in document.checks
-        if check.outcome in ("WARN", "FAIL")
-    ]
+    parts += [_check(check) for check in document.checks if check.outcome in _TOLD]
     parts += [Text(line, style="yellow") for line in caveats(document)]
     return Group(*parts)
+
+
+def forms_summary(document: ReportDocument) -> RenderableType:
+    """What deployed forms came to, and what stands behind that."""
+    parts: list[RenderableType] = [] if document.verdict is None else [verdict(document), Text()]
+    norm, counts = TITLES[document.norm], document.counts
+    model = printable(document.model.name)
+    samples = f"{counts.total} samples, {counts.found} of {counts.correct} with an example in {norm}"
+    parts += [Text(f"{model}: {samples}"), Text(), *_forms(document), Text()]
+    parts += [Text(line.sentence) for line in form_lines(document)]
+    shown = ("deployed", "search", "stable", "labels", "inputs")
+    parts += [_check(check) for check in document.checks if check.id in shown and check.outcome in _TOLD]
+    return Group(*parts)
+
+
+def _check(check: Check) -> Text:
+    start = f"check {check.id}: {check.outcome}  "
+    return Text.assemble((start, _STYLES[check.outcome]), printable(check.detail))
+
+
+def _forms(document: ReportDocument) -> list[RenderableType]:
+    """The table of deployed forms, how it is read, and what is odd."""
+    table = Table()
+    table.add_column("form", overflow="fold")
+    for title in COLUMNS:
+        table.add_column(title, justify="right")
+    for line in form_lines(document):
+        table.add_row(Text(line.name), *line.cells)
+    noted = [f"{line.name}: {note}." for line in form_lines(document) for note in line.notes]
+    notes = [Text(note, style="yellow") for note in noted]
+    return [Text(FORMS, style="bold"), table, Text(EXPLAINED, style="dim"), *notes]
 
 
 def verdict(document: ReportDocument) -> RenderableType:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from robustcheck.arrays import F32, F64, I64
 from robustcheck.config import SearchedNorm
 from robustcheck.levels import levels_between, values_of
+from robustcheck.measures import WEAKER
 from robustcheck.report import _drawings
 from robustcheck.report._wording import EIGHT_BITS, TITLES, class_name, eight_bits_first
-from robustcheck.results import AuditReport, SearchResult
+from robustcheck.results import AuditReport, DeployedRows, SearchResult
 from robustcheck.text import percent
 
 
@@ -25,6 +26,7 @@ class PageLimits:
         small_side: pictures whose sides are no longer than this are small.
         most_small, most_large: samples shown as small and as large pictures.
         most_bytes: of all pictures together, as the page holds them.
+        most_weakest: samples shown of a deployed form.
         most_rows, most_features, most_changes: of what is no image: samples, features over all of them, and
             features of a sample.
     """
@@ -33,6 +35,7 @@ class PageLimits:
     most_small: int = 200
     most_large: int = 24
     most_bytes: int = 9_500_000
+    most_weakest: int = 6
     most_rows: int = 24
     most_features: int = 20
     most_changes: int = 3
@@ -139,6 +142,26 @@ def _pictures(report: AuditReport, result: SearchResult, rows: I64) -> Iterator[
             factor=factor,
             caption=caption(report, result, int(row)),
         )
+
+
+def weakest(report: AuditReport, form: DeployedRows) -> list[Triple]:
+    """Pictures of the samples where a form errs soonest, with what both decide; none of what is no image."""
+    result, rows = report.samples, form.weakest[: PAGE.most_weakest]
+    rows = rows[form.ratio[rows] < WEAKER]
+    if not _drawings.is_image(result.input.shape[1:]):
+        return []
+    return [
+        replace(triple, caption=_of_both(report, form, int(row), triple.caption))
+        for row, triple in zip(rows, _pictures(report, result, rows), strict=True)
+    ]
+
+
+def _of_both(report: AuditReport, form: DeployedRows, row: int, of_model: Caption) -> Caption:
+    """What the model decides on its example, and where the form errs on the way there."""
+    ratio = float(form.ratio[row])
+    its = class_name(report, int(form.mistake[row] if ratio > 0 else form.predicted[row]))
+    after = f"{of_model.after} (model); {its} (form) from {ratio:.3g} of the distance on"
+    return replace(of_model, after=after)
 
 
 def shown_range(report: AuditReport, result: SearchResult, rows: I64) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from robustcheck.errors import ConfigError, ReportRefused
 from robustcheck.results import (
     CHECKS,
     POINTS,
+    DeployedRows,
     Measure,
     NormFacts,
     Point,
@@ -86,7 +87,8 @@ def _require_measures(document: ReportDocument, file: Path) -> None:
             counted = figure.n == n or (name.startswith("distortion8.") and figure.n <= n == found)
             _require((some or figure.value is None) and counted, file, f"measures.{name}")
         else:
-            _require(figure.value is None or figure.value <= 1, file, f"measures.{name}")
+            length = name.startswith("deployed.") and ".ratio." in name
+            _require(figure.value is None or length or figure.value <= 1, file, f"measures.{name}")
     for name in known:
         _require(name in document.measures, file, f"measures.{name}")
 
@@ -142,6 +144,19 @@ def require_samples(
         if samples.norm != norm:
             raise ReportRefused(f"{file}: expected a search in {norm}, got one in {samples.norm}")
         _require_rows(document, samples, file, first=norm == document.norm)
+
+
+def require_forms(document: ReportDocument, forms: Mapping[str, DeployedRows], folder: Path) -> None:
+    """Refuse what deployed forms of another report make of its samples.
+
+    Raises:
+        ReportRefused: naming the figure.
+    """
+    for name, figure in measures.deployed_measures(forms).items():
+        stored = document.measures.get(name)
+        if stored is None or not same(stored, figure):
+            got = None if stored is None else stored.value
+            raise ReportRefused(f"{folder}: deployed/ gives {name} = {figure.value}, report.json says {got}")
 
 
 def _require_rows(document: ReportDocument, samples: SampleOutcomes, file: Path, *, first: bool) -> None:

@@ -1,8 +1,8 @@
 """All that an audit can find: frozen dataclasses of NumPy arrays and plain values, to and from files.
 
-``_outcomes`` has a row a sample, ``_searches`` what a search came to over all of them, ``_measure`` a figure,
-``_conditions`` where a search may go, ``_transfer`` the models against each other, ``_checks`` what is
-checked and where the lines are drawn, ``_document`` what
+``_outcomes`` has a row a sample, ``_deployed`` the same of a deployed form, ``_searches`` what a search came
+to over all of them, ``_measure`` a figure, ``_conditions`` where a search may go, ``_transfer`` the models
+against each other, ``_checks`` what is checked and where the lines are drawn, ``_document`` what
 ``report.json`` holds, ``_places`` what it keeps of paths, ``_baseline`` what a test keeps of it,
 ``_comparison`` two reports side by side.
 """
@@ -11,6 +11,7 @@ from robustcheck.results._baseline import BASELINE_SCHEMA, Baseline
 from robustcheck.results._checks import CHECKS, Accept, Check, CheckFacts, CheckOutcome, judged, not_asked
 from robustcheck.results._comparison import Change, Comparison, Direction, Moved, Standing
 from robustcheck.results._conditions import Conditions
+from robustcheck.results._deployed import DeployedFacts, DeployedRows
 from robustcheck.results._document import (
     SCHEMA,
     AuditReport,
@@ -72,6 +73,8 @@ __all__ = [
     "Counts",
     "CurvePoint",
     "DataFacts",
+    "DeployedFacts",
+    "DeployedRows",
     "Direction",
     "EqualDistortion",
     "Evidence",

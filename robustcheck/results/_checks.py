@@ -37,6 +37,8 @@ class CheckFacts:
         warns, fails: what that means, with ``{}`` in the place of the limit; None = never.
         each: asked of the search in each norm; else once.
         flatters: whether distances come out too long where it fails.
+        doubts: whether figures of distances are not believed where it fails; else it is judged by a rule of
+            its own.
     """
 
     asks: str
@@ -48,6 +50,7 @@ class CheckFacts:
     less_is_worse: bool = False
     each: bool = False
     flatters: bool = False
+    doubts: bool = True
 
     @property
     def lines(self) -> str:
@@ -108,6 +111,8 @@ CHECKS: Mapping[str, CheckFacts] = {
         fails="for fewer than {}",
         less_is_worse=True,
         each=True,
+        # a rule's min_found asks the same
+        doubts=False,
         advice="a larger `--budget`; see `stable` and `gradient`",
     ),
     "budget": CheckFacts(
@@ -232,6 +237,17 @@ CHECKS: Mapping[str, CheckFacts] = {
         less_is_worse=True,
         each=True,
         advice="report it: what is on levels is what a file holds",
+    ),
+    "deployed": CheckFacts(
+        asks="Is every deployed form about as robust as the model?",
+        warn=0.9,
+        fail=0.75,
+        warns="for one sample in 20 it errs below {} of the model's distance",
+        fails="below {}, or it agrees with the model on a smaller share of the samples than the interval of "
+        "the model's accuracy begins at",
+        less_is_worse=True,
+        doubts=False,
+        advice="the page `deployed`",
     ),
 }
 

@@ -13,6 +13,7 @@ from robustcheck.config import SearchedNorm
 from robustcheck.errors import ConfigError
 from robustcheck.results._checks import Accept, Check
 from robustcheck.results._conditions import Conditions
+from robustcheck.results._deployed import DeployedFacts, DeployedRows
 from robustcheck.results._measure import Measure
 from robustcheck.results._outcomes import SampleOutcomes, SearchResult
 from robustcheck.results._searches import Cost, Counts, NormFacts, Point
@@ -157,6 +158,7 @@ class ReportDocument:
         norm: that was searched; of several the first, which ``counts``, ``curve``, ``noise_curve``, ``cost``
             and ``transfer`` are of.
         further: the same of each further norm that was searched, in the order asked for.
+        deployed: the forms of the model that were held against it.
         examples: whether the files with the samples have them and their examples, or distances alone.
     """
 
@@ -176,6 +178,7 @@ class ReportDocument:
     noise_curve: list[Point] = field(default_factory=list)
     transfer: TransferMatrix | None
     checks: list[Check] = field(default_factory=list)
+    deployed: list[DeployedFacts] = field(default_factory=list)
     bounds: dict[str, float] | None = None
     cost: Cost
     further: dict[SearchedNorm, NormFacts] = field(default_factory=dict)
@@ -203,13 +206,14 @@ class Evidence:
     """A report and the rows behind it: what can be judged and compared without a model.
 
     ``samples`` is None where only ``report.json`` is there; ``further`` are those of further norms that are
-    there. ``path`` is where it was read from.
+    there. ``path`` is where it was read from; ``deployed`` what is there of deployed forms, by name.
     """
 
     document: ReportDocument
     samples: SampleOutcomes | None
     further: Mapping[SearchedNorm, SampleOutcomes] = field(default_factory=dict)
     path: str | None = None
+    deployed: Mapping[str, DeployedRows] = field(default_factory=dict)
 
     def rows(self, norm: SearchedNorm) -> SampleOutcomes | None:
         """The samples as the search in a norm left them, if they are there."""
@@ -225,12 +229,14 @@ class AuditReport(ReportDocument):
         conditions: where it could go.
         made_for: the same as ``samples`` for each reference, by name.
         further_samples: the same as ``samples`` for each further norm.
+        deployed_rows: what deployed forms make of the samples, by name.
     """
 
     samples: SearchResult
     conditions: Conditions
     made_for: dict[str, SearchResult] = field(default_factory=dict)
     further_samples: dict[SearchedNorm, SearchResult] = field(default_factory=dict)
+    deployed_rows: dict[str, DeployedRows] = field(default_factory=dict)
 
     @property
     def results(self) -> dict[SearchedNorm, SearchResult]:
@@ -269,7 +275,9 @@ class AuditReport(ReportDocument):
     @property
     def evidence(self) -> Evidence:
         """What a policy judges."""
-        return Evidence(document=self, samples=self.samples, further=self.further_samples)
+        return Evidence(
+            document=self, samples=self.samples, further=self.further_samples, deployed=self.deployed_rows
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain values."""

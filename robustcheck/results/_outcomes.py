@@ -75,6 +75,64 @@ class SampleEndings:
         """Mask of the samples that the model classifies right, ``[N]``."""
         return self.is_(Status.FOUND, Status.NOT_FOUND)
 
+    def take(self, chosen: NDArray[Any]) -> Self:
+        """The chosen samples, by a mask ``[N]`` or positions."""
+        if not isinstance(chosen, slice) and np.ndim(chosen) != 1:
+            raise ConfigError(f"chosen: expected a mask or positions in one row, got {brief(chosen)}")
+        return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
+
+    def only(self, kind: type[Rows]) -> Rows:
+        """The same rows with the columns of another kind of table, which are among these."""
+        return kind(
+            **{column.name: getattr(self, column.name) for column in _columns_of(kind)}, norm=self.norm
+        )
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns by name."""
+        return {column.name: getattr(self, column.name) for column in _columns_of(type(self))}
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` without pickles."""
+        np.savez_compressed(path, **self.arrays())
+
+    def arrays(self) -> dict[str, Any]:
+        """What a file holds: the columns as they are called there, and the norm."""
+        arrays: dict[str, Any] = {
+            _stored_name(column): getattr(self, column.name) for column in _columns_of(type(self))
+        }
+        if self.norm != "l2":  # once the only one, so a file that names none is of it
+            arrays[_NORM] = np.array(self.norm)
+        return arrays
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what :meth:`save` wrote; only the arrays of this class are unpacked.
+
+        Raises:
+            ReportRefused: the file is missing, or not one that robustcheck wrote.
+        """
+        stored, norm = _read(path, _columns_of(cls))
+        lengths = {name: array.shape[:1] for name, array in stored.items()}
+        if len(set(lengths.values())) != 1 or not all(lengths.values()):
+            raise ReportRefused(f"{path}: expected as many rows in every array, got {lengths}")
+        for column in _columns_of(cls):
+            array, flat = stored[column.name], not column.metadata.get("of_samples")
+            if array.dtype.kind != column.metadata["kind"] or (flat and array.ndim != 1):
+                raise ReportRefused(
+                    f"{path}: expected samples that robustcheck wrote, got {column.name!r} as {array.dtype} "
+                    f"of shape {array.shape}"
+                )
+        known = [str(status) for status in Status]
+        strange = set(stored["status"].tolist()) - set(known)
+        if strange:
+            raise ReportRefused(f"{path}: expected a status of {known}, got {strange}")
+        if not all(re.fullmatch("[0-9a-f]{16}", digest) for digest in stored["sample_id"].tolist()):
+            raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
+        for name in _LENGTHS & stored.keys():
+            if not ((stored[name] >= 0) & ((stored[name] < _LONGEST) | np.isinf(stored[name]))).all():
+                raise ReportRefused(f"{path}: expected lengths of 0 or more as {name}, got others")
+        return cls(**stored, norm=norm)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleDistances(SampleEndings):
@@ -134,64 +192,6 @@ class SampleOutcomes(SampleEndings):
     def reached(self, label: I64) -> Mask:
         """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
         return is_wanted(label, label=self.label, target=self.target)
-
-    def take(self, chosen: NDArray[Any]) -> Self:
-        """The chosen samples, by a mask ``[N]`` or positions."""
-        if not isinstance(chosen, slice) and np.ndim(chosen) != 1:
-            raise ConfigError(f"chosen: expected a mask or positions in one row, got {brief(chosen)}")
-        return replace(self, **{name: values[chosen] for name, values in self.columns().items()})
-
-    def only(self, kind: type[Rows]) -> Rows:
-        """The same rows with the columns of another kind of table, which are among these."""
-        return kind(
-            **{column.name: getattr(self, column.name) for column in _columns_of(kind)}, norm=self.norm
-        )
-
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """The columns by name."""
-        return {column.name: getattr(self, column.name) for column in _columns_of(type(self))}
-
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` without pickles."""
-        np.savez_compressed(path, **self.arrays())
-
-    def arrays(self) -> dict[str, Any]:
-        """What a file holds: the columns as they are called there, and the norm."""
-        arrays: dict[str, Any] = {
-            _stored_name(column): getattr(self, column.name) for column in _columns_of(type(self))
-        }
-        if self.norm != "l2":  # once the only one, so a file that names none is of it
-            arrays[_NORM] = np.array(self.norm)
-        return arrays
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote; only the arrays of this class are unpacked.
-
-        Raises:
-            ReportRefused: the file is missing, or not one that robustcheck wrote.
-        """
-        stored, norm = _read(path, _columns_of(cls))
-        lengths = {name: array.shape[:1] for name, array in stored.items()}
-        if len(set(lengths.values())) != 1 or not all(lengths.values()):
-            raise ReportRefused(f"{path}: expected as many rows in every array, got {lengths}")
-        for column in _columns_of(cls):
-            array, flat = stored[column.name], not column.metadata.get("of_samples")
-            if array.dtype.kind != column.metadata["kind"] or (flat and array.ndim != 1):
-                raise ReportRefused(
-                    f"{path}: expected samples that robustcheck wrote, got {column.name!r} as {array.dtype} "
-                    f"of shape {array.shape}"
-                )
-        known = [str(status) for status in Status]
-        strange = set(stored["status"].tolist()) - set(known)
-        if strange:
-            raise ReportRefused(f"{path}: expected a status of {known}, got {strange}")
-        if not all(re.fullmatch("[0-9a-f]{16}", digest) for digest in stored["sample_id"].tolist()):
-            raise ReportRefused(f"{path}: expected 16 hexadecimal digits as the digest of each sample")
-        for name in _LENGTHS & stored.keys():
-            if not ((stored[name] >= 0) & ((stored[name] < _LONGEST) | np.isinf(stored[name]))).all():
-                raise ReportRefused(f"{path}: expected lengths of 0 or more as {name}, got others")
-        return cls(**stored, norm=norm)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

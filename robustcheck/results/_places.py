@@ -22,6 +22,7 @@ def without_places(report: Document) -> Document:
         model=_model(report.model),
         references=[_model(model) for model in report.references],
         data=replace(report.data, path=_source(report.data.path)),
+        deployed=[replace(form, path=_source(form.path)) for form in report.deployed],
         provenance=replace(provenance, command=_command(provenance.command)),
         policy=None if policy is None else replace(policy, path=_source(policy.path)),
         baseline=None if baseline is None else replace(baseline, path=_source(baseline.path)),

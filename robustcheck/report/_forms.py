@@ -1,0 +1,72 @@
+"""Deployed forms as tables and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustcheck.measures import WEAKER, Metric
+from robustcheck.report._wording import TITLES, number
+from robustcheck.results import DeployedFacts, Measure, ReportDocument
+from robustcheck.text import percent, printable
+
+TITLE = "Deployed forms, held against the model"
+# what the columns of the table are called: shares, then what of the ratio
+COLUMNS = ("agrees", "holds", "ratio p05", "median", "p95", f"< {WEAKER:g}")
+EXPLAINED = (
+    "The ratio is the length at which a form errs on the way to the model's example, over the model's "
+    "distance: 1 is as robust. Examples lie just behind the model's boundary, so that the share of them that "
+    "holds says little of a form."
+)
+
+
+@dataclass(frozen=True)
+class FormLine:
+    """A form: its name, what runs it, a cell a column, what they mean, and what is odd."""
+
+    name: str
+    runs: str
+    cells: list[str]
+    sentence: str
+    notes: list[str]
+
+
+def form_lines(document: ReportDocument) -> list[FormLine]:
+    """A line a form."""
+    return [_line(document, form) for form in document.deployed]
+
+
+def _line(document: ReportDocument, form: DeployedFacts) -> FormLine:
+    def of(what: str, statistic: str = "") -> Measure:
+        return document.measures[Metric.deployed(form.name, what, statistic).name]
+
+    ratios = [of("ratio", statistic).value for statistic in ("p05", "median", "p95")]
+    shares = [percent(of(what).value) for what in ("agreement", "holds", "weaker")]
+    return FormLine(
+        name=printable(form.name),
+        runs=printable(", ".join(filter(None, (form.runtime, form.types)))),
+        cells=[*shares[:2], *(_ratio(value) for value in ratios), shares[2]],
+        sentence=_sentence(document, form, ratios, shares),
+        notes=[printable(note) for note in form.notes],
+    )
+
+
+def _ratio(value: float | None) -> str:
+    """Beyond what was scanned where there is none."""
+    return "> 4" if value is None else number(value)
+
+
+def _sentence(
+    document: ReportDocument, form: DeployedFacts, ratios: list[float | None], shares: list[str]
+) -> str:
+    title = TITLES[document.norm]
+    sentence = (
+        f"{printable(form.name)} gives {shares[0]} of the samples the class that the model gives them. On "
+        f"the way to the model's examples it errs at {_ratio(ratios[1])} times the model's {title} distance "
+        f"in the median, for one sample in twenty below {_ratio(ratios[0])}, for {shares[2]} clearly sooner."
+    )
+    if form.own is not None:
+        sentence += (
+            f" A search by decisions alone on {form.searched} of them came to {number(form.own)} times the "
+            "model's distance in the median."
+        )
+    return sentence
