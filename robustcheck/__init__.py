@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustcheck.auditing import audit
-    from robustcheck.config import (
-        Box,
-        DeployedOptions,
-        ModelOptions,
-        PoolOptions,
-        SearchOptions,
-        TransferOptions,
-    )
+    from robustcheck.config import Box, ModelOptions, PoolOptions, SearchOptions, TransferOptions
     from robustcheck.distortion import minimal_distortion
     from robustcheck.hardening import PoolTraining, harden
     from robustcheck.models import Classifier, Predictor, predictor, wrap
@@ -30,7 +23,6 @@ _HOME = {
     "AuditReport": "results",
     "Box": "config",
     "Classifier": "models",
-    "DeployedOptions": "config",
     "Measure": "results",
     "ModelOptions": "config",
     "PoolOptions": "config",
@@ -56,7 +48,6 @@ __all__ = [
     "AuditReport",
     "Box",
     "Classifier",
-    "DeployedOptions",
     "Measure",
     "ModelOptions",
     "PoolOptions",

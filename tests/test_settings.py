@@ -20,6 +20,7 @@ from robustcheck.cli import build_parser
 from robustcheck.cli._settings import read_harden_settings, read_settings
 from robustcheck.config import (
     AuditConfig,
+    DeployedOptions,
     FileOptions,
     HardenConfig,
     ModelOptions,
@@ -92,7 +93,7 @@ on_disk = settings(
 
 def negative_lists_aside(values: dict[str, Any]) -> dict[str, Any]:
     """argparse takes ``-1e-9`` after a flag with several values for a flag of its own."""
-    several = ("data_range", "input_shape")
+    several = ("data_range", "deployed_range", "input_shape")
     return {name: value for name, value in values.items() if name not in several or min(value) >= 0}
 
 
@@ -147,7 +148,7 @@ def test_every_field_is_a_setting_or_named_here() -> None:
     """A new field that cannot be set from outside is a decision, not an oversight."""
     fields = {
         name
-        for owner in (AuditConfig, FileOptions, SearchOptions, ModelOptions)
+        for owner in (AuditConfig, FileOptions, SearchOptions, ModelOptions, DeployedOptions)
         for name in (field.metadata.get("key", field.name) for field in dataclasses.fields(owner))
     }
     assert fields - set(audit_settings()) == {
@@ -187,14 +188,15 @@ def test_what_is_written_makes_the_dataclass() -> None:
 def test_python_and_tests_take_the_same() -> None:
     """``rc.audit`` and ``robustness.audit`` know no setting by another name or with another default."""
     known = audit_settings()
-    owners = (AuditConfig, FileOptions, SearchOptions, ModelOptions)
+    owners = (AuditConfig, FileOptions, SearchOptions, ModelOptions, DeployedOptions)
     defaults = {field.name: field.default for owner in owners for field in dataclasses.fields(owner)}
     # what has no default in the dataclass, or another meaning where data are live
-    apart = {"model", "x", "y", "references", "options", "norms", "labels", "on_progress"}
+    apart = {"model", "x", "y", "references", "options", "norms", "labels", "on_progress", "deployed"}
+    renamed = {"deployed_range": None, "deployed_layout": "auto"}
     for name, parameter in inspect.signature(rc.audit).parameters.items():
         if name not in apart:
             assert name in known, name
-            assert parameter.default == defaults[name], name
+            assert parameter.default == (defaults | renamed)[name], name
     assert set(known) - audit_arguments() == {
         "model", "data", "reference", "out", "force", "policy", "baseline", "report_assets", "resume",
         "shard", "no_examples",

@@ -21,7 +21,9 @@ from robustcheck.config import (
     Draw,
     FileOptions,
     HeadKind,
+    Layout,
     ModelOptions,
+    Precision,
     SearchedNorm,
     SearchOptions,
     Target,
@@ -43,7 +45,10 @@ def audit(
     *,
     references: Mapping[str, Any] | None = None,
     deployed: Mapping[str, Any] | None = None,
-    deployed_options: DeployedOptions | None = None,
+    precision: Sequence[Precision] = (),
+    deployed_range: tuple[float, float] | None = None,
+    deployed_layout: Layout = "auto",
+    max_calls: int | None = None,
     labels: Literal["data", "model"] | None = None,
     y_key: str | None = None,
     limit: int | None = None,
@@ -94,7 +99,12 @@ def audit(
         references: models by name that the examples are tried on; they are attacked too.
         deployed: what the model is deployed as, by name: a ``.tflite``, ``.onnx`` or Keras file, a Keras
             model, or what :func:`robustcheck.predictor` makes; held against the samples and examples.
-        deployed_options: how these take samples, and forms to be made on the spot.
+        precision: types that forms of the model are made in on the spot: ``"float16"``, ``"bfloat16"`` or
+            ``"int8"``, as Keras quantises.
+        deployed_range: values that deployed files take in place of the box.
+        deployed_layout: how they take an image: ``"same"``, ``"channels-first"``, ``"transposed"`` or
+            ``"flipped"``; ``"auto"`` sees by the shape whether channels come first.
+        max_calls: rows that each of these may be asked about, each once.
         labels: ``"model"`` audits against the model's own predictions, as is done where there are no labels.
         y_key: which label is meant where each sample has a mapping of them.
         limit: samples at most.
@@ -144,7 +154,13 @@ def audit(
         model=model,
         data=x if streamed else (x, y),
         references=references or {},
-        deployed=replace(deployed_options or DeployedOptions(), forms=deployed or {}),
+        deployed=DeployedOptions(
+            forms=deployed or {},
+            precision=tuple(precision),
+            takes=deployed_range,
+            layout=deployed_layout,
+            max_calls=max_calls,
+        ),
         out=None if out is None else Path(out),
         force=force,
         box=box,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from robustcheck.checks._given import Given
 from robustcheck.measures import count, deployed_measures, share
-from robustcheck.results import CHECKS, Check, CheckOutcome, Measure, not_asked
+from robustcheck.results import CHECKS, Check, CheckOutcome, DeployedRows, Measure, not_asked
 from robustcheck.text import percent
 
 _GRAVITY = ("PASS", "WARN", "FAIL")
+# of ratios from 1, in the median: a form of the model is nearer, if it was not changed a lot
+_APART = 0.1
 
 
 def deployed(given: Given) -> Check:
@@ -18,14 +22,16 @@ def deployed(given: Given) -> Check:
         return not_asked("deployed", "no deployed form was given")
     measures, counts = deployed_measures(given.forms), count(given.result)
     least = share(counts.correct, counts.correct + counts.already_wrong).low or 0.0
-    made = [_of(name, measures, least) for name in given.forms]
+    made = [_of(name, rows, measures, least) for name, rows in given.forms.items()]
     outcome = max((outcome for outcome, _ in made), key=_GRAVITY.index)
     # of several the worst are told of
     details = [detail for its, detail in made if its == outcome]
     return Check(id="deployed", outcome=outcome, detail="; ".join(details))
 
 
-def _of(name: str, measures: dict[str, Measure], least: float) -> tuple[CheckOutcome, str]:
+def _of(
+    name: str, rows: DeployedRows, measures: dict[str, Measure], least: float
+) -> tuple[CheckOutcome, str]:
     """How one form is judged, with the interval's lower end of the model's own accuracy."""
     agreement = measures[f"deployed.{name}.agreement"].value or 0.0
     low = measures[f"deployed.{name}.ratio.p05"].value
@@ -35,4 +41,10 @@ def _of(name: str, measures: dict[str, Measure], least: float) -> tuple[CheckOut
     if agreement < least:
         outcome, detail = "FAIL", f"{detail}, fewer than {percent(least)}"
     shown = "beyond 4 times" if low is None else f"at {low:.3g} of"
-    return outcome, f"{detail}; on the way to its examples it errs {shown} the distance or later for 95 %"
+    detail += f"; on the way to its examples it errs {shown} the distance or later for 95 %"
+    apart = float(np.median(np.abs(rows.ratio[rows.found] - 1))) if rows.found.any() else 0.0
+    if apart > _APART:
+        outcome = "WARN" if outcome == "PASS" else outcome
+        by = f"more than {percent(apart)}" if np.isfinite(apart) else "more than 4 times"
+        detail += f", but at lengths that differ from the model's by {by} for half: is it another model?"
+    return outcome, detail

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   robustcheck policy init policy.toml
+  robustcheck policy init policy.toml --deployed
   robustcheck policy check policy.toml
 """
 
@@ -35,6 +36,7 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="write a policy to start from", description="Write a policy.")
     init.add_argument("file", type=Path, metavar="FILE", nargs="?", default=Path("policy.toml"))
+    init.add_argument("--deployed", action="store_true", help="with rules on deployed forms")
     init.set_defaults(run=_init)
     check = actions.add_parser("check", help="say what is wrong with a policy", description="Check a policy.")
     check.add_argument("file", type=Path, metavar="FILE")
@@ -42,11 +44,11 @@ def add_to(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from robustcheck.policy import TEMPLATE
+    from robustcheck.policy import OF_FORMS, TEMPLATE
 
     try:
         with arguments.file.open("x", encoding="utf-8") as stream:
-            stream.write(TEMPLATE)
+            stream.write(TEMPLATE + (OF_FORMS if arguments.deployed else ""))
     except FileExistsError as error:
         raise ConfigError(f"{arguments.file}: expected a new file, got one that is there") from error
     except OSError as error:

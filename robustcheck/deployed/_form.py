@@ -38,7 +38,7 @@ class Form:
         runtime: what runs it, with the version; None for what is no file of a runtime.
         types: of its inputs and outputs, in words.
         notes: what was adapted, one sentence each.
-        file: as its runtime calls it, where one does.
+        file: as its runtime calls it, where one does, and ``asked`` for decisions.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Form:
     types: str = ""
     notes: tuple[str, ...] = ()
     file: RuntimeModel | None = None
+    asked: Asked | None = None
 
 
 def make_form(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, name: str) -> Form:
@@ -82,8 +83,9 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
 
 
 def _types_of(model: Any) -> str:
-    """The types that a Keras model's layers compute in."""
-    policies = (getattr(layer, "dtype_policy", None) for layer in getattr(model, "layers", ()))
+    """The types that a Keras model's layers with weights compute in."""
+    weighted = [layer for layer in getattr(model, "layers", ()) if getattr(layer, "weights", None)]
+    policies = (getattr(layer, "dtype_policy", None) for layer in weighted)
     names = {getattr(policy, "name", "") for policy in policies} - {""}
     return f"Keras {', '.join(sorted(names))}".strip()
 
@@ -124,6 +126,7 @@ def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, 
         types=file.types,
         notes=tuple(notes),
         file=file,
+        asked=asked,
     )
 
 

@@ -19,6 +19,7 @@ from robustcheck.models import Classifier, Predictor, by_decisions, own_labels
 from robustcheck.noise import moved
 from robustcheck.norms import NORMS
 from robustcheck.results import DeployedFacts, DeployedRows, SearchResult, Status, is_wanted
+from robustcheck.text import percent
 
 # multiples of a perturbation that a form is asked about, in this order, until it errs: an island of mistakes
 # that lies between two of them is missed
@@ -80,6 +81,11 @@ def hold(
         own = _own(form.predictor, result, ratio, points, facts, search)
     except Incomplete as limit:
         notes.append(f"its own nearest examples were not looked for: {limit}")
+    if form.asked is not None and form.asked.unknown:
+        share = percent(form.asked.unknown / form.asked.count)
+        notes.append(
+            f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"
+        )
     looked = np.isfinite(own)
     rows = DeployedRows(
         index=result.index,

@@ -43,6 +43,7 @@ class Asked:
         most: rows that it may be asked about; each is then asked about once, and remembered by its digest.
         head: how one score decides between two classes.
         count: rows that it was asked about so far.
+        unknown: of these that got scores which are no numbers: their class is -1, which is nobody's.
     """
 
     predict: Predict
@@ -54,6 +55,7 @@ class Asked:
     most: int | None = None
     head: HeadKind = "logits"
     count: int = 0
+    unknown: int = 0
     known: dict[bytes, int] = field(default_factory=dict, repr=False)
 
     def labels(self, rows: F32) -> I64:
@@ -106,11 +108,13 @@ class Asked:
                 f"{self.name}: expected scores of shape {(count, self.classes)}, got {given.dtype} of shape "
                 f"{given.shape}"
             )
-        if given.shape[1] == 1 and self.classes == 2:
-            return np.asarray(given[:, 0] > _THRESHOLD.get(self.head, 0.0), np.int64)
-        if given.shape[1] != self.classes:
+        if given.shape[1] != self.classes and (given.shape[1], self.classes) != (1, 2):
             raise ModelRefused(f"{self.name}: expected {self.classes} scores a sample, got {given.shape[1]}")
-        return np.asarray(given.argmax(axis=1), np.int64)
+        alone = given.shape[1] == 1
+        decided = given[:, 0] > _THRESHOLD.get(self.head, 0.0) if alone else given.argmax(axis=1)
+        numbers = np.isfinite(given).all(axis=1)
+        self.unknown += int(np.sum(~numbers))
+        return np.where(numbers, decided, -1).astype(np.int64)
 
     def _as_labels(self, given: NDArray[Any], count: int) -> I64:
         there = given.shape == (count,) and given.dtype.kind in "fiu"

@@ -46,6 +46,15 @@ metric = "check.search"                # the search found what it should have
 # check = "noise"
 # because = "the classes lie closer than the noise of our sensors"
 """
+# and where --deployed held forms of the model against it
+OF_FORMS = """
+[[rule]]
+metric = "check.deployed"              # every form that was held against the model is about as robust
+
+# [[rule]]
+# metric = "deployed.NAME.ratio.p05"   # also agreement holds weaker robust@0.3; accuracy.deployed.NAME
+# min = 0.9
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robustcheck.config import AuditConfig, ModelOptions, SearchOptions
+from robustcheck.config import AuditConfig, DeployedOptions, ModelOptions, SearchOptions
 from robustcheck.errors import ConfigError, one_line
 from robustcheck.measures import MIN_SAMPLES, Metric
 from robustcheck.pytest_plugin._audited import TestedAudit
@@ -94,15 +94,26 @@ class Robustness:
         return AuditConfig(
             model=self._test.place(model),
             data=_whole(self._test.place(data)),
-            references=self._references(settings.pop("references", ())),
+            references=self._models(settings.pop("references", ())),
+            deployed=self._deployed(settings),
             model_options=_model_options(settings),
             limit=min((limit for limit in limits if limit is not None), default=None),
             options=self._options(settings),
             **settings,
         )
 
-    def _references(self, given: Any) -> Any:
-        """One reference, several, or several by name, with their files' places."""
+    def _deployed(self, settings: dict[str, Any]) -> DeployedOptions:
+        """Deployed forms with their files' places, and how they take samples, taken out of the settings."""
+        named = {
+            field.metadata.get("key", field.name): field.name for field in dataclasses.fields(DeployedOptions)
+        }
+        given = {field: settings.pop(name) for name, field in named.items() if name in settings}
+        given["forms"] = self._models(given.get("forms", ()))
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        return DeployedOptions(**given)
+
+    def _models(self, given: Any) -> Any:
+        """One model, several, or several by name, with their files' places."""
         if isinstance(given, Mapping):
             return {name: self._test.place(model) for name, model in given.items()}
         several = given if isinstance(given, tuple | list) else [given]

@@ -242,7 +242,8 @@ CHECKS: Mapping[str, CheckFacts] = {
         asks="Is every deployed form about as robust as the model?",
         warn=0.9,
         fail=0.75,
-        warns="for one sample in 20 it errs below {} of the model's distance",
+        warns="for one sample in 20 it errs below {} of the model's distance, or half of them err at lengths "
+        "that differ by more than 10 %",
         fails="below {}, or it agrees with the model on a smaller share of the samples than the interval of "
         "the model's accuracy begins at",
         less_is_worse=True,
