@@ -191,6 +191,19 @@ def test_scale() -> None:
     assert "found 1 of 1" in printed
 
 
+def test_deployed() -> None:
+    """Every form of one model, on few digits."""
+    words = ["--model", str(assets.path("digits_dense_64.keras")), "--range", "0", "16", "--samples", "40"]
+    data = ["--data", str(assets.path(assets.DIGITS)), "--budget", "60"]
+    printed = script(EXAMPLES / "deployed" / "run.py", *words, *data)
+    rows = {row[1].strip(): row for line in printed.splitlines() if len(row := line.split("|")) == 9}
+    forms = ["float32", "float16", "dynamic", "int8"]
+    assert list(rows)[2:] == [f"litert-{form}" for form in forms] + ["onnx", "float16", "bfloat16", "int8"]
+    for form in ("litert-float32", "onnx"):
+        assert rows[form][2].startswith(" 100.0 (")
+        assert rows[form][6].startswith(" 1.000 (")
+
+
 @pytest.mark.slow
 def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains and searches nothing, and prints the same tables."""

@@ -28,6 +28,7 @@ _ORDER = (
     "hardening",
     "search",
     "scale",
+    "deployed",
     "trust",
     "refusals",
     "extending",
