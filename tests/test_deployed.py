@@ -294,6 +294,23 @@ def test_scores_that_are_no_numbers_are_mistakes_and_told_of(
     assert "got scores that are no numbers: it errs there" in report.deployed[0].notes[-1]
 
 
+def test_weights_in_another_file_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from beside the file, nor from the current folder."""
+    helper = pytest.importorskip("onnx").helper
+    weights = helper.make_tensor("w", 1, [4, 3], np.ones(12, np.float32).tobytes(), raw=True)
+    scores = helper.make_node("MatMul", ["x", "w"], ["y"])
+    given, gives = (helper.make_tensor_value_info(name, 1, [None, n]) for name, n in (("x", 4), ("y", 3)))
+    graph = helper.make_graph([scores], "g", [given], [gives], [weights])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("onnx").save_model(
+        made, "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    assert (tmp_path / "w.bin").stat().st_size == 48
+    with pytest.raises(ModelRefused, match=r"m\.onnx: could not be loaded: .*[Ee]xternal data"):
+        intake.load_model("m.onnx", files=FileOptions(preflight="never"))
+
+
 def test_a_file_is_no_subject(files: dict[str, Path], data: Any) -> None:
     with pytest.raises(ModelRefused, match="expected a Keras model to audit, got a file that decides"):
         rc.audit(str(files["int8"]), *data, preflight="never")

@@ -208,7 +208,15 @@ def test_deployed() -> None:
 def test_szegedy2013(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains and searches nothing, and prints the same tables."""
     np.savez(tmp_path / "mnist.npz", **{name: value[:1200] for name, value in mnist.items()})
-    words = ["--images", "24", "--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    words = [
+        "--images",
+        "24",
+        "--quick",
+        "--mnist",
+        str(tmp_path / "mnist.npz"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     printed = [script(EXAMPLES / "szegedy2013" / "run.py", *words).rpartition("\n\n")[0] for _ in range(2)]
     assert printed[0] == printed[1]
     for title in ("Table 1", "Table 2", "Table 3", "Table 4, amplified to RMS 0.1", "Table 4, noise rows"):
@@ -244,7 +252,15 @@ def test_pytest_project(
 def test_hardening(tmp_path: Path, mnist: dict[str, np.ndarray]) -> None:
     """Quick mode, on real MNIST; a second run trains nothing and prints the same."""
     np.savez(tmp_path / "mnist.npz", **{name: value[:600] for name, value in mnist.items()})
-    words = ["--audit", "8", "--quick", "--mnist", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "out")]
+    words = [
+        "--audit",
+        "8",
+        "--quick",
+        "--mnist",
+        str(tmp_path / "mnist.npz"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     printed = [script(EXAMPLES / "hardening" / "run.py", *words) for _ in range(2)]
     printed = [line[line.index("| method") :] for line in printed]
     assert printed[0] == printed[1]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _DISTRIBUTION = "robustcheck-keras"
+# what a user may want besides, and what for
+_EXTRAS = {"litert": ".tflite files", "onnx": ".onnx files", "ray": "--executor ray"}
 # the self-test: rows, features and classes of a linear model, and how near to exact its answers must be
 _ROWS, _FEATURES, _CLASSES, _NEAR = 16, 20, 4, 1e-3
 
@@ -121,23 +123,31 @@ def _python() -> _Line:
 
 
 def _requirements() -> list[_Line]:
-    """Every package that robustcheck needs, with the version it asks for."""
+    """Every package that robustcheck needs, with the version it asks for; then those of extras."""
     from packaging.requirements import Requirement
 
     lines = []
-    for text in metadata.requires(_DISTRIBUTION) or []:
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            lines.append(_Line("FAIL", requirement.name, f"not installed, {requirement.specifier} is needed"))
-            continue
-        fits = requirement.specifier.contains(version, prereleases=True)
-        needed = "" if fits else f", {requirement.specifier} is needed"
-        lines.append(_Line("PASS" if fits else "FAIL", requirement.name, version + needed))
+    requirements = [Requirement(text) for text in metadata.requires(_DISTRIBUTION) or []]
+    for extra in ("", *_EXTRAS):
+        for requirement in requirements:
+            marker = requirement.marker
+            always = marker is None or marker.evaluate({"extra": ""})
+            if always == (not extra) and (marker is None or marker.evaluate({"extra": extra})):
+                lines.append(_requirement(requirement, extra))
     return lines
+
+
+def _requirement(requirement: Any, extra: str) -> _Line:
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        if extra:
+            detail = f"not installed: pip install {_DISTRIBUTION}[{extra}] for {_EXTRAS[extra]}"
+            return _Line("SKIP", requirement.name, detail)
+        return _Line("FAIL", requirement.name, f"not installed, {requirement.specifier} is needed")
+    fits = requirement.specifier.contains(version, prereleases=True)
+    needed = "" if fits else f", {requirement.specifier} is needed"
+    return _Line("PASS" if fits else "FAIL", requirement.name, version + needed)
 
 
 def _surroundings() -> list[_Line]:

@@ -195,8 +195,9 @@ def _load_onnx(file: ModelFile) -> RuntimeModel:
     runtime = _imported(file, "onnxruntime", "onnxruntime", "onnx")
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4
-    # of its bytes: what it says of other files is not followed
-    session = runtime.InferenceSession(file.path.read_bytes(), settings, providers=["CPUExecutionProvider"])
+    # by the path of its private copy, beside which nothing lies: of bytes alone, weights that it says are in
+    # other files would be read from the current folder
+    session = runtime.InferenceSession(str(file.path), settings, providers=["CPUExecutionProvider"])
     given = _alone(file, "input", session.get_inputs())
     gives = _alone(file, "output", session.get_outputs())
     if given.type not in _ONNX_TYPES:
