@@ -44,8 +44,8 @@ def audit(
     y: Any = None,
     *,
     references: Mapping[str, Any] | None = None,
-    deployed: Mapping[str, Any] | None = None,
-    precision: Sequence[Precision] = (),
+    deployed: Mapping[str, Any] | Sequence[Any] | str | Path | None = None,
+    precision: Sequence[Precision] | Precision = (),
     deployed_range: tuple[float, float] | None = None,
     deployed_layout: Layout = "auto",
     max_calls: int | None = None,
@@ -155,8 +155,8 @@ def audit(
         data=x if streamed else (x, y),
         references=references or {},
         deployed=DeployedOptions(
-            forms=deployed or {},
-            precision=tuple(precision),
+            forms=_forms(deployed),
+            precision=(precision,) if isinstance(precision, str) else tuple(precision),
             takes=deployed_range,
             layout=deployed_layout,
             max_calls=max_calls,
@@ -205,6 +205,13 @@ def audit(
         resume=resume,
     )
     return audit_config(config, on_progress or silent)
+
+
+def _forms(given: Any) -> tuple[Any, ...] | Mapping[str, Any]:
+    """Deployed forms by name, or one or several without."""
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    return tuple(given) if isinstance(given, list | tuple) else (given,)
 
 
 def _norms(given: Sequence[SearchedNorm] | None) -> tuple[SearchedNorm, ...] | None:

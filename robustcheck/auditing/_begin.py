@@ -17,8 +17,10 @@ from robustcheck import checks
 from robustcheck.arrays import slices
 from robustcheck.auditing._plan import Plan
 from robustcheck.config import SearchOptions
+from robustcheck.deployed import Form
 from robustcheck.distortion import start_facts
 from robustcheck.errors import ConfigError
+from robustcheck.identity import content_of
 from robustcheck.results import PlanDocument, ShardFacts, sample_ids
 from robustcheck.shards import PLAN, ShardStore
 from robustcheck.text import option
@@ -45,10 +47,11 @@ def begin(
     """
     document = _document(plan, settings, kept=kept)
     if resume:
-        for facts, content in zip(document.models, document.contents, strict=True):
+        contents = dict(zip((facts.name for facts in document.models), document.contents, strict=True))
+        for name, content in (*contents.items(), *document.deployed.items()):
             if content is None:
                 raise ConfigError(
-                    f"{option('resume')}: {facts.name}: expected a model file, or a model whose content can "
+                    f"{option('resume')}: {name}: expected a model file, or a model whose content can "
                     "be told, to know that it is the same"
                 )
         if (store.folder / PLAN).is_file():
@@ -92,6 +95,7 @@ def _document(plan: Plan, settings: Mapping[str, Any] | None, *, kept: bool) -> 
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=plan.command,
         settings=None if settings is None else dict(settings),
+        deployed={form.name: _form_content(plan, form) if kept else None for form in plan.forms},
     )
 
 
@@ -99,6 +103,13 @@ def _content(plan: Plan, name: str) -> str | None:
     """Digest of a model; None where that cannot be told."""
     recipe = plan.recipes.get(name)
     return plan.facts[name].sha256 if recipe is None else recipe.content()
+
+
+def _form_content(plan: Plan, form: Form) -> str | None:
+    """Digest of a deployed form, and how it takes samples; None where that cannot be told."""
+    digest = form.sha256 or content_of(getattr(form.predictor, "model", None))
+    options = plan.deployed
+    return None if digest is None else f"{digest} {options.takes} {options.layout}"
 
 
 def search_facts(options: SearchOptions) -> dict[str, str | int | float | None]:

@@ -35,7 +35,6 @@ def load_forms(config: AuditConfig, subject: Classifier) -> list[Form]:
 
     Raises:
         ModelRefused: a form of another model.
-        ConfigError: names that measures cannot tell apart.
     """
     options = config.deployed
     forms = []
@@ -46,12 +45,18 @@ def load_forms(config: AuditConfig, subject: Classifier) -> list[Form]:
         model = in_precision(subject.model, precision, subject.name)
         made = intake.LoadedModel(model=model, name=precision, path=None, sha256=None)
         forms.append(make_form(made, subject, options, precision))
-    names = [form.name for form in forms]
-    if len(set(names)) < len(names):
-        raise ConfigError(
-            f"{option('deployed')}: expected names that differ, got {names}: name=FILE gives another"
-        )
-    return forms
+    return _apart(forms)
+
+
+def _apart(forms: list[Form]) -> list[Form]:
+    """Forms whose names measures can tell apart: a suffix makes them different."""
+    names: list[str] = []
+    for form in forms:
+        number, name = 2, form.name
+        while name in names:
+            name, number = f"{form.name}-{number}", number + 1
+        names.append(name)
+    return [replace(form, name=name) for form, name in zip(forms, names, strict=True)]
 
 
 def _name(loaded: intake.LoadedModel, number: int) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from robustcheck.checks._given import Given
-from robustcheck.measures import count, deployed_measures, share
+from robustcheck.measures import MIN_SAMPLES, count, deployed_measures, share
 from robustcheck.results import CHECKS, Check, CheckOutcome, DeployedRows, Measure, not_asked
 from robustcheck.text import percent
 
@@ -25,8 +25,10 @@ def deployed(given: Given) -> Check:
     made = [_of(name, rows, measures, least) for name, rows in given.forms.items()]
     outcome = max((outcome for outcome, _ in made), key=_GRAVITY.index)
     # of several the worst are told of
-    details = [detail for its, detail in made if its == outcome]
-    return Check(id="deployed", outcome=outcome, detail="; ".join(details))
+    detail = "; ".join(detail for its, detail in made if its == outcome)
+    if outcome == "PASS" and counts.found < MIN_SAMPLES:
+        return not_asked("deployed", f"of {counts.found} examples, where {MIN_SAMPLES} are needed: {detail}")
+    return Check(id="deployed", outcome=outcome, detail=detail)
 
 
 def _of(
@@ -43,8 +45,8 @@ def _of(
     shown = "beyond 4 times" if low is None else f"at {low:.3g} of"
     detail += f"; on the way to its examples it errs {shown} the distance or later for 95 %"
     apart = float(np.median(np.abs(rows.ratio[rows.found] - 1))) if rows.found.any() else 0.0
-    if apart > _APART:
+    if apart > _APART and agreement >= least:
         outcome = "WARN" if outcome == "PASS" else outcome
         by = f"more than {percent(apart)}" if np.isfinite(apart) else "more than 4 times"
-        detail += f", but at lengths that differ from the model's by {by} for half: is it another model?"
+        detail += f", and for half of them at lengths that differ from the model's by {by}: is it its form?"
     return outcome, detail

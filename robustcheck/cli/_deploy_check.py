@@ -33,7 +33,8 @@ examples:
   robustcheck deploy-check model.keras --precision int8 --data digits.npz
 
 exit codes: 0 each form is about as robust, perhaps with a warning; 1 one is not
-(the check deployed fails, or a rule of --policy)
+(the check deployed fails, or a rule of --policy); 2 wrong usage; 3 an input was
+refused; 4 incomplete, --max-calls among others
 """
 # of an audit that is to take less than a minute
 _LIMIT, _BUDGET = 200, 100

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from robustcheck.arrays import I64
 from robustcheck.compare._comparable import differences
-from robustcheck.measures import MIN_SAMPLES, Column, Metric, bootstrapped, column, known, measure, resamples
-from robustcheck.results import Change, Direction, Evidence, Measure, SampleTable
+from robustcheck.measures import (
+    MIN_SAMPLES,
+    Column,
+    Metric,
+    bootstrapped,
+    column,
+    known,
+    measure,
+    resamples,
+    table_of,
+)
+from robustcheck.results import Change, DeployedRows, Direction, Evidence, Measure, SampleTable
+
+Table: TypeAlias = SampleTable | DeployedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +33,7 @@ class Pairs:
     new: I64
 
 
-def pair(old: SampleTable, new: SampleTable) -> Pairs:
+def pair(old: Table, new: Table) -> Pairs:
     """The samples that both have, by their digest; a sample that is there twice is paired once each time."""
     where: dict[str, list[int]] = {}
     for row in reversed(range(len(old))):
@@ -30,7 +43,7 @@ def pair(old: SampleTable, new: SampleTable) -> Pairs:
     return Pairs(both[:, 0], both[:, 1])
 
 
-def enough_pairs(pairs: Pairs, old: SampleTable, new: SampleTable) -> bool:
+def enough_pairs(pairs: Pairs, old: Table, new: Table) -> bool:
     """Whether the shared samples speak for the reports: 30 of them, or all of the smaller report."""
     return len(pairs.old) >= min(MIN_SAMPLES, len(old), len(new))
 
@@ -45,7 +58,7 @@ def change(metric: Metric, old: Evidence, new: Evidence, *, level: float = 0.95)
     """
     if not differences(old.document, new.document).allows(metric):
         return None
-    was, now = (side.rows(metric.searched or side.document.norm) for side in (old, new))
+    was, now = (table_of(metric, side) for side in (old, new))
     before, after = (None if rows is None else column(metric, rows) for rows in (was, now))
     if was is None or now is None or before is None or after is None:
         return _change_of_figures(metric, old, new, level)

@@ -27,6 +27,8 @@ from robustcheck.text import percent
 
 _STATISTICS = ("median", "mean", "p05")
 _PLAIN = ("accuracy.clean", "transfer.max", "transfer.mean", "attack.found")
+# of a deployed form: shares, and what of the ratio
+_OF_FORMS = (("agreement",), ("weaker",), ("ratio", "p05"), ("ratio", "median"), ("accuracy",))
 _FELL_MOST = 5
 _OLD: Whose = " of the old report"
 _NEW: Whose = " of the new report"
@@ -36,8 +38,8 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     """Compare two reports: what got worse, and whether that is a regression.
 
     A regression is a median ratio of distances, in any norm that both searched, whose whole interval lies
-    below ``1 - tolerance``, a clean accuracy that fell, or a transfer rate that rose, by more than its
-    interval.
+    below ``1 - tolerance``; a clean accuracy or the 5 % quantile of a deployed form's ratio that fell, or a
+    transfer rate that rose, by more than its interval.
 
     Reports that share too few samples are compared by the ratio of their medians instead.
 
@@ -59,6 +61,7 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
     paired = enough_pairs(pairs, before, after)
     metrics = [Metric.distortion(norm, name) for norm in differ.norms for name in _STATISTICS]
     metrics += map(parse_metric, _PLAIN)
+    metrics += [Metric.deployed(form, *what) for form in _forms(old, new) for what in _OF_FORMS]
     changes = [found for metric in metrics if (found := change(metric, old, new, level=level)) is not None]
     ratios: dict[SearchedNorm, Measure] = {}
     if differ.distances and paired:
@@ -75,7 +78,7 @@ def compare(old: Evidence, new: Evidence, *, tolerance: float = 0.05, level: flo
         new=facts(new),
         shared=len(pairs.old),
         paired=paired,
-        notes=[*differ.notes, *doubts],
+        notes=[*differ.notes, *_form_notes(old, new), *doubts],
         comparable=bool(ratios) and all(ratio.high is not None for ratio in ratios.values()) and not doubts,
         norm=first,
         median_ratio=Measure(None, 0) if first is None else ratios[first],
@@ -97,6 +100,23 @@ def _rows(side: Evidence, norm: SearchedNorm | None = None) -> SampleOutcomes:
         file = side.document.samples_file(norm)
         raise Incomplete(f"{side.path or 'report'}: expected {file} beside report.json, got none")
     return rows
+
+
+def _forms(old: Evidence, new: Evidence) -> list[str]:
+    """Names of the deployed forms that are in both reports."""
+    before = {form.name for form in old.document.deployed}
+    return [form.name for form in new.document.deployed if form.name in before]
+
+
+def _form_notes(old: Evidence, new: Evidence) -> list[str]:
+    """Which deployed forms are other files, or in one report only."""
+    before, after = ({form.name: form.sha256 for form in side.document.deployed} for side in (old, new))
+    notes = [
+        f"the deployed form {name} is in the {'new' if name in after else 'old'} report only"
+        for name in sorted(before.keys() ^ after.keys())
+    ]
+    others = [name for name in before if name in after and before[name] != after[name]]
+    return notes + [f"the deployed form {name} is another file than it was" for name in others]
 
 
 def _doubts(old: Evidence, new: Evidence, norms: Sequence[SearchedNorm]) -> list[str]:
@@ -144,6 +164,10 @@ def _reasons(
             reasons.append(
                 f"{item.metric} went from {percent(item.old)} to {percent(item.new)}, more than its interval"
             )
+        metric = parse_metric(item.metric)
+        if item.direction == "worse" and metric.form and item.metric.endswith(".ratio.p05"):
+            was, now = (float("nan") if side is None else side for side in (item.old, item.new))
+            reasons.append(f"{item.metric} went from {was:.3g} to {now:.3g}, more than its interval")
     return reasons
 
 

@@ -249,8 +249,10 @@ class DeployedOptions:
 
     def __post_init__(self) -> None:
         given = self.takes
-        finite = given is None or (all(map(math.isfinite, given)) and given[0] < given[1])
-        require(finite, option("deployed_range"), "finite low < high", given)
+        numbers = isinstance(given, tuple | list) and all(isinstance(side, int | float) for side in given)
+        pair = given is None or (numbers and len(given) == 2 and all(map(math.isfinite, given)))
+        fits = pair and (given is None or given[0] < given[1])
+        require(fits, option("deployed_range"), "two finite numbers, low < high", given)
         require(
             self.layout in get_args(Layout), option("deployed_layout"), f"one of {list(get_args(Layout))}",
             self.layout,

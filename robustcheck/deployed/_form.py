@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from robustcheck.config import DeployedOptions
-from robustcheck.errors import ConfigError, ModelRefused, RobustcheckError
+from robustcheck.config import DeployedOptions, HeadKind
+from robustcheck.errors import ConfigError, ModelRefused, RobustcheckError, one_line
 from robustcheck.intake import LoadedModel, RuntimeModel
-from robustcheck.models import Asked, Classifier, Predictor, predictor_like, wrap
+from robustcheck.models import Asked, Classifier, Predictor, predictor_like, random_rows, wrap
 from robustcheck.text import option
 
 Array: TypeAlias = NDArray[Any]
@@ -77,7 +77,11 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
         box = (subject.lower, subject.upper)
         wrapped = wrap(model, box=box, freeze=free, cost=subject.cost, **_options(subject))
     except RobustcheckError as error:
-        raise type(error)(f"deployed {name}: {error}") from error
+        # what is no Keras model may be a function of arrays
+        hint = (
+            "" if hasattr(model, "get_weights") else "; robustcheck.predictor(...) takes a function of arrays"
+        )
+        raise type(error)(f"deployed {name}: {error}{hint}") from error
     _require_classes(wrapped.classes, subject, name)
     return Form(name=name, predictor=replace(wrapped, name=name), types=_types_of(model))
 
@@ -104,20 +108,25 @@ def _options(subject: Classifier) -> dict[str, Any]:
 def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, name: str) -> Form:
     if subject.layout.kind != "single":
         raise ModelRefused(f"deployed {name}: expected a model with one input beside it, got several")
-    outputs = 2 if file.units == 1 and subject.classes == 2 else file.units
-    _require_classes(outputs, subject, name)
     layout, notes = _layout(file, subject, options, name)
     takes = options.takes or (_PIXELS if file.whole else None)
     if takes is not None:
         notes.append(f"the box is handed to it as {takes[0]:g} to {takes[1]:g}")
+    predict = reading(file, subject, takes, layout)
+    scores = _tried(predict, file, subject, name)
+    _require_scores(scores.shape[1], subject, name)
+    head = subject.ends_in.kind
+    if scores.shape[1] == 1:
+        head, said = _head_of(scores, head)
+        notes += said
     asked = Asked(
-        predict=reading(file, subject, takes, layout),
+        predict=predict,
         shape=subject.input_shape,
         classes=subject.classes,
         name=name,
         batch=file.batch,
         most=options.max_calls,
-        head=subject.ends_in.kind,
+        head=head,
     )
     return Form(
         name=name,
@@ -128,6 +137,40 @@ def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, 
         file=file,
         asked=asked,
     )
+
+
+def _tried(predict: Callable[[Array], Array], file: RuntimeModel, subject: Classifier, name: str) -> Array:
+    """Scores ``[B, units]`` of rows to try."""
+    rows = random_rows(subject)
+    rows = rows[np.arange(file.batch) % len(rows)] if file.batch else rows
+    try:
+        return predict(rows.reshape(-1, *subject.input_shape))
+    except Exception as error:
+        raise ModelRefused(
+            f"deployed {name}: could not be called on samples of shape {subject.input_shape}: "
+            f"{one_line(error)}"
+        ) from error
+
+
+def _require_scores(units: int, subject: Classifier, name: str) -> None:
+    """Refuse a file that gives another number of scores than there are classes."""
+    if units == 1 and subject.classes > 2:
+        hint = (
+            ": where that is the class itself, robustcheck.predictor(..., returns='labels') takes a function "
+            "around the runtime"
+        )
+        raise _refused(name, f"{subject.classes} scores a sample", subject, "one number", hint)
+    _require_classes(2 if units == 1 else units, subject, name)
+
+
+def _head_of(scores: Array, head: HeadKind) -> tuple[HeadKind, list[str]]:
+    """How one output decides: as the model's does, unless its values say that it cannot."""
+    inside = bool(((scores >= 0) & (scores <= 1)).all())
+    if head == "sigmoid" and not inside:
+        return "binary_logit", ["its output goes beyond 0 to 1: it is taken for a logit, positive is class 1"]
+    if head == "binary_logit" and inside:
+        return "sigmoid", ["its output is from 0 to 1: it is taken for a probability, above 0.5 is class 1"]
+    return head, []
 
 
 def reading(
@@ -144,10 +187,10 @@ def reading(
             low, high = takes
             x = low + (x - lower) / np.where(upper > lower, upper - lower, 1.0) * (high - low)
         turned = LAYOUTS[layout](np.asarray(x, np.float32))
-        sizes = [mine or its for mine, its in zip(file.shape, turned.shape[1:], strict=False)]
-        if turned.shape[1:] != tuple(sizes):
-            sizes = [size or 1 for size in file.shape]
-        return file.predict(np.ascontiguousarray(turned.reshape(len(turned), *sizes)))
+        if file.shape is not None and len(file.shape) != turned.ndim - 1:
+            # axes of size 1 differ, and no size is open then
+            turned = turned.reshape(len(turned), *(size or 1 for size in file.shape))
+        return file.predict(np.ascontiguousarray(turned))
 
     return predict
 
@@ -158,7 +201,7 @@ def _layout(
     """How samples are handed to a file: as asked, or as its shape says."""
     if options.layout != "auto":
         if not _fits(file, subject, options.layout):
-            got = ("N", *(size or "any" for size in file.shape))
+            got = ("N", *(size or "any" for size in file.shape or ()))
             raise ModelRefused(
                 f"deployed {name}: {option('deployed_layout', options.layout)} does not make samples of "
                 f"shape {subject.input_shape} what it takes, {got}"
@@ -171,11 +214,13 @@ def _layout(
     hint = ""
     if _fits(file, subject, "transposed"):
         hint = f"; {option('deployed_layout', 'transposed')} hands it images with their axes exchanged"
-    raise _refused(name, f"inputs of shape {subject.input_shape}", subject, tuple(file.shape), hint)
+    raise _refused(name, f"inputs of shape {subject.input_shape}", subject, file.shape, hint)
 
 
 def _fits(file: RuntimeModel, subject: Classifier, layout: str) -> bool:
     """Whether samples turned so are what a file takes, but for axes of size 1."""
+    if file.shape is None:
+        return layout == "same"
     turned = LAYOUTS[layout](np.empty((1, *subject.input_shape), np.bool_)).shape[1:]
     if len(turned) == len(file.shape):
         return all(want in (None, size) for want, size in zip(file.shape, turned, strict=True))

@@ -12,7 +12,7 @@ import numpy as np
 from robustcheck.arrays import F32, F64, I64, Mask, blocks
 from robustcheck.config import DeployedOptions, SearchOptions
 from robustcheck.deployed._form import Form
-from robustcheck.deployed._odd import why_other
+from robustcheck.deployed._odd import another_reading
 from robustcheck.distortion import SetFacts, shortened, spread
 from robustcheck.errors import Incomplete
 from robustcheck.models import Classifier, Predictor, by_decisions, own_labels
@@ -24,13 +24,13 @@ from robustcheck.text import percent
 # multiples of a perturbation that a form is asked about, in this order, until it errs: an island of mistakes
 # that lies between two of them is missed
 _SCALES = (
-    0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75,
-    2.0, 2.5, 3.0, 4.0,
+    0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.98, 0.99, 1.0, 1.01, 1.02, 1.035,
+    1.05, 1.075, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0,
 )  # fmt: skip
 # how precisely the multiple is located
 _PRECISE = 0.0025
-# samples that a form's own nearest examples are looked for, and decisions asked for each
-_SEARCHED, _DECISIONS = 8, 1000
+# samples that a form's own nearest examples are looked for, one in so many, and decisions asked for each
+_SEARCHED, _ONE_IN, _DECISIONS = 8, 8, 500
 # agreement below which it is asked why
 _ODD = 0.9
 
@@ -53,7 +53,7 @@ def hold(
 ) -> Held:
     """Ask a form about samples, examples, and the way between them.
 
-    It errs first where a scan of that way meets a mistake, located by bisection to 0.25 %: 15 to 40 decisions
+    It errs first where a scan of that way meets a mistake, located by bisection to 0.25 %: 18 to 40 decisions
     a sample. From there its own nearest examples are looked for on up to 8 samples.
 
     Args:
@@ -73,19 +73,22 @@ def hold(
     fooled = _fooled(form.predictor, result)
     finite = ~result.is_(Status.NON_FINITE)
     agreement = float(np.mean((predicted == clean)[finite]))
-    if agreement < _ODD:
-        at = np.flatnonzero(finite)
-        notes.append(why_other(form, subject, options, result.rows[at], clean[at], agreement))
+    apart = float(np.median(np.abs(ratio[result.found] - 1))) if result.found.any() else 0.0
+    notes += _unknown(form)
+    if not _unknown(form) and (agreement < _ODD or apart > 1 - _ODD):
+        why = another_reading(form, subject, options, result)
+        if why is not None:
+            notes.append(why)
+        elif agreement < _ODD:
+            notes.append(
+                f"it gives only {percent(agreement)} of the samples the class that {subject.name} gives "
+                "them: is it a form of another model?"
+            )
     own = np.full(len(result), np.nan)
     try:
         own = _own(form.predictor, result, ratio, points, facts, search)
     except Incomplete as limit:
         notes.append(f"its own nearest examples were not looked for: {limit}")
-    if form.asked is not None and form.asked.unknown:
-        share = percent(form.asked.unknown / form.asked.count)
-        notes.append(
-            f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"
-        )
     looked = np.isfinite(own)
     rows = DeployedRows(
         index=result.index,
@@ -115,6 +118,14 @@ def hold(
             seconds=time.perf_counter() - begun,
         ),
     )
+
+
+def _unknown(form: Form) -> list[str]:
+    """That scores are no numbers somewhere, if so."""
+    if form.asked is None or not form.asked.unknown:
+        return []
+    share = percent(form.asked.unknown / form.asked.count)
+    return [f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"]
 
 
 def _decided(predictor: Predictor, points: F32) -> I64:
@@ -208,7 +219,8 @@ def _own(
 ) -> F64:
     """Lengths of the form's own nearest examples over the distances, ``[N]``; NaN where not looked for."""
     own = np.full(len(result), np.nan)
-    at = spread(np.flatnonzero(np.isfinite(ratio) & (ratio > 0)), _SEARCHED)
+    there = np.flatnonzero(np.isfinite(ratio) & (ratio > 0))
+    at = spread(there, min(_SEARCHED, -(-len(there) // _ONE_IN)))
     if not len(at):
         return own
     known = result.take(at)

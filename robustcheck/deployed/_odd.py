@@ -6,65 +6,71 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robustcheck.arrays import F32, I64
 from robustcheck.config import DeployedOptions
 from robustcheck.deployed._form import LAYOUTS, Form, reading
+from robustcheck.distortion import spread
 from robustcheck.errors import RobustcheckError
 from robustcheck.models import Asked, Classifier
+from robustcheck.noise import moved
+from robustcheck.results import SearchResult, is_wanted
 from robustcheck.text import option, percent
 
 # ranges of values that models are often made for
 _RANGES = ((0.0, 255.0), (-1.0, 1.0), (0.0, 1.0), (-128.0, 127.0))
-# samples that another reading is tried on, and the agreement that makes it the right one
-_SAMPLES, _AGREES, _BETTER = 64, 0.9, 0.2
+# samples that another reading is tried on, and what makes it the right one: see ``_fit``
+_SAMPLES, _FITS, _BETTER = 64, 0.7, 0.3
+_BEFORE, _BEYOND = 0.9, 1.1
 
 
-def why_other(
-    form: Form, subject: Classifier, options: DeployedOptions, rows: F32, clean: I64, agreement: float
-) -> str:
-    """A sentence on a form that agrees with its model on few samples.
+def another_reading(
+    form: Form, subject: Classifier, options: DeployedOptions, result: SearchResult
+) -> str | None:
+    """A sentence with the flag by which a file would be about as robust as its model, if there is one.
 
-    Where it agrees with other values or other axes, the flag that says so.
+    Clean decisions do not tell: on values that are a tenth of what it takes a net often decides the same.
     """
-    detail = f"it gives only {percent(agreement)} of the samples the class that {subject.name} gives them"
-    if form.file is not None:
-        for words, flag, share in _tried(form, subject, options, rows[:_SAMPLES], clean[:_SAMPLES]):
-            if share >= _AGREES and share > agreement + _BETTER:
-                return f"{detail}, but {percent(share)} {words}: {flag}"
-    return f"{detail}: is it another model, or does it take other values than the box {subject.box}?"
+    if form.file is None or not result.found.any():
+        return None
+    asked = "same" if options.layout == "auto" else options.layout
+    now = _fit(form, subject, result, options.takes, asked)
+    for words, flag, takes, layout in _readings(options, asked):
+        fit = _fit(form, subject, result, takes, layout)
+        if fit >= _FITS and fit > now + _BETTER:
+            return (
+                f"{words} it is right at {_BEFORE:g} and errs at {_BEYOND:g} of the model's distance for "
+                f"{percent(fit)} of the samples, as it is for {percent(now)}: {flag}"
+            )
+    return None
 
 
-def _tried(
-    form: Form, subject: Classifier, options: DeployedOptions, rows: F32, clean: I64
-) -> Iterator[tuple[str, str, float]]:
+def _readings(
+    options: DeployedOptions, asked: str
+) -> Iterator[tuple[str, str, tuple[float, float] | None, str]]:
     for takes in _RANGES:
-        words = f"with values of {takes[0]:g} to {takes[1]:g}"
-        yield (
-            words,
-            option("deployed_range", f"{takes[0]:g} {takes[1]:g}"),
-            _agreement(
-                form, subject, takes, "same" if options.layout == "auto" else options.layout, rows, clean
-            ),
-        )
+        low, high = (f"{side:g}" for side in takes)
+        flag = f"deployed_range=({low}, {high}) (--deployed-range {low} {high})"
+        yield f"with values of {low} to {high}", flag, takes, asked
     for layout in LAYOUTS:
-        yield (
-            f"with images that are {layout}",
-            option("deployed_layout", layout),
-            _agreement(form, subject, options.takes, layout, rows, clean),
-        )
+        yield f"with images that are {layout}", option("deployed_layout", layout), options.takes, layout
 
 
-def _agreement(
-    form: Form, subject: Classifier, takes: tuple[float, float] | None, layout: str, rows: F32, clean: I64
+def _fit(
+    form: Form, subject: Classifier, result: SearchResult, takes: tuple[float, float] | None, layout: str
 ) -> float:
-    """The share of rows with the model's class, read so; 0 where the file cannot take them."""
+    """On how many examples a file is right well before the model's distance and errs well beyond it."""
     assert form.file is not None
+    at = spread(np.flatnonzero(result.found), _SAMPLES)
+    x, r = result.rows[at], result.points[at] - result.rows[at]
+    wanted = {"label": result.label[at], "target": result.target[at]}
+    asked = Asked(
+        reading(form.file, subject, takes, layout), subject.input_shape, subject.classes, form.name,
+        batch=form.file.batch, head=form.asked.head if form.asked else subject.ends_in.kind,
+    )  # fmt: skip
     try:
-        predict = reading(form.file, subject, takes, layout)
-        asked = Asked(
-            predict, subject.input_shape, subject.classes, form.name,
-            batch=form.file.batch, head=subject.ends_in.kind,
-        )  # fmt: skip
-        return float(np.mean(asked.labels(rows) == clean))
+        errs = [
+            is_wanted(asked.labels(moved(subject, x, np.float32(scale) * r)), **wanted)
+            for scale in (_BEFORE, _BEYOND)
+        ]
     except (RobustcheckError, ValueError):
         return 0.0
+    return float(np.mean(~errs[0] & errs[1]))

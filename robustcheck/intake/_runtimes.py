@@ -32,8 +32,8 @@ class RuntimeModel:
     Attributes:
         predict: values ``[B, *shape]`` float32, as the model takes them, to scores ``[B, units]`` float32.
             Quantised inputs and outputs are quantised and brought back by the scales of the file.
-        shape: of a sample; None where the file leaves a size open.
-        units: scores of a sample.
+        shape: of a sample; None where the file leaves a size open, or all of it.
+        units: scores of a sample; None where only a call tells.
         batch: the only number of rows that it takes; None = any.
         whole: whether it takes whole numbers that no scale of the file belongs to: stored pixels.
         runtime: name and version of what runs it.
@@ -41,8 +41,8 @@ class RuntimeModel:
     """
 
     predict: Callable[[Array], Array]
-    shape: tuple[int | None, ...]
-    units: int
+    shape: tuple[int | None, ...] | None
+    units: int | None
     batch: int | None
     whole: bool
     runtime: str
@@ -101,7 +101,10 @@ def _imported(file: ModelFile, module: str, package: str, extra: str) -> Any:
 
 def _alone(file: ModelFile, what: str, there: list[Any]) -> Any:
     if len(there) != 1:
-        raise ModelRefused(f"{file.source}: expected a model with one {what}, got {len(there)}")
+        raise ModelRefused(
+            f"{file.source}: expected a model with one {what}, got {len(there)}: in Python, "
+            "robustcheck.predictor(...) takes a function around a runtime that has more"
+        )
     return there[0]
 
 
@@ -203,21 +206,20 @@ def _load_onnx(file: ModelFile) -> RuntimeModel:
     if given.type not in _ONNX_TYPES:
         raise ModelRefused(f"{file.source}: expected an input of numbers, got {given.type}")
     kind = np.dtype(_ONNX_TYPES[given.type])
-    sizes = [size if isinstance(size, int) and size > 0 else None for size in given.shape]
-    if not sizes:
-        raise ModelRefused(f"{file.source}: expected an input with an axis of samples, got {given.shape}")
+    sizes = [size if isinstance(size, int) and size > 0 else None for size in given.shape or ()]
 
     def predict(x: Array) -> Array:
         levels = _quantised(x, {"dtype": kind, "quantization": (0.0, 0)})
         scores = session.run([gives.name], {given.name: levels})[0]
         return np.asarray(scores, np.float32).reshape(len(x), -1)
 
-    batch, *shape = sizes
+    batch, *shape = sizes or [None]
     zeros = np.zeros([batch or 1, *(size or 1 for size in shape)], np.float32)
+    known = bool(sizes) and None not in shape
     return RuntimeModel(
         predict=predict,
-        shape=tuple(shape),
-        units=predict(zeros).shape[1],
+        shape=tuple(shape) if sizes else None,
+        units=predict(zeros).shape[1] if known else None,
         batch=batch,
         whole=kind.kind in "iu",
         runtime=f"ONNX Runtime {version('onnxruntime')}",

@@ -22,6 +22,7 @@ from robustcheck.measures._column import (
     deployed_measures,
     doubling_name,
     measure,
+    table_of,
     transfer_measures,
 )
 from robustcheck.measures._metric import GRAMMAR, MEASURED, SEARCHED, Metric, parse_metric
@@ -64,5 +65,6 @@ __all__ = [
     "resamples",
     "robust_accuracy_curve",
     "share",
+    "table_of",
     "transfer_measures",
 ]

@@ -72,8 +72,10 @@ def _at_rank(values: F64, upto: I64, rank: F64) -> F64:
     return values[np.minimum(place, len(values) - 1)]
 
 
-def column(metric: Metric, samples: SampleTable) -> Column | None:
-    """The rows of a metric, of what a search left; None where they do not tell it."""
+def column(metric: Metric, samples: SampleTable | DeployedRows) -> Column | None:
+    """The rows of a metric, of what a search left or a form came to; None where they do not tell it."""
+    if isinstance(samples, DeployedRows):
+        return deployed_column(metric, samples) if metric.form else None
     if metric.searched not in (None, samples.norm):
         return None
     correct, finite = samples.correct, ~samples.is_(Status.NON_FINITE)
@@ -149,7 +151,8 @@ def _lengths(metric: Metric, samples: SampleTable) -> F64 | None:
 
 def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure | None:
     """A figure of a report with its interval at ``level``; None where the report has not what it takes."""
-    rows = _rows(metric, evidence)
+    table = table_of(metric, evidence)
+    rows = None if table is None else column(metric, table)
     if rows is not None:
         return rows.measure(level)
     transfer = evidence.document.transfer
@@ -163,13 +166,11 @@ def measure(metric: Metric, evidence: Evidence, level: float = LEVEL) -> Measure
     return stored if stored is None or level == LEVEL else Measure(stored.value, stored.n)
 
 
-def _rows(metric: Metric, evidence: Evidence) -> Column | None:
-    """The rows of a figure, where they are there."""
+def table_of(metric: Metric, evidence: Evidence) -> SampleTable | DeployedRows | None:
+    """The samples that a figure is of, where they are there."""
     if metric.form:
-        form = evidence.deployed.get(metric.form)
-        return None if form is None else deployed_column(metric, form)
-    samples = evidence.rows(metric.searched or evidence.document.norm)
-    return None if samples is None else column(metric, samples)
+        return evidence.deployed.get(metric.form)
+    return evidence.rows(metric.searched or evidence.document.norm)
 
 
 def doubling_name(norm: str, first: str) -> str:

@@ -9,7 +9,6 @@ from robustcheck.report._wording import TITLES, number
 from robustcheck.results import DeployedFacts, Measure, ReportDocument
 from robustcheck.text import percent, printable
 
-TITLE = "Deployed forms, held against the model"
 # what the columns of the table are called: shares, then what of the ratio
 COLUMNS = ("agrees", "holds", "ratio p05", "median", "p95", f"< {WEAKER:g}")
 EXPLAINED = (
@@ -30,6 +29,11 @@ class FormLine:
     notes: list[str]
 
 
+def forms_title(document: ReportDocument) -> str:
+    """Of the table; forms are held against the examples in the first norm."""
+    return f"Deployed forms, held against the model's {TITLES[document.norm]} examples"
+
+
 def form_lines(document: ReportDocument) -> list[FormLine]:
     """A line a form."""
     return [_line(document, form) for form in document.deployed]
@@ -46,7 +50,7 @@ def _line(document: ReportDocument, form: DeployedFacts) -> FormLine:
         runs=printable(", ".join(filter(None, (form.runtime, form.types)))),
         cells=[*shares[:2], *(_ratio(value) for value in ratios), shares[2]],
         sentence=_sentence(document, form, ratios, shares),
-        notes=[printable(note) for note in form.notes],
+        notes=[f"{printable(note)}{'' if note.endswith('?') else '.'}" for note in form.notes],
     )
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
-from robustcheck.report._forms import COLUMNS, EXPLAINED, TITLE, FormLine, form_lines
+from robustcheck.report._forms import COLUMNS, EXPLAINED, FormLine, form_lines, forms_title
 from robustcheck.report._triples import (
     PAGE,
     Caption,
@@ -130,7 +130,7 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             transfer=transfer_tables(report),
             forms=forms,
             form_columns=COLUMNS,
-            form_title=TITLE,
+            form_title=forms_title(report),
             explained=EXPLAINED,
         )
     )

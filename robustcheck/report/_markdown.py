@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines
-from robustcheck.report._forms import TITLE as FORMS
+from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines, forms_title
 from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
@@ -67,11 +66,11 @@ def _forms(document: ReportDocument) -> list[str]:
     if not there:
         return []
     rows = [[_escape(line.name), *line.cells] for line in there]
-    noted = [f"{line.name}: {note}." for line in there for note in line.notes]
+    noted = [f"{line.name}: {note}" for line in there for note in line.notes]
     table = _table(["form", *COLUMNS], rows)
     return [
         "",
-        f"{FORMS}:",
+        f"{forms_title(document)}:",
         "",
         *table,
         "",

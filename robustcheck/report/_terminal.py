@@ -8,8 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robustcheck.measures import doubling_name
-from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines
-from robustcheck.report._forms import TITLE as FORMS
+from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines, forms_title
 from robustcheck.report._wording import (
     EIGHT_BITS,
     STATISTICS,
@@ -36,6 +35,8 @@ _STYLES = {
 
 # what is told of checks at a terminal
 _TOLD = ("WARN", "FAIL")
+# more forms than these are a table alone
+_SENTENCES = 3
 
 
 def summary(document: ReportDocument) -> RenderableType:
@@ -64,7 +65,8 @@ def forms_summary(document: ReportDocument) -> RenderableType:
     model = printable(document.model.name)
     samples = f"{counts.total} samples, {counts.found} of {counts.correct} with an example in {norm}"
     parts += [Text(f"{model}: {samples}"), Text(), *_forms(document), Text()]
-    parts += [Text(line.sentence) for line in form_lines(document)]
+    lines = form_lines(document)
+    parts += [Text(line.sentence) for line in lines if len(lines) <= _SENTENCES]
     shown = ("deployed", "search", "stable", "labels", "inputs")
     parts += [_check(check) for check in document.checks if check.id in shown and check.outcome in _TOLD]
     return Group(*parts)
@@ -80,12 +82,13 @@ def _forms(document: ReportDocument) -> list[RenderableType]:
     table = Table()
     table.add_column("form", overflow="fold")
     for title in COLUMNS:
-        table.add_column(title, justify="right")
+        # two lines where that is narrower
+        table.add_column(title.replace(" p05", "\np05"), justify="right", no_wrap=True)
     for line in form_lines(document):
         table.add_row(Text(line.name), *line.cells)
-    noted = [f"{line.name}: {note}." for line in form_lines(document) for note in line.notes]
+    noted = [f"{line.name}: {note}" for line in form_lines(document) for note in line.notes]
     notes = [Text(note, style="yellow") for note in noted]
-    return [Text(FORMS, style="bold"), table, Text(EXPLAINED, style="dim"), *notes]
+    return [Text(forms_title(document), style="bold"), table, Text(EXPLAINED, style="dim"), *notes]
 
 
 def verdict(document: ReportDocument) -> RenderableType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -66,6 +66,8 @@ class PlanDocument:
         shards: the pieces, numbered from 0.
         versions: of what computes.
         started, command: of the first process.
+        deployed: what is held against the subject, by name: its digest and how it takes samples, None where
+            the digest cannot be told.
         settings: as they were written, for another process to go on with; None for an audit made in Python.
     """
 
@@ -84,6 +86,7 @@ class PlanDocument:
     started: str
     command: str | None
     settings: dict[str, Any] | None = None
+    deployed: dict[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -118,6 +121,7 @@ class PlanDocument:
             "batch size": self.batch_size,
             **{f"transfer {name}": value for name, value in self.transfer.items()},
             **{f"version of {name}": value for name, value in self.versions.items()},
+            **{f"deployed {name}": value for name, value in self.deployed.items()},
         }
 
 
