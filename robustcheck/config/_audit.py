@@ -16,6 +16,7 @@ from robustcheck.config._options import (
     SearchOptions,
     TransferOptions,
 )
+from robustcheck.config._reading import read_box, read_shard
 from robustcheck.config._values import (
     DataRange,
     Draw,
@@ -27,26 +28,7 @@ from robustcheck.config._values import (
     said,
     whole,
 )
-from robustcheck.errors import ConfigError
-from robustcheck.text import brief, option
-
-
-def read_box(given: Any) -> BoxLike | Path:
-    """A box as it is written: two numbers, or ``LO,HI``, or the name of an ``.npz``."""
-    if isinstance(given, str) and given.endswith(".npz"):
-        return Path(given)
-    try:
-        low, high = map(float, given.split(",") if isinstance(given, str) else given)
-    except ValueError as error:
-        raise ConfigError(f"--box: expected two numbers or one .npz file, got {brief(given)}") from error
-    return Box.of((low, high))
-
-
-def read_shard(given: str) -> tuple[int, int]:
-    """``K/N`` as two numbers."""
-    first, slash, second = given.partition("/")
-    require(bool(slash) and first.isdecimal() and second.isdecimal(), "--shard", "K/N, such as 1/3", given)
-    return int(first), int(second)
+from robustcheck.text import option
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

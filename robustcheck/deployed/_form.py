@@ -70,8 +70,9 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
         _require_classes(model.classes, subject, name)
         if model.layout.width != subject.layout.width:
             raise _refused(name, f"inputs of shape {subject.input_shape}", subject, model.input_shape)
-        ready = _under_conditions(model, subject, name)
-        return Form(name=name, predictor=ready, types="a function", notes=())
+        # under the subject's conditions, whatever its own are
+        ready = replace(model, name=name, **subject.conditions)
+        return Form(name=name, predictor=ready, types="a function")
     try:
         free = None if subject.free.all() else ~subject.free
         box = (subject.lower, subject.upper)
@@ -92,12 +93,6 @@ def _types_of(model: Any) -> str:
     policies = (getattr(layer, "dtype_policy", None) for layer in weighted)
     names = {getattr(policy, "name", "") for policy in policies} - {""}
     return f"Keras {', '.join(sorted(names))}".strip()
-
-
-def _under_conditions(model: Predictor, subject: Classifier, name: str) -> Predictor:
-    """A predictor under the subject's conditions, whatever its own were."""
-    keep = ("layout", "box", "lower", "upper", "free", "cost", "features")
-    return replace(model, name=name, **{field: getattr(subject, field) for field in keep})
 
 
 def _options(subject: Classifier) -> dict[str, Any]:

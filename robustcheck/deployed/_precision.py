@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from robustcheck.errors import ModelRefused, one_line
+from robustcheck.text import option
 
 
 def in_precision(model: Any, precision: str, name: str) -> Any:
@@ -20,7 +21,7 @@ def in_precision(model: Any, precision: str, name: str) -> Any:
     """
     if not isinstance(model, keras.Model):
         raise ModelRefused(
-            f"--precision {precision}: expected a Keras model, got {type(model).__name__} as {name}"
+            f"{option('precision', precision)}: expected a Keras model, got {type(model).__name__} as {name}"
         )
     try:
         with warnings.catch_warnings():
@@ -32,7 +33,7 @@ def in_precision(model: Any, precision: str, name: str) -> Any:
         return made
     except Exception as error:
         raise ModelRefused(
-            f"--precision {precision}: {name} could not be made again so: {one_line(error)}"
+            f"{option('precision', precision)}: {name} could not be made again so: {one_line(error)}"
         ) from error
 
 

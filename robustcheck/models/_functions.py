@@ -181,10 +181,9 @@ def predictor(
         kind="single", names=("input",), shapes=(shape,), dtypes=("float32",), perturbed=(True,)
     )
     domain = domain_of(layout, box, freeze, cost)
-    return Predictor(
-        name=name,
-        label=_in_tensors(asked.labels),
-        label_singly=_in_tensors(_singly(asked.labels)),
+    return _decides(
+        asked,
+        digest,
         layout=layout,
         box=domain.text,
         lower=domain.lower,
@@ -192,28 +191,23 @@ def predictor(
         free=domain.free,
         cost=domain.cost,
         features=layout.width,
-        classes=classes,
-        parameters=None,
-        digest=digest,
     )
 
 
-def predictor_like(subject: Predictor, asked: Asked, *, digest: str | None = None) -> Predictor:
+def predictor_like(subject: Predictor, asked: Asked) -> Predictor:
     """What decides on the same rows as another model, in its box and at its costs."""
+    return _decides(asked, None, **subject.conditions)
+
+
+def _decides(asked: Asked, digest: str | None, **conditions: Any) -> Predictor:
     return Predictor(
         name=asked.name,
         label=_in_tensors(asked.labels),
         label_singly=_in_tensors(_singly(asked.labels)),
-        layout=subject.layout,
-        box=subject.box,
-        lower=subject.lower,
-        upper=subject.upper,
-        free=subject.free,
-        cost=subject.cost,
-        features=subject.features,
-        classes=subject.classes,
+        classes=asked.classes,
         parameters=None,
         digest=digest,
+        **conditions,
     )
 
 

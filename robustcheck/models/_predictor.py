@@ -60,6 +60,12 @@ class Predictor:
         """Shape of one sample."""
         return self.layout.sample_shape
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """How rows are made and where they may go: what models that are tried on the same rows share."""
+        shared = ("layout", "box", "lower", "upper", "free", "cost", "features")
+        return {name: getattr(self, name) for name in shared}
+
     def bounds(self, rows: F32) -> tuple[F32, F32]:
         """The box of each row, ``[B, D]`` twice: features that may not change are pinned to their value."""
         lower = np.where(self.free, self.lower, rows)
