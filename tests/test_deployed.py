@@ -138,6 +138,8 @@ def test_calls_are_limited() -> None:
     )  # fmt: skip
     with pytest.raises(Incomplete, match=r"exceed the limit of 100"):
         held(few)
+    with pytest.raises(Incomplete, match=r"f0: .* exceed the limit of 90"):
+        held(shifted(0.5), max_calls=90)
     enough = replace(few, label=shifted(0.5).label, label_singly=shifted(0.5).label_singly)
     assert held(enough).deployed[0].searched == 5
 

@@ -110,10 +110,10 @@ def test_the_tests_shown(
     """The snippet for the plugin, run by pytest; and what a failure says, but for the figures."""
     fill(pytester.path, pixels, digits)
     (pytester.path / "policy.toml").write_text("schema = 1\n[[rule]]\nmetric = 'accuracy.clean'\nmin = 0.9\n")
-    (code,) = ON_PLUGIN
-    pytester.makepyfile(test_model=code)
+    code, of_forms = ON_PLUGIN
+    pytester.makepyfile(test_model=code, test_forms=of_forms)
     result = pytester.runpytest_inprocess("-p", "no:randomly", "--robustness-update-new-only")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     pytester.makepyfile(test_model=code.replace(">= 0.4", ">= 0.6"))
     result = pytester.runpytest_inprocess("-p", "no:randomly", "-k", "floor")
     result.assert_outcomes(failed=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robustcheck.config import DeployedOptions, HeadKind
 from robustcheck.errors import ConfigError, ModelRefused, RobustcheckError, one_line
 from robustcheck.intake import LoadedModel, RuntimeModel
-from robustcheck.models import Asked, Classifier, Predictor, predictor_like, random_rows, wrap
+from robustcheck.models import Asked, Classifier, Predictor, own_labels, predictor_like, random_rows, wrap
 from robustcheck.text import option
 
 Array: TypeAlias = NDArray[Any]
@@ -72,6 +72,8 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
             raise _refused(name, f"inputs of shape {subject.input_shape}", subject, model.input_shape)
         # under the subject's conditions, whatever its own are
         ready = replace(model, name=name, **subject.conditions)
+        if options.max_calls is not None and not isinstance(model, Classifier):
+            ready = _limited(ready, options.max_calls)
         return Form(name=name, predictor=ready, types="a function")
     try:
         free = None if subject.free.all() else ~subject.free
@@ -85,6 +87,19 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
         raise type(error)(f"deployed {name}: {error}{hint}") from error
     _require_classes(wrapped.classes, subject, name)
     return Form(name=name, predictor=replace(wrapped, name=name), types=_types_of(model))
+
+
+def _limited(predictor: Predictor, most: int) -> Predictor:
+    """A predictor that is asked about so many rows at most, each once."""
+    asked = Asked(
+        predict=lambda x: own_labels(predictor, x.reshape(len(x), -1)),
+        shape=predictor.input_shape,
+        classes=predictor.classes,
+        name=predictor.name,
+        returns="labels",
+        most=most,
+    )
+    return replace(predictor_like(predictor, asked), digest=predictor.digest)
 
 
 def _types_of(model: Any) -> str:

@@ -119,7 +119,7 @@ class Asked:
     def _as_labels(self, given: NDArray[Any], count: int) -> I64:
         there = given.shape == (count,) and given.dtype.kind in "fiu"
         if not (
-            there and (given == np.floor(given)).all() and given.min() >= 0 and given.max() < self.classes
+            there and (given == np.floor(given)).all() and given.min() >= -1 and given.max() < self.classes
         ):
             got = f"{given.dtype} of shape {given.shape}"
             got += f", {given.min()} to {given.max()}" if there else ""
@@ -150,7 +150,7 @@ def predictor(
 
     Args:
         predict: takes ``[B, *input_shape]`` float32 in units of the box; gives ``[B, classes]`` scores, of
-            which the largest decides, or labels ``[B]``.
+            which the largest decides, or labels ``[B]``, -1 where it gives none, which is nobody's class.
         classes: how many there are.
         name: what reports call it.
         input_shape: of a sample.
