@@ -31,8 +31,8 @@ _SCALES = (
 _PRECISE = 0.0025
 # samples that a form's own nearest examples are looked for, one in so many, and decisions asked for each
 _SEARCHED, _ONE_IN, _DECISIONS = 8, 8, 500
-# agreement below which it is asked why
-_ODD = 0.9
+# agreement below which, and distance of the ratios from 1 in the median beyond which, it is asked why
+_AGREES, _APART = 0.9, 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,23 +67,13 @@ def hold(
     Raises:
         Incomplete: the form may not be asked about so many rows.
     """
-    begun, notes = time.perf_counter(), list(form.notes)
+    begun = time.perf_counter()
     clean = np.where(result.correct, result.label, result.predicted)
     predicted, ratio, points = _on_the_way(form.predictor, result)
     fooled = _fooled(form.predictor, result)
     finite = ~result.is_(Status.NON_FINITE)
     agreement = float(np.mean((predicted == clean)[finite]))
-    apart = float(np.median(np.abs(ratio[result.found] - 1))) if result.found.any() else 0.0
-    notes += _unknown(form)
-    if not _unknown(form) and (agreement < _ODD or apart > 1 - _ODD):
-        why = another_reading(form, subject, options, result)
-        if why is not None:
-            notes.append(why)
-        elif agreement < _ODD:
-            notes.append(
-                f"it gives only {percent(agreement)} of the samples the class that {subject.name} gives "
-                "them: is it a form of another model?"
-            )
+    notes = [*form.notes, *_odd(form, subject, options, result, ratio, agreement)]
     own = np.full(len(result), np.nan)
     try:
         own = _own(form.predictor, result, ratio, points, facts, search)
@@ -120,12 +110,28 @@ def hold(
     )
 
 
-def _unknown(form: Form) -> list[str]:
-    """That scores are no numbers somewhere, if so."""
-    if form.asked is None or not form.asked.unknown:
+def _odd(
+    form: Form,
+    subject: Classifier,
+    options: DeployedOptions,
+    result: SearchResult,
+    ratio: F64,
+    agreement: float,
+) -> list[str]:
+    """What is odd of a form, and the flag that mends it where there is one."""
+    if form.asked is not None and form.asked.unknown:
+        share = percent(form.asked.unknown / form.asked.count)
+        return [f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"]
+    apart = float(np.median(np.abs(ratio[result.found] - 1))) if result.found.any() else 0.0
+    if agreement >= _AGREES and apart <= _APART:
         return []
-    share = percent(form.asked.unknown / form.asked.count)
-    return [f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"]
+    why = another_reading(form, subject, options, result)
+    if why is None and agreement < _AGREES:
+        why = (
+            f"it gives only {percent(agreement)} of the samples the class that {subject.name} gives them: is "
+            "it a form of another model?"
+        )
+    return [] if why is None else [why]
 
 
 def _decided(predictor: Predictor, points: F32) -> I64:
