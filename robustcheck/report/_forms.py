@@ -9,12 +9,16 @@ from robustcheck.report._wording import TITLES, number
 from robustcheck.results import DeployedFacts, Measure, ReportDocument
 from robustcheck.text import percent, printable
 
-# what the columns of the table are called: shares, then what of the ratio
-COLUMNS = ("agrees", "holds", "ratio p05", "median", "p95", f"< {WEAKER:g}")
+# what the columns of the table are called: a share, then what of the ratio, and the share of examples that
+# fool the form, which only pages have
+COLUMNS = ("agrees", "ratio p05", "median", "p95", f"< {WEAKER:g}", "examples that fool it")
 EXPLAINED = (
     "The ratio is the length at which a form errs on the way to the model's example, over the model's "
-    "distance: 1 is as robust. Examples lie just behind the model's boundary, so that the share of them that "
-    "holds says little of a form."
+    "distance: 1 is as robust."
+)
+BESIDE = (
+    "Examples lie just behind the model's boundary, so that the share of them that fools a form says little "
+    "of it."
 )
 
 
@@ -48,7 +52,7 @@ def _line(document: ReportDocument, form: DeployedFacts) -> FormLine:
     return FormLine(
         name=printable(form.name),
         runs=printable(", ".join(filter(None, (form.runtime, form.types)))),
-        cells=[*shares[:2], *(_ratio(value) for value in ratios), shares[2]],
+        cells=[shares[0], *(_ratio(value) for value in ratios), shares[2], shares[1]],
         sentence=_sentence(document, form, ratios, shares),
         notes=[f"{printable(note)}{'' if note.endswith('?') else '.'}" for note in form.notes],
     )
@@ -56,7 +60,7 @@ def _line(document: ReportDocument, form: DeployedFacts) -> FormLine:
 
 def _ratio(value: float | None) -> str:
     """Beyond what was scanned where there is none."""
-    return "> 4" if value is None else number(value)
+    return "> 4" if value is None else f"{value:.3f}"
 
 
 def _sentence(

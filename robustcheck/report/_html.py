@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from robustcheck.config import SearchedNorm
 from robustcheck.report import _drawings
-from robustcheck.report._forms import COLUMNS, EXPLAINED, FormLine, form_lines, forms_title
+from robustcheck.report._forms import BESIDE, COLUMNS, EXPLAINED, FormLine, form_lines, forms_title
 from robustcheck.report._triples import (
     PAGE,
     Caption,
@@ -131,7 +131,7 @@ def html_page(report: AuditReport, *, assets: bool = False, limits: PageLimits =
             forms=forms,
             form_columns=COLUMNS,
             form_title=forms_title(report),
-            explained=EXPLAINED,
+            explained=f"{EXPLAINED} {BESIDE}",
         )
     )
     return Page(text, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from robustcheck.report._forms import COLUMNS, EXPLAINED, form_lines, forms_title
+from robustcheck.report._forms import BESIDE, COLUMNS, EXPLAINED, form_lines, forms_title
 from robustcheck.report._wording import (
     STATISTICS,
     TITLES,
@@ -74,7 +74,7 @@ def _forms(document: ReportDocument) -> list[str]:
         "",
         *table,
         "",
-        EXPLAINED,
+        f"{EXPLAINED} {BESIDE}",
         *(line for note in noted for line in ("", _escape(note))),
     ]
 
