@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robustcheck.arrays import F32, I64, Mask, blocks
 from robustcheck.config import SearchedNorm
 from robustcheck.distortion import spread
-from robustcheck.models import Classifier, Predictor, own_labels
+from robustcheck.models import Classifier, Predictor, logits_of, own_labels
 from robustcheck.noise import directions
 from robustcheck.remedies import Walk
 from robustcheck.results import Check, DeployedRows, NormFacts, SearchResult, is_wanted
@@ -56,9 +56,16 @@ class Given:
         return spread(np.flatnonzero(self.result.found), most)
 
     def fooled(self, at: I64, points: F32) -> Mask:
-        """Which points ``[M, D]`` are the mistake wanted of the samples at these positions."""
+        """Which points ``[M, D]`` are the mistake wanted of the samples at these positions.
+
+        What the model gives no numbers for is none.
+        """
         of_them = {"label": self.result.label[at], "target": self.result.target[at]}
-        return is_wanted(own_labels(self.classifier, points), **of_them)
+        wrong = is_wanted(own_labels(self.classifier, points), **of_them)
+        some = np.flatnonzero(wrong)
+        if len(some):
+            wrong[some] = np.isfinite(logits_of(self.classifier, points[some])).all(axis=1)
+        return wrong
 
 
 def noisy_blocks(
