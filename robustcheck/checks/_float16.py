@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustcheck.arrays import F32, Mask
 from robustcheck.checks._given import Given
 from robustcheck.results import Check, judged, not_asked
 from robustcheck.text import percent
@@ -24,11 +25,24 @@ def float16(given: Given) -> Check:
         todo = np.flatnonzero(~held)
         if len(todo):
             there = np.clip(x + np.float32(scale) * (point - x), lower, upper)[todo]
-            with np.errstate(over="ignore"):
-                there = there.astype(np.float16).astype(np.float32)
-            held[todo] = np.isfinite(there).all(axis=1)
-            held[todo] &= given.fooled(at[todo], np.where(np.isfinite(there), there, x[todo]))
+            half, fits = _rounded(there, lower[todo], upper[todo])
+            held[todo] = given.fooled(at[todo], np.where(fits[:, None], half, x[todo])) & fits
         shares.append(float(held.mean()))
     detail = f"rounded to half precision {percent(shares[0])} of {len(at)} examples are misclassified"
     detail += f", and {percent(shares[-1])} at most 5 % further out"
     return judged("float16", shares[-1], detail)
+
+
+def _rounded(rows: F32, lower: F32, upper: F32) -> tuple[F32, Mask]:
+    """Rows ``[M, D]`` in half precision within the box, and where there are such ``[M]``.
+
+    What may not change stays as it is.
+    """
+    infinity = np.float16(np.inf)
+    with np.errstate(over="ignore"):
+        half = rows.astype(np.float16)
+        half = np.where(half > upper, np.nextafter(half, -infinity), half)
+        half = np.where(half < lower, np.nextafter(half, infinity), half)
+    values = np.where(lower < upper, half.astype(np.float32), rows)
+    inside = (values >= lower) & (values <= upper) & np.isfinite(values)
+    return values, np.asarray(inside.all(axis=1))
