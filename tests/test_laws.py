@@ -48,7 +48,12 @@ metrics = st.one_of(
     st.builds("examples.{}.{}".format, st.sampled_from(list(NORMS)), st.sampled_from(STATISTICS)),
     st.builds("search.{}.last_doubling".format, st.sampled_from(SEARCHED)),
     st.builds("accuracy.robust.{}@{}/{}".format, st.sampled_from(SEARCHED), st.integers(0), st.integers(1)),
-    st.sampled_from(CHECKS).map(lambda name: f"check.{name}"),
+    st.sampled_from(list(CHECKS)).map(lambda name: f"check.{name}"),
+    st.builds(
+        "deployed.{}.{}".format,
+        st.text("ab.-_ratio", min_size=1, max_size=8),
+        st.sampled_from(["agreement", "holds", "weaker", "ratio.p05", "ratio.mean_found", "robust@8/255"]),
+    ),
     radii,
 ).filter(lambda name: "@RADIUS" not in name and "A->B" not in name and "check.ID" not in name)
 # a file on disk for each example
