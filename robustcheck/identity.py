@@ -58,6 +58,9 @@ def _content(value: Any) -> str:
         return repr(value)
     if isinstance(value, str | Path):
         path = Path(value)
+        behind = Path(str(value).partition("=")[2])
+        if not path.exists() and behind.is_file():
+            path = behind  # name=FILE
         return f"{json.dumps(str(value))} {intake.sha256(path) if path.is_file() else _stamps(path)}"
     if isinstance(value, Mapping):
         return (

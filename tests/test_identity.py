@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from robustcheck.config import AuditConfig, ModelOptions, SearchOptions
+from robustcheck.config import AuditConfig, DeployedOptions, ModelOptions, SearchOptions
 from robustcheck.identity import audit_key
 
 
@@ -45,6 +45,20 @@ def test_what_happens_to_the_report_is_no_part_of_the_work(config: AuditConfig) 
 )  # fmt: skip
 def test_every_setting_of_the_figures_is(config: AuditConfig, change: dict[str, Any]) -> None:
     assert audit_key(replace(config, **change)) != audit_key(config)
+
+
+@pytest.mark.parametrize("spec", ["{}", "phone={}"])
+def test_the_file_behind_a_name_decides(config: AuditConfig, tmp_path: Path, spec: str) -> None:
+    """Of references and of deployed forms, whatever they are called."""
+    file = tmp_path / "form.tflite"
+    named = spec.format(file)
+    keys = []
+    for content in (b"first", b"second"):
+        file.write_bytes(content)
+        keys.append(audit_key(replace(config, references=(named,))))
+        keys.append(audit_key(replace(config, deployed=DeployedOptions(forms=(named,)))))
+    assert None not in keys
+    assert len(set(keys)) == 4
 
 
 def test_content_decides_not_names(config: AuditConfig, tmp_path: Path) -> None:
