@@ -316,6 +316,16 @@ def test_an_audit_goes_on_with_the_same_forms_alone(
     assert any(reason.startswith("deployed.f.ratio.p05 went from") for reason in found.reasons)
 
 
+def test_a_form_with_one_of_several_outputs() -> None:
+    """Which output is meant of the model says nothing of a form that has that one alone."""
+    x = keras.layers.Input((2,))
+    plane = linear(PLANE, BIAS)
+    (scores,) = keras.tree.flatten(plane(x))
+    both = keras.Model(x, [keras.layers.Dense(5, name="other")(x), scores])
+    report = rc.audit(both, *samples(), output=1, deployed={"f": plane}, options=QUICK)
+    assert report.measures["deployed.f.ratio.median"].value == pytest.approx(1.0, abs=0.01)
+
+
 def test_few_examples_do_not_pass_a_form() -> None:
     x, y = samples(12)
     report = rc.audit(linear(PLANE, BIAS), x, y, deployed={"f": shifted(0.5)}, options=QUICK)

@@ -78,7 +78,7 @@ def _made(loaded: LoadedModel, subject: Classifier, options: DeployedOptions, na
     try:
         free = None if subject.free.all() else ~subject.free
         box = (subject.lower, subject.upper)
-        wrapped = wrap(model, box=box, freeze=free, cost=subject.cost, **_options(subject))
+        wrapped = wrap(model, box=box, freeze=free, cost=subject.cost, **_options(subject, model))
     except RobustcheckError as error:
         # what is no Keras model may be a function of arrays
         hint = (
@@ -110,9 +110,12 @@ def _types_of(model: Any) -> str:
     return f"Keras {', '.join(sorted(names))}".strip()
 
 
-def _options(subject: Classifier) -> dict[str, Any]:
+def _options(subject: Classifier, model: Any) -> dict[str, Any]:
+    """How the subject is read, but for what a form with one input or output leaves no choice of."""
     options = dict(vars(subject.options))
-    return options | {"votes": None, "input_shape": options["input_shape"] or subject.input_shape}
+    options |= {"votes": None, "input_shape": options["input_shape"] or subject.input_shape}
+    alone = {"output": "outputs", "perturb": "inputs"}
+    return options | {name: None for name, of in alone.items() if len(getattr(model, of, None) or ()) == 1}
 
 
 def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, name: str) -> Form:

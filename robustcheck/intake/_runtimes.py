@@ -30,10 +30,9 @@ class RuntimeModel:
     """A model as its runtime calls it.
 
     Attributes:
-        predict: values ``[B, *shape]`` float32, as the model takes them, to scores ``[B, units]`` float32.
+        predict: values ``[B, *shape]`` float32, as the model takes them, to scores ``[B, K]`` float32.
             Quantised inputs and outputs are quantised and brought back by the scales of the file.
         shape: of a sample; None where the file leaves a size open, or all of it.
-        units: scores of a sample; None where only a call tells.
         batch: the only number of rows that it takes; None = any.
         whole: whether it takes whole numbers that no scale of the file belongs to: stored pixels.
         runtime: name and version of what runs it.
@@ -42,7 +41,6 @@ class RuntimeModel:
 
     predict: Callable[[Array], Array]
     shape: tuple[int | None, ...] | None
-    units: int | None
     batch: int | None
     whole: bool
     runtime: str
@@ -172,12 +170,12 @@ def _load_litert(file: ModelFile) -> RuntimeModel:
     fixed = None if int(signature[0]) == -1 else rows
     sizes = _SIZES if fixed is None else (fixed,)
     model = _LiteRT(content, runtime.Interpreter, sizes)
-    zeros = np.zeros((sizes[-1], *shape), np.float32)
+    # what cannot be called ends here, in a process of its own where that is asked for
+    model(np.zeros((sizes[-1], *shape), np.float32))
     kind = np.dtype(given["dtype"])
     return RuntimeModel(
         predict=model,
         shape=tuple(shape),
-        units=model(zeros).shape[1],
         batch=fixed,
         whole=kind.kind in "iu" and not given["quantization"][0],
         runtime=f"LiteRT {version('ai-edge-litert')}",
@@ -214,12 +212,11 @@ def _load_onnx(file: ModelFile) -> RuntimeModel:
         return np.asarray(scores, np.float32).reshape(len(x), -1)
 
     batch, *shape = sizes or [None]
-    zeros = np.zeros([batch or 1, *(size or 1 for size in shape)], np.float32)
-    known = bool(sizes) and None not in shape
+    if sizes and None not in shape:
+        predict(np.zeros([batch or 1, *(size or 1 for size in shape)], np.float32))
     return RuntimeModel(
         predict=predict,
         shape=tuple(shape) if sizes else None,
-        units=predict(zeros).shape[1] if known else None,
         batch=batch,
         whole=kind.kind in "iu",
         runtime=f"ONNX Runtime {version('onnxruntime')}",
