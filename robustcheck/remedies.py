@@ -18,7 +18,7 @@ from robustcheck.config import SearchOptions
 from robustcheck.distortion import SetFacts, default_batch_size, shortened, spread
 from robustcheck.models import Classifier, own_labels
 from robustcheck.progress import OnProgress, silent
-from robustcheck.results import CHECKS, SearchResult, is_wanted
+from robustcheck.results import CHECKS, SearchResult
 
 # samples that are tried: one in so many, at most so many of them, and forward evaluations of each
 _ONE_IN, _TRIED, ASKED = 8, 6, 500
@@ -114,8 +114,7 @@ def nearer_transferred(
         at = np.flatnonzero(result.correct & other.found & (other.distance < nearest))
         if other.norm != result.norm or not len(at):
             continue
-        wanted = {"label": result.label[at], "target": result.target[at]}
-        at = at[is_wanted(own_labels(classifier, other.points[at]), **wanted)]
+        at = at[result.reached(own_labels(classifier, other.points[at]), at)]
         nearest[at], points[at] = other.distance[at], other.points[at]
     at = np.flatnonzero(np.isfinite(points).all(axis=1))
     return at, points[at]

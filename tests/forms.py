@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
+import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+_FILE = Path(__file__).parents[1] / "examples" / "deployed" / "convert.py"
+_SPEC = importlib.util.spec_from_file_location("deployed_convert", _FILE)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+CONVERT = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(CONVERT)
 Kind = Literal["float32", "float16", "dynamic", "int8"]
 
 
 def litert(model: keras.Model, kind: Kind, calibration: np.ndarray, rows: int | None = None) -> bytes:
-    """A LiteRT file; ``rows``: the only number of rows that it takes."""
+    """A LiteRT file, as the example makes it; ``rows``: the only number of rows that it takes."""
     if rows is not None:
         given = keras.layers.Input(batch_shape=(rows, *model.input_shape[1:]))
         model = keras.Model(given, model(given))
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if kind != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if kind == "int8":
-        converter.representative_dataset = lambda: ([row[None]] for row in calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        made: bytes = converter.convert()
+    made: bytes = CONVERT.to_litert(model, kind, calibration)
     return made
 
 
 def onnx(model: keras.Model, path: Path) -> Path:
-    """An ONNX file, as Keras writes it."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model(np.zeros((1, *model.input_shape[1:]), np.float32))  # it exports what was called
-        model.export(path, format="onnx", verbose=False)
+    """An ONNX file, as the example makes it."""
+    CONVERT.to_onnx(model, path)
     return path
 
 

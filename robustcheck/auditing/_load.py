@@ -45,17 +45,7 @@ def load_forms(config: AuditConfig, subject: Classifier) -> list[Form]:
         model = in_precision(subject.model, precision, subject.name)
         made = intake.LoadedModel(model=model, name=precision, path=None, sha256=None)
         forms.append(make_form(made, subject, options, precision))
-    return _apart(forms)
-
-
-def _apart(forms: list[Form]) -> list[Form]:
-    """Forms whose names measures can tell apart: a suffix makes them different."""
-    names: list[str] = []
-    for form in forms:
-        number, name = 2, form.name
-        while name in names:
-            name, number = f"{form.name}-{number}", number + 1
-        names.append(name)
+    names = _suffixed([form.name for form in forms])
     return [replace(form, name=name) for form, name in zip(forms, names, strict=True)]
 
 
@@ -183,18 +173,25 @@ def named_apart(classifiers: list[Predictor], *, named: bool) -> list[Predictor]
 
     A suffix makes names different that were found; a clash of names that the caller chose is refused.
     """
-    names: list[str] = []
     for classifier in classifiers:
         if "->" in classifier.name or not classifier.name:
             raise ConfigError(
                 f"model: expected a name without '->', got {classifier.name!r}; name=MODEL gives another"
             )
-        number, candidate = 2, classifier.name
-        while candidate in names:
-            candidate, number = f"{classifier.name}-{number}", number + 1
-        names.append(candidate)
+    names = _suffixed([classifier.name for classifier in classifiers])
     if named and classifiers[0].name in [classifier.name for classifier in classifiers[1:]]:
         raise ConfigError(
             f"references: expected other names than the model's own, got {classifiers[0].name!r}"
         )
     return [replace(classifier, name=name) for classifier, name in zip(classifiers, names, strict=True)]
+
+
+def _suffixed(names: list[str]) -> list[str]:
+    """The same names, where those that were there already have a number behind them."""
+    apart: list[str] = []
+    for name in names:
+        number, candidate = 2, name
+        while candidate in apart:
+            candidate, number = f"{name}-{number}", number + 1
+        apart.append(candidate)
+    return apart

@@ -87,7 +87,7 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     models: list[Predictor] = [subject]
     recipes: list[Recipe | None] = [recipe]
     for reference in loaded[1:]:
-        if isinstance(reference.model, intake.RuntimeModel) or not _is_model(reference.model):
+        if _decides_alone(reference.model):
             form = make_form(reference, subject, config.deployed, reference.name or "reference")
             models.append(form.predictor)
             recipes.append(None)
@@ -106,9 +106,9 @@ def make_plan(config: AuditConfig, on_progress: OnProgress) -> Plan:
     return _plan(config, loaded, [subject, *models[1:]], named, data)
 
 
-def _is_model(given: Any) -> bool:
-    """Whether a reference can be wrapped: what decides alone cannot."""
-    return isinstance(given, Classifier) or not isinstance(given, Predictor)
+def _decides_alone(given: Any) -> bool:
+    """Whether a model has no gradient, so that it cannot be wrapped as a classifier."""
+    return isinstance(given, intake.RuntimeModel | Predictor) and not isinstance(given, Classifier)
 
 
 def _reference(recipe: Recipe, subject: Classifier) -> Classifier:

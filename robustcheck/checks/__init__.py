@@ -19,7 +19,7 @@ from robustcheck.checks._deployed import deployed
 from robustcheck.checks._eight_bit import eight_bit
 from robustcheck.checks._finite import finite
 from robustcheck.checks._float16 import float16
-from robustcheck.checks._given import Given
+from robustcheck.checks._given import GRAVITY, Given
 from robustcheck.checks._gradient import gradient
 from robustcheck.checks._gradient_free import gradient_free
 from robustcheck.checks._inputs import filling, inputs
@@ -72,8 +72,6 @@ _ASK: Mapping[str, Callable[[Given], Check]] = {
     "png": png,
     "deployed": deployed,
 }
-# what is worse comes later; a check that could not be made is worse than one that passed
-_GRAVITY = ("PASS", "SKIP", "WARN", "FAIL")
 
 
 def run_checks(
@@ -123,7 +121,7 @@ def _together(found: Sequence[tuple[SearchedNorm, Check]]) -> Check:
     """A check of searches in several norms: what is worst of each, and what each says."""
     if len(found) == 1:
         return found[0][1]
-    worst = max((check for _, check in found), key=lambda check: _GRAVITY.index(check.outcome))
+    worst = max((check for _, check in found), key=lambda check: GRAVITY.index(check.outcome))
     return replace(worst, detail="; ".join(f"{NORMS[norm].title}: {check.detail}" for norm, check in found))
 
 

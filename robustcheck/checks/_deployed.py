@@ -6,14 +6,10 @@ import math
 
 import numpy as np
 
-from robustcheck.checks._given import Given
-from robustcheck.measures import MIN_SAMPLES, count, deployed_measures, share
+from robustcheck.checks._given import GRAVITY, Given
+from robustcheck.measures import APART, MIN_SAMPLES, count, deployed_measures, share
 from robustcheck.results import CHECKS, Check, CheckOutcome, DeployedRows, Measure, not_asked
 from robustcheck.text import percent
-
-_GRAVITY = ("PASS", "WARN", "FAIL")
-# of ratios from 1, in the median: a form of the model is nearer, if it was not changed a lot
-_APART = 0.1
 
 
 def deployed(given: Given) -> Check:
@@ -23,7 +19,7 @@ def deployed(given: Given) -> Check:
     measures, counts = deployed_measures(given.forms), count(given.result)
     least = share(counts.correct, counts.correct + counts.already_wrong).low or 0.0
     made = [_of(name, rows, measures, least) for name, rows in given.forms.items()]
-    outcome = max((outcome for outcome, _ in made), key=_GRAVITY.index)
+    outcome = max((outcome for outcome, _ in made), key=GRAVITY.index)
     # of several the worst are told of
     detail = "; ".join(detail for its, detail in made if its == outcome)
     if outcome == "PASS" and counts.found < MIN_SAMPLES:
@@ -45,7 +41,7 @@ def _of(
     shown = "beyond 4 times" if low is None else f"at {low:.3g} of"
     detail += f"; on the way to its examples it errs {shown} the distance or later for 95 %"
     apart = float(np.median(np.abs(rows.ratio[rows.found] - 1))) if rows.found.any() else 0.0
-    if apart > _APART and agreement >= least:
+    if apart > APART and agreement >= least:
         outcome = "WARN" if outcome == "PASS" else outcome
         by = f"more than {percent(apart)}" if np.isfinite(apart) else "more than 4 times"
         detail += f", and for half of them at lengths that differ from the model's by {by}: is it its form?"

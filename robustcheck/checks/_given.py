@@ -15,10 +15,12 @@ from robustcheck.distortion import spread
 from robustcheck.models import Classifier, Predictor, logits_of, own_labels
 from robustcheck.noise import directions
 from robustcheck.remedies import Walk
-from robustcheck.results import Check, DeployedRows, NormFacts, SearchResult, is_wanted
+from robustcheck.results import Check, DeployedRows, NormFacts, SearchResult
 
 # samples whose way to somewhere is looked at, where that takes several evaluations
 ON_THE_WAY = 64
+# what is worse comes later; a check that could not be made is worse than one that passed
+GRAVITY = ("PASS", "SKIP", "WARN", "FAIL")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,8 +62,7 @@ class Given:
 
         What the model gives no numbers for is none.
         """
-        of_them = {"label": self.result.label[at], "target": self.result.target[at]}
-        wrong = is_wanted(own_labels(self.classifier, points), **of_them)
+        wrong = self.result.reached(own_labels(self.classifier, points), at)
         some = np.flatnonzero(wrong)
         if len(some):
             wrong[some] = np.isfinite(logits_of(self.classifier, points[some])).all(axis=1)

@@ -126,7 +126,7 @@ def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, 
     if takes is not None:
         notes.append(f"the box is handed to it as {takes[0]:g} to {takes[1]:g}")
     predict = reading(file, subject, takes, layout)
-    scores = _tried(predict, file, subject, name)
+    scores = _tried(predict, subject, name)
     _require_scores(scores.shape[1], subject, name)
     head = subject.ends_in.kind
     if scores.shape[1] == 1:
@@ -137,7 +137,6 @@ def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, 
         shape=subject.input_shape,
         classes=subject.classes,
         name=name,
-        batch=file.batch,
         most=options.max_calls,
         head=head,
     )
@@ -152,12 +151,10 @@ def _of_file(file: RuntimeModel, subject: Classifier, options: DeployedOptions, 
     )
 
 
-def _tried(predict: Callable[[Array], Array], file: RuntimeModel, subject: Classifier, name: str) -> Array:
+def _tried(predict: Callable[[Array], Array], subject: Classifier, name: str) -> Array:
     """Scores ``[B, units]`` of rows to try."""
-    rows = random_rows(subject)
-    rows = rows[np.arange(file.batch) % len(rows)] if file.batch else rows
     try:
-        return predict(rows.reshape(-1, *subject.input_shape))
+        return predict(random_rows(subject).reshape(-1, *subject.input_shape))
     except Exception as error:
         raise ModelRefused(
             f"deployed {name}: could not be called on samples of shape {subject.input_shape}: "

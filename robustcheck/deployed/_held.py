@@ -15,10 +15,11 @@ from robustcheck.deployed._form import Form
 from robustcheck.deployed._odd import another_reading
 from robustcheck.distortion import SetFacts, shortened, spread
 from robustcheck.errors import Incomplete
+from robustcheck.measures import APART
 from robustcheck.models import Classifier, Predictor, by_decisions, own_labels
 from robustcheck.noise import moved
 from robustcheck.norms import NORMS
-from robustcheck.results import DeployedFacts, DeployedRows, SearchResult, Status, is_wanted
+from robustcheck.results import DeployedFacts, DeployedRows, SearchResult, Status
 from robustcheck.text import percent
 
 # multiples of a perturbation that a form is asked about, in this order, until it errs: an island of mistakes
@@ -31,8 +32,8 @@ _SCALES = (
 _PRECISE = 0.0025
 # samples that a form's own nearest examples are looked for, one in so many, and decisions asked for each
 _SEARCHED, _ONE_IN, _DECISIONS = 8, 8, 500
-# agreement below which, and distance of the ratios from 1 in the median beyond which, it is asked why
-_AGREES, _APART = 0.9, 0.1
+# agreement below which it is asked why
+_AGREES = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,7 +124,7 @@ def _odd(
         share = percent(form.asked.unknown / form.asked.count)
         return [f"{share} of the rows that it was asked about got scores that are no numbers: it errs there"]
     apart = float(np.median(np.abs(ratio[result.found] - 1))) if result.found.any() else 0.0
-    if agreement >= _AGREES and apart <= _APART:
+    if agreement >= _AGREES and apart <= APART:
         return []
     why = another_reading(form, subject, options, result)
     if why is None and agreement < _AGREES:
@@ -153,8 +154,7 @@ def _fooled(predictor: Predictor, result: SearchResult) -> I64:
 
 def _errs(predictor: Predictor, result: SearchResult, at: I64, points: F32) -> Mask:
     """Which points ``[M, D]`` are the mistake wanted of the samples at these positions."""
-    wanted = {"label": result.label[at], "target": result.target[at]}
-    return is_wanted(own_labels(predictor, points), **wanted)
+    return result.reached(own_labels(predictor, points), at)
 
 
 def _on_the_way(predictor: Predictor, result: SearchResult) -> tuple[I64, F64, F32]:
@@ -179,8 +179,7 @@ def _first_mistake(predictor: Predictor, result: SearchResult, at: I64, predicte
     def errs(which: I64, scale: F64) -> Mask:
         return _errs(predictor, result, at[which], there(which, scale))
 
-    on_clean = is_wanted(predicted, label=result.label[at], target=result.target[at])
-    scale = _bisected(errs, _scanned(errs, on_clean))
+    scale = _bisected(errs, _scanned(errs, result.reached(predicted, at)))
     reached = np.isfinite(scale)
     points = np.full_like(x, np.nan)
     points[reached] = there(np.flatnonzero(reached), scale[reached])

@@ -12,7 +12,7 @@ from robustcheck.distortion import spread
 from robustcheck.errors import RobustcheckError
 from robustcheck.models import Asked, Classifier
 from robustcheck.noise import moved
-from robustcheck.results import SearchResult, is_wanted
+from robustcheck.results import SearchResult
 from robustcheck.text import option, percent
 
 # ranges of values that models are often made for
@@ -61,14 +61,13 @@ def _fit(
     assert form.file is not None
     at = spread(np.flatnonzero(result.found), _SAMPLES)
     x, r = result.rows[at], result.points[at] - result.rows[at]
-    wanted = {"label": result.label[at], "target": result.target[at]}
     asked = Asked(
         reading(form.file, subject, takes, layout), subject.input_shape, subject.classes, form.name,
-        batch=form.file.batch, head=form.asked.head if form.asked else subject.ends_in.kind,
+        head=form.asked.head if form.asked else subject.ends_in.kind,
     )  # fmt: skip
     try:
         errs = [
-            is_wanted(asked.labels(moved(subject, x, np.float32(scale) * r)), **wanted)
+            result.reached(asked.labels(moved(subject, x, np.float32(scale) * r)), at)
             for scale in (_BEFORE, _BEYOND)
         ]
     except (RobustcheckError, ValueError):

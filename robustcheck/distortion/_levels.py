@@ -11,7 +11,7 @@ from robustcheck.arrays import F32, F64, I64, Mask, blocks
 from robustcheck.levels import has_levels, levels_between, values_of
 from robustcheck.models import Classifier, logits_of, own_labels, own_labels_singly
 from robustcheck.norms import NORMS
-from robustcheck.results import SearchResult, is_wanted
+from robustcheck.results import SearchResult
 
 # (how far on the way to the example, part of a step that is made whole), from plain rounding on: further out,
 # where rounding undid the example; and less than half a step made whole, where all of its steps are small
@@ -75,9 +75,8 @@ def _points(
 
 def _holds(classifier: Classifier, result: SearchResult, at: I64, points: F32) -> Mask:
     """Which points are the wanted mistake, in a batch and alone."""
-    wanted = {"label": result.label[at], "target": result.target[at]}
     now = own_labels(classifier, points)
-    holds: Mask = is_wanted(now, **wanted) & np.isfinite(logits_of(classifier, points)).all(axis=1)
+    holds: Mask = result.reached(now, at) & np.isfinite(logits_of(classifier, points)).all(axis=1)
     some = np.flatnonzero(holds)
     if len(some):
         holds[some] = own_labels_singly(classifier, points[some]) == now[some]

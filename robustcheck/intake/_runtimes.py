@@ -31,9 +31,9 @@ class RuntimeModel:
 
     Attributes:
         predict: values ``[B, *shape]`` float32, as the model takes them, to scores ``[B, K]`` float32.
-            Quantised inputs and outputs are quantised and brought back by the scales of the file.
+            Quantised inputs and outputs are quantised and brought back by the scales of the file; batches of
+            a file that takes one number of rows are filled up.
         shape: of a sample; None where the file leaves a size open, or all of it.
-        batch: the only number of rows that it takes; None = any.
         whole: whether it takes whole numbers that no scale of the file belongs to: stored pixels.
         runtime: name and version of what runs it.
         types: of its inputs and outputs, in words.
@@ -41,7 +41,6 @@ class RuntimeModel:
 
     predict: Callable[[Array], Array]
     shape: tuple[int | None, ...] | None
-    batch: int | None
     whole: bool
     runtime: str
     types: str
@@ -106,6 +105,18 @@ def _alone(file: ModelFile, what: str, there: list[Any]) -> Any:
     return there[0]
 
 
+def _in_sizes(x: Array, sizes: tuple[int, ...], call: Callable[[Array], Array]) -> Array:
+    """What a call gives for rows ``[B, ...]``, so many at a time; the last are filled up with copies."""
+    parts, done = [], 0
+    for size in sizes:
+        while len(x) - done >= size or (size == sizes[-1] and done < len(x)):
+            block = x[done : done + size]
+            filled = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
+            parts.append(call(filled)[: len(block)])
+            done += len(block)
+    return np.concatenate(parts)
+
+
 class _LiteRT:
     """Interpreters of one file: one a thread and number of rows, since they are safe for one thread alone."""
 
@@ -114,17 +125,10 @@ class _LiteRT:
         self._here = threading.local()
 
     def __call__(self, x: Array) -> Array:
-        parts, done = [], 0
-        for size in self._sizes:
-            while len(x) - done >= size or (size == self._sizes[-1] and done < len(x)):
-                block = x[done : done + size]
-                filled = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
-                parts.append(self._invoked(size, filled)[: len(block)])
-                done += len(block)
-        return np.concatenate(parts)
+        return _in_sizes(x, self._sizes, self._invoked)
 
-    def _invoked(self, size: int, x: Array) -> Array:
-        interpreter, given, gives = self._interpreter(size)
+    def _invoked(self, x: Array) -> Array:
+        interpreter, given, gives = self._interpreter(len(x))
         interpreter.set_tensor(given["index"], _quantised(x, given))
         interpreter.invoke()
         return _as_numbers(interpreter.get_tensor(gives["index"]), gives)
@@ -176,7 +180,6 @@ def _load_litert(file: ModelFile) -> RuntimeModel:
     return RuntimeModel(
         predict=model,
         shape=tuple(shape),
-        batch=fixed,
         whole=kind.kind in "iu" and not given["quantization"][0],
         runtime=f"LiteRT {version('ai-edge-litert')}",
         types=f"{kind} to {np.dtype(gives['dtype'])}",
@@ -206,18 +209,21 @@ def _load_onnx(file: ModelFile) -> RuntimeModel:
     kind = np.dtype(_ONNX_TYPES[given.type])
     sizes = [size if isinstance(size, int) and size > 0 else None for size in given.shape or ()]
 
-    def predict(x: Array) -> Array:
+    batch, *shape = sizes or [None]
+
+    def run(x: Array) -> Array:
         levels = _quantised(x, {"dtype": kind, "quantization": (0.0, 0)})
         scores = session.run([gives.name], {given.name: levels})[0]
         return np.asarray(scores, np.float32).reshape(len(x), -1)
 
-    batch, *shape = sizes or [None]
+    def predict(x: Array) -> Array:
+        return run(x) if batch is None else _in_sizes(x, (batch,), run)
+
     if sizes and None not in shape:
-        predict(np.zeros([batch or 1, *(size or 1 for size in shape)], np.float32))
+        predict(np.zeros([1, *(size or 1 for size in shape)], np.float32))
     return RuntimeModel(
         predict=predict,
         shape=tuple(shape) if sizes else None,
-        batch=batch,
         whole=kind.kind in "iu",
         runtime=f"ONNX Runtime {version('onnxruntime')}",
         types=f"{kind} to {gives.type.removeprefix('tensor(').removesuffix(')')}",

@@ -16,6 +16,7 @@ from robustcheck.measures._audit import (
 from robustcheck.measures._belief import MIN_FOUND, MIN_SAMPLES, Doubt, Grounds, Whose, believed, doubt
 from robustcheck.measures._bootstrap import bootstrapped, resamples
 from robustcheck.measures._column import (
+    APART,
     WEAKER,
     Column,
     column,
@@ -30,6 +31,7 @@ from robustcheck.measures._paired import McNemar, PairedMean, mcnemar, paired_me
 from robustcheck.measures._statistics import QUANTILES, binomial_tail, known, mean, quantile, share
 
 __all__ = [
+    "APART",
     "GRAMMAR",
     "MEASURED",
     "MIN_FOUND",

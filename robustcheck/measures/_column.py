@@ -16,6 +16,8 @@ from robustcheck.results import DeployedRows, Evidence, Measure, SampleTable, St
 
 # a form errs clearly sooner than the model below this share of its distance
 WEAKER = 0.95
+# of ratios from 1, in the median: those of a form that was not changed a lot are nearer
+APART = 0.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,14 +79,14 @@ def _check(check: Check) -> Text:
 
 def _forms(document: ReportDocument) -> list[RenderableType]:
     """The table of deployed forms, how it is read, and what is odd."""
-    table = Table()
+    lines, table = form_lines(document), Table()
     table.add_column("form", overflow="fold")
     for title in COLUMNS[:-1]:
         # two lines where that is narrower
         table.add_column(title.replace(" p05", "\np05"), justify="right", no_wrap=True)
-    for line in form_lines(document):
+    for line in lines:
         table.add_row(Text(line.name), *line.cells[:-1])
-    noted = [f"{line.name}: {note}" for line in form_lines(document) for note in line.notes]
+    noted = [f"{line.name}: {note}" for line in lines for note in line.notes]
     notes = [Text(note, style="yellow") for note in noted]
     return [Text(forms_title(document), style="bold"), table, Text(EXPLAINED, style="dim"), *notes]
 

@@ -189,9 +189,12 @@ class SampleOutcomes(SampleEndings):
         searched: F64 = getattr(self, self.norm)
         return searched
 
-    def reached(self, label: I64) -> Mask:
-        """Where these classes ``[N]`` are the mistake that was wanted: the target, or any but the label."""
-        return is_wanted(label, label=self.label, target=self.target)
+    def reached(self, label: I64, at: I64 | slice = slice(None)) -> Mask:
+        """Where these classes are the mistake that was wanted: the target, or any but the label.
+
+        Of all samples ``[N]``, or of those at some positions ``[M]``.
+        """
+        return is_wanted(label, label=self.label[at], target=self.target[at])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
